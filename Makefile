@@ -1,0 +1,54 @@
+# The developer's verbs; CI runs the same ones. `make` alone lists them.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help install develop repro results test check fix bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(VENV)/.installed  ## make .venv and install what the pipeline needs
+
+develop: $(VENV)/.developed  ## install, and what tests and checks need
+
+repro: install  ## run every stage that is out of date, then print the result table
+	latent-outliers check
+	dvc repro
+	latent-outliers results
+
+results: install  ## print the result table of the last run
+	latent-outliers results
+
+test: develop  ## run all tests
+	pytest
+
+check: develop  ## lint, formatting and strict types
+	ruff check .
+	ruff format --check .
+	mypy
+
+fix: develop  ## mend what the linter and the formatter can
+	ruff check --fix .
+	ruff format .
+
+bench: develop  ## measure speed as ratios in one run, write benchmarks/results/
+	python -m benchmarks.bench
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "error: found $$($(PYTHON) --version), wanted Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing into $(VENV), a minute or two the first time"
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.developed: $(VENV)/.installed
+	$(INSTALL) --editable '.[dev]'
+	@touch $@
+
+clean:  ## delete what the stages made; the DVC cache and .venv stay
+	rm -rf .work data/latents data/outliers models reports/metrics.json reports/plots
