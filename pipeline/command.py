@@ -1,0 +1,31 @@
+"""Run a function as a command: arguments from its signature, one line and exit code 1 for a PipelineError."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.errors import PipelineError
+
+ParamsFile = Annotated[Path, typer.Option("--params", help="Parameter file.", show_default=True)]
+Workers = Annotated[int | None, typer.Option(min=1, help="Units computed side by side; by default one per core.")]
+
+PARAMS_FILE = Path("params.yaml")
+
+
+def run(command: Callable[..., Any]) -> None:
+    """Run `command` with the arguments of the process, and end the process."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(command)
+    guard(app)
+
+
+def guard(app: Callable[[], Any]) -> None:
+    """Call `app`; what the user can put right becomes one line on stderr and exit code 1."""
+    try:
+        app()
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201  # this is the command line
+        sys.exit(1)

@@ -1,0 +1,132 @@
+"""Read `params.yaml` into frozen sections; a wrong key is named with its full path and the nearest valid one."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from pipeline.errors import ParamsError
+
+SECTIONS = (
+    "seeds",
+    "data",
+    "autoencoder",
+    "encode",
+    "teacher",
+    "synthesize",
+    "train",
+    "score",
+)
+"""The top-level keys of `params.yaml`: the run's seeds, the images, and one section per stage."""
+
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(ge=0)]
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """A part of `params.yaml`: frozen, complete, without defaults and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+SectionT = TypeVar("SectionT", bound=BaseModel)
+
+
+def load_params(path: Path, model: type[SectionT]) -> SectionT:
+    """Return the parts of the parameter file that `model` has fields for; its other sections are not looked at.
+
+    A stage thereby fails on its own section only, and on misspelt section names.
+    Raises ParamsError, which lists every problem found.
+    """
+    content = _read_yaml(path)
+    unknown = [name for name in content if name not in SECTIONS]
+    if unknown:
+        raise ParamsError(path, [_unknown_key(str(name), str(name), SECTIONS) for name in unknown])
+    wanted = {name: content[name] for name in model.model_fields if name in content}
+    return validate(path, model, wanted)
+
+
+def validate(path: Path, model: type[SectionT], content: object) -> SectionT:
+    """Return `content` as a `model`, or raise ParamsError naming `path` and every wrong value in it."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        problems = [_describe(problem, content, model) for problem in error.errors()]
+        raise ParamsError(path, problems) from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ParamsError(path, ["not found; run from the project's root or pass --params"]) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(path, ["not readable as YAML: " + " ".join(str(error).split())]) from error
+    if not isinstance(content, dict):
+        raise ParamsError(path, [f"found {type(content).__name__}, wanted sections {', '.join(SECTIONS)}"])
+    return content
+
+
+def _describe(problem: ErrorDetails, content: object, model: type[BaseModel]) -> str:
+    where = ".".join(_readable(problem["loc"], content))
+    if problem["type"] == "extra_forbidden":
+        return _unknown_key(where, str(problem["loc"][-1]), _valid_names(model, problem["loc"][:-1]))
+    if problem["type"] == "missing":
+        return f"{where} is missing"
+    return f"{where} is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _unknown_key(where: str, name: str, valid: Sequence[str]) -> str:
+    nearest = get_close_matches(name, valid, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"valid here: {', '.join(valid)}"
+    return f"{where} is not a parameter; {hint}"
+
+
+def _readable(loc: tuple[int | str, ...], content: object) -> list[str]:
+    """Drop the tags that pydantic puts into a location for the member of a union it tried."""
+    steps, here = [], content
+    for index, step in enumerate(loc):
+        known = (isinstance(here, dict) and step in here) or (isinstance(here, list) and isinstance(step, int))
+        if known or index == len(loc) - 1:
+            steps.append(str(step))
+        if known:
+            here = here[step]  # type: ignore[index]  # checked above: a dict with that key or a list
+    return steps
+
+
+def _valid_names(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """Return the field names of the (nested) model at `loc`, following the JSON schema pydantic derives."""
+    schema = model.model_json_schema()
+    here = [schema]
+    for step in loc:
+        here = [child for node in here for child in _children(node, step, schema)]
+    return [name for node in here for choice in _choices(node, schema) for name in choice.get("properties", {})]
+
+
+def _choices(node: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the schemas a node may stand for, with references followed and unions opened."""
+    if "$ref" in node:
+        return _choices(schema["$defs"][node["$ref"].rsplit("/", 1)[-1]], schema)
+    members = node.get("anyOf") or node.get("oneOf")
+    return [choice for member in members for choice in _choices(member, schema)] if members else [node]
+
+
+def _children(node: dict[str, Any], step: int | str, schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the schemas one step further in: a field, a mapping's value, a list's item, or a tagged union's member."""
+    tagged = node.get("discriminator", {}).get("mapping", {})
+    if step in tagged:
+        return [{"$ref": tagged[step]}]
+    found = []
+    for choice in _choices(node, schema):
+        inside = (choice.get("properties", {}).get(step), choice.get("additionalProperties"), choice.get("items"))
+        found += [child for child in inside if isinstance(child, dict)]
+    return found

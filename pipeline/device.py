@@ -1,0 +1,38 @@
+"""Which device computes, and how randomness and threads are set so that results can be repeated."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+ENVIRONMENT = "LATENT_OUTLIERS_DEVICE"
+
+
+def chosen_device() -> torch.device:
+    """Return the device of LATENT_OUTLIERS_DEVICE, else a GPU where there is one, else the CPU.
+
+    It is no parameter: which device computes may not be part of what is asked for.
+    """
+    name = os.environ.get(ENVIRONMENT) or ("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+def default_workers(device: torch.device) -> int:
+    """Return one worker per core this process may use on a CPU, one in all on a GPU."""
+    return 1 if device.type == "cuda" else len(os.sched_getaffinity(0))
+
+
+def repeatable() -> None:
+    """Make PyTorch choose algorithms that give the same bits on every run, on a GPU too."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(mode=True)
+    torch.backends.cudnn.benchmark = False
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
+    """Yield a generator on `device` and seed PyTorch's own draws (weight initialisation) inside the block only."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield torch.Generator(device).manual_seed(seed)

@@ -1,0 +1,66 @@
+"""Write files that are either whole or absent, and name bytes by their digest."""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+PARTIAL = ".partial"
+"""Suffix of a file that is still being written; such a file is never read and never published."""
+
+
+def write_bytes(path: Path, *parts: bytes) -> None:
+    """Write `parts` one after the other to `path`: on disk in full before the name appears."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
+    with partial.open("wb") as stream:
+        for part in parts:
+            stream.write(part)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(path)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write `content` as JSON that is the same bytes for the same content."""
+    write_bytes(path, json_bytes(content))
+
+
+def json_bytes(content: object) -> bytes:
+    """Return the one spelling of `content` used in every JSON file: sorted keys, no NaN, newline at the end."""
+    return (json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds; OSError and ValueError are the caller's to explain."""
+    return json.loads(path.read_bytes())
+
+
+def digest(content: bytes) -> str:
+    """Return the SHA-256 of `content` in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal, read in pieces."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def folder_files(folder: Path) -> list[Path]:
+    """Return every finished file under `folder`, sorted by its path."""
+    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.endswith(PARTIAL))
+
+
+def folder_digest(folder: Path) -> str:
+    """Return one digest for the names and contents of all files under `folder`."""
+    lines = [f"{path.relative_to(folder).as_posix()} {file_digest(path)}" for path in folder_files(folder)]
+    return digest("\n".join(lines).encode())
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Delete the files and folders that an interrupted write left under `folder`."""
+    for path in sorted(folder.rglob(f"*{PARTIAL}"), reverse=True):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,0 +1,27 @@
+"""One look for progress on the terminal: a bar with what is done, what is left and how long it takes."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+@contextmanager
+def progress(what: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+    """Show a bar for `total` steps on stderr and yield the function that advances it.
+
+    Where stderr is no terminal (a log file, CI) one line is printed when all is done.
+    """
+    console = Console(stderr=True, width=100 if "COLUMNS" not in os.environ else None)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(what, total=total, completed=done)
+        yield lambda steps: bar.advance(task, steps)

@@ -1,0 +1,30 @@
+"""The whole of `params.yaml`, to check a file before the first stage runs."""
+
+from pathlib import Path
+
+from pipeline.autoencoder.params import AutoencoderParams
+from pipeline.config import Section, Seeds, load_params
+from pipeline.encode.params import EncodeParams
+from pipeline.images.params import DataParams
+from pipeline.score.params import ScoreParams
+from pipeline.synthesize.params import SynthesizeParams
+from pipeline.teacher.params import TeacherParams
+from pipeline.train.params import TrainParams
+
+
+class AllParams(Section):
+    """Every section."""
+
+    seeds: Seeds
+    data: DataParams
+    autoencoder: AutoencoderParams
+    encode: EncodeParams
+    teacher: TeacherParams
+    synthesize: SynthesizeParams
+    train: TrainParams
+    score: ScoreParams
+
+
+def load_all(path: Path) -> AllParams:
+    """Return the parameters of a run; raises ParamsError, which lists every problem found."""
+    return load_params(path, AllParams)

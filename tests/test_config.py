@@ -1,0 +1,84 @@
+"""Parameters are read strictly, and a mistake is named so that it can be mended."""
+
+import pytest
+
+from pipeline.config import load_params
+from pipeline.errors import ParamsError
+from pipeline.schema import load_all
+from pipeline.train.params import Params as TrainStageParams
+from tests.make import ROOT, changed, default_params, write_params
+
+
+def problems_of(tmp_path, content):
+    with pytest.raises(ParamsError) as caught:
+        load_all(write_params(tmp_path, content))
+    return str(caught.value)
+
+
+def test_the_default_file_is_complete():
+    assert load_all(ROOT / "params.yaml").seeds == (0, 1, 2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"train__optimiser__epohcs": 3}, "train.optimiser.epohcs is not a parameter; did you mean 'epochs'?"),
+        ({"synthesize__mixup__lam_mim": 0.3}, "synthesize.mixup.lam_mim is not a parameter; did you mean 'lam_min'?"),
+        ({"trian": {}}, "trian is not a parameter; did you mean 'train'?"),
+        ({"data__sources__digits__held_uot": [1]}, "data.sources.digits.held_uot is not a parameter; did you mean"),
+        ({"data__sets__noise__grop": "far"}, "data.sets.noise.grop is not a parameter; did you mean 'group'?"),
+        ({"score__zzzzz": 1}, "score.zzzzz is not a parameter; valid here: headline, knn_neighbours"),
+        ({"autoencoder__training__epochs": 0}, "autoencoder.training.epochs is 0: input should be greater than"),
+        ({"score__headline": "mps"}, "score.headline is 'mps': input should be 'msp', 'energy' or 'knn'"),
+        ({"synthesize__methods": ["mixup", "mixup"]}, "methods names one twice: mixup, mixup"),
+        ({"synthesize__mixup__lam_min": 0.9}, "lam_min 0.9 is above lam_max 0.7"),
+        ({"data__sets__noise__source": "nosie"}, "sets.noise.source is 'nosie', wanted one of"),
+        ({"data__sets__noise__part": "half"}, "sets.noise.part is 'half', wanted one of all"),
+        ({"data__sets__noise__group": "id"}, "group 'id' is for id_train, id_validation, id_test"),
+        ({"data__image_size": 30}, "data.image_size is 30: input should be a multiple of 8"),
+        ({"autoencoder__training__norm_groups": 3}, "norm_groups 3 does not divide every width"),
+        ({"data__sources__photographs__smallest_crop": 300}, "smallest_crop 300 is above largest_crop 200"),
+        ({"train__optimiser__learning_rate": float("nan")}, "train.optimiser.learning_rate is nan: input should be"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_full_path(tmp_path, wrong, message):
+    assert message in problems_of(tmp_path, changed(default_params(), **wrong))
+
+
+def test_a_missing_value_is_named_and_never_defaulted(tmp_path):
+    content = default_params()
+    del content["train"]["micl"]["temperature"]
+    assert "train.micl.temperature is missing" in problems_of(tmp_path, content)
+
+
+def test_all_problems_are_reported_at_once(tmp_path):
+    content = changed(default_params(), train__optimiser__epochs=0, score__headline="x")
+    assert "train.optimiser.epochs" in problems_of(tmp_path, content)
+    assert "score.headline" in problems_of(tmp_path, content)
+
+
+def test_a_stage_does_not_look_at_other_sections(tmp_path):
+    path = write_params(tmp_path, changed(default_params(), score__headline="x"))
+    assert load_params(path, TrainStageParams).train.outlier_batch_size > 0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("a: [", "not readable as YAML"), ("- 1", "found list, wanted sections"), ("", "found NoneType")],
+)
+def test_a_file_that_is_no_parameter_file_is_refused(tmp_path, content, message):
+    path = tmp_path / "params.yaml"
+    path.write_text(content)
+    with pytest.raises(ParamsError, match=message):
+        load_all(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ParamsError, match=r"nowhere.yaml: not found; run from the project's root"):
+        load_all(tmp_path / "nowhere.yaml")
+
+
+def test_numbers_in_scientific_notation_are_numbers(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text().replace("kl_weight: 0.0001", "kl_weight: 1e-4"))
+    assert load_all(path).autoencoder.training.kl_weight == 1e-4

@@ -1,0 +1,40 @@
+"""A file is whole or absent, and the same content is the same bytes."""
+
+import pytest
+
+from pipeline import files
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "kept"
+    files.write_bytes(path, b"old")
+    with pytest.raises(TypeError):
+        files.write_bytes(path, b"new", "not bytes")
+    assert path.read_bytes() == b"old"
+
+
+def test_partial_files_and_folders_are_neither_listed_nor_kept(tmp_path):
+    (tmp_path / "a.1.partial").write_bytes(b"x")
+    (tmp_path / "unit.partial").mkdir()
+    (tmp_path / "unit.partial" / "inside").write_bytes(b"x")
+    files.write_bytes(tmp_path / "b", b"x")
+    files.remove_partial_files(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_json_is_spelled_in_one_way():
+    assert files.json_bytes({"b": 1, "a": [2]}) == files.json_bytes({"a": [2], "b": 1})
+
+
+def test_json_refuses_nan():
+    with pytest.raises(ValueError, match="Out of range"):
+        files.json_bytes({"a": float("nan")})
+
+
+def test_folder_digest_sees_names_and_contents(tmp_path):
+    seen = set()
+    for name, content in (("a", b"1"), ("a", b"2"), ("b", b"2")):
+        folder = tmp_path / str(len(seen))
+        files.write_bytes(folder / name, content)
+        seen.add(files.folder_digest(folder))
+    assert len(seen) == 3
