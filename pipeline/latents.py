@@ -1,0 +1,65 @@
+"""Hand latents to the stages that learn from them: standardised, in memory, with their labels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.store.format import Header, Standardisation
+from pipeline.store.reader import Store
+
+
+@dataclass(frozen=True)
+class Latents:
+    """The rows of one image set."""
+
+    values: Tensor  # (n, c, h, w) float32, standardised per channel
+    labels: NDArray[np.int32]  # (n,) index into class_names, -1 where the image shows no ID class
+    header: Header
+    digest: str  # of the store's manifest
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The ID classes."""
+        return self.header.class_names
+
+
+def load_id_train(folder: Path) -> Latents:
+    """Return the ID training latents, standardised with their own statistics.
+
+    Raises StoreError when the folder is no whole store of latents.
+    """
+    store = Store(folder)
+    store.require("latents", store.header.space)
+    return _standardised(store, store.header.standardisation)
+
+
+def load_latents(folder: Path, id_train: Header) -> Latents:
+    """Return another set's latents, standardised with the statistics of the ID training set.
+
+    Raises IncompatibleStoreError when they come from another autoencoder or image size.
+    """
+    store = Store(folder)
+    store.require("latents", id_train.space)
+    return _standardised(store, id_train.standardisation)
+
+
+def to_scaled(values: Tensor, standardisation: Standardisation) -> Tensor:
+    """Undo the standardisation: (n, c, h, w) as the autoencoder's decoder takes it."""
+    mean, std = _per_channel(standardisation)
+    return values * std + mean
+
+
+def _standardised(store: Store, standardisation: Standardisation) -> Latents:
+    scaled = torch.from_numpy(store.latents().astype(np.float32))
+    mean, std = _per_channel(standardisation)
+    return Latents((scaled - mean) / std, store.column("label"), store.header, store.digest)
+
+
+def _per_channel(standardisation: Standardisation) -> tuple[Tensor, Tensor]:
+    """Return mean and std as (c, 1, 1); a constant channel is only centred."""
+    mean, std = torch.tensor(standardisation.mean), torch.tensor(standardisation.std)
+    return mean[:, None, None], torch.where(std > 0, std, 1.0)[:, None, None]

@@ -1,0 +1,82 @@
+"""Small real things to test with: stores, parameters, networks."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from pipeline.store.format import LatentSpace, Standardisation
+from pipeline.store.writer import StoreWriter
+
+ROOT = Path(__file__).parent.parent
+SPACE = LatentSpace(autoencoder="abc", scaling_factor=0.5, image_size=32, shape=(4, 4, 4))
+UNIT = Standardisation(mean=(0.0,) * 4, std=(1.0,) * 4)
+
+
+def default_params():
+    return yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def changed(content, **changes):
+    """Return a copy of nested dicts with dotted keys set, `__` standing for the dot."""
+    content = copy.deepcopy(content)
+    for key, value in changes.items():
+        *steps, last = key.split("__")
+        here = content
+        for step in steps:
+            here = here[step]
+        here[last] = value
+    return content
+
+
+def tiny_params(**changes):
+    """The default with everything as small as it goes."""
+    small = changed(
+        default_params(),
+        seeds=[0, 1],
+        autoencoder__training__epochs=1,
+        data__sources__photographs__images=40,
+        data__sources__noise__images=40,
+        teacher__network={"width": 8, "blocks": [1]},
+        teacher__optimiser__epochs=2,
+        train__optimiser__epochs=2,
+        synthesize__perturb__rows=300,
+        synthesize__mixup__rows=300,
+        synthesize__shuffle__rows=300,
+        score__bootstrap__replicates=100,
+    )
+    return changed(small, **changes)
+
+
+def write_params(folder, content):
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return path
+
+
+def latents_store(folder, *, per_class=30, classes=3, seed=0, space=SPACE, standardisation=UNIT):
+    """Write a store of latents whose classes are apart; rows are in order of class."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(classes), per_class).astype(np.int32)
+    centres = 2 * rng.standard_normal((classes, *space.shape))
+    values = (centres[labels] + rng.standard_normal((len(labels), *space.shape))).astype(np.float16)
+    names = tuple(f"class {index}" for index in range(classes))
+    return write_store(folder, values, {"label": labels}, "latents", names, space, standardisation)
+
+
+def outliers_store(folder, *, rows=40, classes=3, seed=1, space=SPACE, standardisation=UNIT):
+    values = np.random.default_rng(seed).standard_normal((rows, *space.shape)).astype(np.float16)
+    names = tuple(f"class {index}" for index in range(classes))
+    lam = np.linspace(0, 1, rows, dtype=np.float32)
+    return write_store(folder, values, {"lam": lam}, "outliers", names, space, standardisation)
+
+
+def write_store(folder, values, columns, kind, names, space=SPACE, standardisation=UNIT):
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = StoreWriter(folder, len(values), space.shape, {name: col.dtype for name, col in columns.items()})
+    for shard, rows in enumerate(writer.shards):
+        part = slice(rows.start, rows.stop)
+        writer.write_shard(shard, values[part], {name: col[part] for name, col in columns.items()})
+    writer.finish(kind=kind, space=space, standardisation=standardisation, class_names=names, provenance={"seed": 0})
+    return folder
