@@ -1,0 +1,79 @@
+"""Any diffusers autoencoder behind two functions: pixels to scaled latents and back."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import ModelError
+from pipeline.files import folder_digest
+
+
+class Autoencoder:
+    """A diffusers autoencoder in evaluation mode.
+
+    module: AutoencoderKL, AutoencoderTiny or another with `encode`, `decode` and `config.scaling_factor`.
+    """
+
+    def __init__(self, module: nn.Module, source: str) -> None:
+        config: Any = module.config
+        if not (hasattr(module, "encode") and hasattr(module, "decode") and "scaling_factor" in config):
+            raise ModelError(
+                f"{source}: found a {type(module).__name__}, wanted a diffusers autoencoder with `encode`, `decode` "
+                f"and a scaling factor. Inside a whole pipeline it lies in a subfolder, mostly 'vae'."
+            )
+        self.module: Any = module.eval().requires_grad_(requires_grad=False)
+        self.scaling_factor = float(config.scaling_factor)
+
+    @classmethod
+    def load(cls, source: str, subfolder: str | None = None, revision: str | None = None) -> "Autoencoder":
+        """Load from a local folder or the hub; raises ModelError when it is neither."""
+        from diffusers import AutoModel
+
+        try:
+            module = AutoModel.from_pretrained(
+                source, subfolder=subfolder, revision=revision, use_safetensors=True, low_cpu_mem_usage=False
+            )
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(
+                f"{source}: no diffusers autoencoder could be loaded ({reason}). "
+                f"Wanted a folder with config.json and safetensors weights, or an id on the hub (needs a network)."
+            ) from error
+        return cls(module, source)
+
+    def to(self, device: torch.device) -> "Autoencoder":
+        """Move to `device`, in the memory layout that its convolutions are fastest in."""
+        self.module.to(device, memory_format=torch.channels_last)
+        return self
+
+    def save(self, folder: Path) -> None:
+        """Write config.json and safetensors weights, in diffusers' own layout."""
+        self.module.to(memory_format=torch.contiguous_format).save_pretrained(folder, safe_serialization=True)
+
+    @torch.no_grad()
+    def encode(
+        self,
+        images: Tensor,  # (n, 3, s, s) in -1..1
+    ) -> Tensor:  # (n, c, s / 8, s / 8)
+        """Return the scaled posterior mean (an autoencoder without a posterior gives its code)."""
+        encoded = self.module.encode(images.contiguous(memory_format=torch.channels_last))
+        code: Tensor = encoded.latent_dist.mean if hasattr(encoded, "latent_dist") else encoded.latents
+        return code * self.scaling_factor
+
+    @torch.no_grad()
+    def decode(
+        self,
+        latents: Tensor,  # (n, c, h, w), scaled
+    ) -> Tensor:  # (n, 3, 8h, 8w) in -1..1
+        """Return the images of scaled latents, clipped to the valid range. For people to look at, not for training."""
+        images: Tensor = self.module.decode(latents / self.scaling_factor).sample
+        return images.clamp(-1.0, 1.0)
+
+
+def load_stage_output(folder: Path) -> tuple[Autoencoder, str]:
+    """Return the autoencoder that this pipeline made, and the digest its latents are marked with."""
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder}: found no config.json, wanted the output of stage `autoencoder`; run `dvc repro`.")
+    return Autoencoder.load(str(folder)), folder_digest(folder)

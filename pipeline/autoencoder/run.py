@@ -1,0 +1,33 @@
+"""Run the stage: from the ID training images, or a pretrained model, to `models/autoencoder/`."""
+
+from pathlib import Path
+
+from pipeline.autoencoder.model import Autoencoder
+from pipeline.autoencoder.params import Params, PretrainedParams
+from pipeline.autoencoder.train import steps, train_autoencoder
+from pipeline.config import load_params
+from pipeline.device import chosen_device, repeatable
+from pipeline.images.source import open_image_set
+from pipeline.progress import progress
+from pipeline.workspace import unfinished
+
+
+def make_autoencoder(params_file: Path, output: Path) -> None:
+    """Train the autoencoder, or copy the pretrained one that the parameters name, into `output`."""
+    params = load_params(params_file, Params)
+    with unfinished(output, params, inputs=[]) as work:
+        pretrained = params.autoencoder.pretrained
+        autoencoder = _trained(params) if pretrained is None else _loaded(pretrained)
+        autoencoder.save(work)
+
+
+def _loaded(pretrained: PretrainedParams) -> Autoencoder:
+    return Autoencoder.load(pretrained.source, pretrained.subfolder, pretrained.revision)
+
+
+def _trained(params: Params) -> Autoencoder:
+    repeatable()
+    images, training = open_image_set("id_train", params.data), params.autoencoder.training
+    with progress("training the autoencoder, steps", steps(len(images), training)) as advance:
+        model = train_autoencoder(images, params.data.image_size, training, chosen_device(), advance)
+    return Autoencoder(model.cpu(), "the trained autoencoder")

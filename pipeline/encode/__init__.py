@@ -1,0 +1,1 @@
+"""Stage `encode@<set>`: one image set to latents."""

@@ -1,0 +1,35 @@
+"""Images and their labels, and how an image becomes what an autoencoder takes."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+UNKNOWN = -1
+"""Label of an image that shows none of the ID classes."""
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images to be read one by one, and their labels."""
+
+    labels: NDArray[np.int32]  # (n,) index into class_names, or UNKNOWN
+    class_names: tuple[str, ...]  # the ID classes, empty where no image shows one
+    read: Callable[[int], Image.Image]  # any mode, any size
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.labels)
+
+
+def pixels(image: Image.Image, size: int) -> NDArray[np.float32]:
+    """Return an image as (3, size, size) in -1..1: RGB, bicubic, as Stable Diffusion's autoencoders take it."""
+    resized = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
+    return np.asarray(resized, np.float32).transpose(2, 0, 1) / 127.5 - 1.0
+
+
+def pixel_batch(images: ImageSet, indices: Iterable[int], size: int) -> NDArray[np.float32]:
+    """Return the images of `indices` as (n, 3, size, size) in -1..1."""
+    return np.stack([pixels(images.read(index), size) for index in indices])

@@ -1,0 +1,21 @@
+"""Open an image set by its name in params.yaml; only the module of its own source is imported."""
+
+from pipeline.images.image_set import ImageSet
+from pipeline.images.params import DataParams
+
+
+def open_image_set(name: str, data: DataParams) -> ImageSet:
+    """Return the image set called `name`; raises ImageSourceError when its source cannot deliver it."""
+    chosen = data.sets[name]
+    source = data.sources[chosen.source]
+    if source.kind == "digits":
+        from pipeline.images.digits import digits
+
+        return digits(source, chosen.part)
+    if source.kind == "photographs":
+        from pipeline.images.photographs import photographs
+
+        return photographs(source)
+    from pipeline.images.noise import noise
+
+    return noise(source)

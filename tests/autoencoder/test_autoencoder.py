@@ -1,0 +1,138 @@
+"""The autoencoder stage trains a small model or takes any diffusers one, through the same code."""
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.autoencoder.model import Autoencoder, load_stage_output
+from pipeline.autoencoder.params import Params, TrainingParams
+from pipeline.autoencoder.run import make_autoencoder
+from pipeline.autoencoder.train import train_autoencoder
+from pipeline.errors import ModelError
+from pipeline.images.source import open_image_set
+from tests.make import changed, tiny_params, write_params
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+
+
+def random_kl(scaling_factor=0.18):
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4,
+        block_out_channels=[8] * 4, layers_per_block=1, norm_num_groups=4, scaling_factor=scaling_factor,
+    ).eval()  # fmt: skip
+
+
+def random_tiny():
+    from diffusers import AutoencoderTiny
+
+    return AutoencoderTiny(
+        encoder_block_out_channels=(8,) * 4, decoder_block_out_channels=(8,) * 4,
+        num_encoder_blocks=(1,) * 4, num_decoder_blocks=(1,) * 4,
+    ).eval()  # fmt: skip
+
+
+def pretrained(tmp_path, subfolder=None):
+    source = {"source": str(tmp_path / "given"), "subfolder": subfolder, "revision": None}
+    return write_params(tmp_path, tiny_params(autoencoder__pretrained=source))
+
+
+@pytest.mark.parametrize("make", [random_kl, random_tiny])
+def test_a_pretrained_model_comes_out_unchanged(tmp_path, make):
+    given = make()
+    given.save_pretrained(tmp_path / "given" / "vae")
+    make_autoencoder(pretrained(tmp_path, "vae"), tmp_path / "out")
+    found, _ = load_stage_output(tmp_path / "out")
+    assert type(found.module) is type(given)
+    for name, weights in given.state_dict().items():
+        assert torch.equal(weights, found.module.state_dict()[name]), name
+
+
+def test_latents_are_the_scaled_posterior_mean():
+    model, images = random_kl(scaling_factor=0.5), torch.rand(2, 3, 32, 32) * 2 - 1
+    wanted = 0.5 * model.encode(images).latent_dist.mean
+    found = Autoencoder(model, "test").encode(images)
+    assert found.shape == (2, 4, 4, 4)
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_decoding_undoes_the_scaling_and_stays_in_range():
+    model, latents = random_kl(scaling_factor=0.5), torch.randn(2, 4, 4, 4)
+    wanted = model.decode(latents / 0.5).sample.clamp(-1, 1)
+    torch.testing.assert_close(Autoencoder(model, "test").decode(latents), wanted, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("broken", ["nowhere", "empty", "no weights", "pickled weights"])
+def test_what_is_no_autoencoder_is_refused_by_name(tmp_path, broken):
+    folder = tmp_path / "given"
+    if broken != "nowhere":
+        folder.mkdir()
+    if broken.endswith("weights"):
+        random_kl().save_pretrained(folder)
+        weights = folder / "diffusion_pytorch_model.safetensors"
+        weights.unlink()
+    if broken == "pickled weights":
+        torch.save(random_kl().state_dict(), folder / "diffusion_pytorch_model.bin")
+    with pytest.raises(ModelError, match="given: no diffusers autoencoder could be loaded"):
+        make_autoencoder(pretrained(tmp_path), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_model_is_refused(tmp_path):
+    from diffusers import UNet2DModel
+
+    UNet2DModel(
+        sample_size=8, block_out_channels=(8, 8), norm_num_groups=4, layers_per_block=1,
+        down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2,
+    ).save_pretrained(tmp_path / "given")  # fmt: skip
+    with pytest.raises(ModelError, match="found a UNet2DModel, wanted a diffusers autoencoder"):
+        make_autoencoder(pretrained(tmp_path), tmp_path / "out")
+
+
+def test_a_folder_that_no_stage_made_is_refused(tmp_path):
+    with pytest.raises(ModelError, match=r"found no config.json"):
+        load_stage_output(tmp_path)
+
+
+def trained(**changes):
+    params = Params.model_validate({k: v for k, v in tiny_params().items() if k in ("data", "autoencoder")})
+    images = open_image_set("id_validation", params.data)
+    training = TrainingParams.model_validate(params.autoencoder.training.model_dump() | changes)
+    return images, train_autoencoder(images, 32, training, torch.device("cpu"), lambda _: None)
+
+
+def test_training_repeats_to_the_bit_and_follows_its_seed():
+    first, again, other = (trained(seed=seed)[1].state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_scaled_latents_have_unit_variance():
+    from pipeline.images.image_set import pixel_batch
+
+    images, model = trained()
+    batch = torch.from_numpy(pixel_batch(images, range(len(images)), 32))
+    latents = Autoencoder(model, "test").encode(batch)
+    assert float(latents.double().std(unbiased=False)) == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_training_learns_to_rebuild_images():
+    from pipeline.images.image_set import pixel_batch
+
+    images, model = trained(epochs=20)
+    batch = torch.from_numpy(pixel_batch(images, range(60), 32))
+    autoencoder = Autoencoder(model, "test")
+    error = (autoencoder.decode(autoencoder.encode(batch)) - batch).square().mean()
+    assert error < 0.35 * batch.var(), np.asarray(error)
+
+
+def test_parameters_of_a_pretrained_model_are_closed(tmp_path):
+    from pipeline.errors import ParamsError
+
+    content = changed(tiny_params(), autoencoder__pretrained={"source": "x", "subfolder": None, "revison": None})
+    with pytest.raises(
+        ParamsError, match=r"autoencoder.pretrained.revison is not a parameter; did you mean 'revision'"
+    ):
+        make_autoencoder(write_params(tmp_path, content), tmp_path / "out")

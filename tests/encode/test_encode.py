@@ -1,0 +1,100 @@
+"""Encoding gives a whole store of the latents of exactly the images asked for, however it was interrupted."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.autoencoder.model import load_stage_output
+from pipeline.autoencoder.run import make_autoencoder
+from pipeline.encode.run import encode
+from pipeline.errors import ModelError, ParamsError
+from pipeline.images.image_set import pixel_batch
+from pipeline.images.params import DataParams
+from pipeline.images.source import open_image_set
+from pipeline.latents import load_id_train, load_latents, to_scaled
+from pipeline.store import format as layout
+from pipeline.store.reader import Store
+from pipeline.store.writer import StoreWriter
+from tests.autoencoder.test_autoencoder import random_kl
+from tests.make import tiny_params, write_params
+
+OUT = Path("out")
+
+
+@pytest.fixture(scope="module")
+def autoencoder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("autoencoder")
+    torch.manual_seed(0)
+    random_kl().save_pretrained(folder / "given")
+    source = {"source": str(folder / "given"), "subfolder": None, "revision": None}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        make_autoencoder(write_params(folder, tiny_params(autoencoder__pretrained=source)), folder / "made")
+    return folder / "made"
+
+
+def encoded(name, autoencoder, output=OUT, **changes):
+    encode(name, write_params(Path(), tiny_params(**changes)), autoencoder, output)
+    return Store(output)
+
+
+def test_rows_are_the_images_in_order_with_their_labels(autoencoder):
+    store = encoded("id_validation", autoencoder)
+    images = open_image_set("id_validation", DataParams.model_validate(tiny_params()["data"]))
+    model, digest = load_stage_output(autoencoder)
+    wanted = model.encode(torch.from_numpy(pixel_batch(images, range(len(images)), 32))).numpy()
+    np.testing.assert_allclose(store.latents().astype(np.float32), wanted, rtol=2e-3, atol=1e-4)
+    np.testing.assert_array_equal(store.column("label"), images.labels)
+    assert store.header.class_names == images.class_names
+    assert store.header.space.autoencoder == digest
+
+
+def test_the_recorded_statistics_standardise(autoencoder):
+    encoded("id_train", autoencoder)
+    latents = load_id_train(OUT)
+    np.testing.assert_allclose(latents.values.mean((0, 2, 3)), np.zeros(4), atol=1e-4)
+    np.testing.assert_allclose(latents.values.std((0, 2, 3), correction=0), np.ones(4), atol=1e-4)
+    back = to_scaled(latents.values, latents.header.standardisation)
+    np.testing.assert_allclose(back, Store(OUT).latents().astype(np.float32), atol=1e-4)
+
+
+def test_other_sets_are_standardised_with_the_training_statistics(autoencoder):
+    encoded("id_train", autoencoder, Path("train"))
+    encoded("noise", autoencoder, Path("noise"))
+    header = load_id_train(Path("train")).header
+    back = to_scaled(load_latents(Path("noise"), header).values, header.standardisation)
+    np.testing.assert_allclose(back, Store(Path("noise")).latents().astype(np.float32), atol=1e-4)
+
+
+def test_an_interrupted_run_resumes_to_the_same_bytes(autoencoder, monkeypatch):
+    monkeypatch.setattr(layout, "SHARD_BYTES", 256 * 128)
+    whole = encoded("id_train", autoencoder, Path("whole")).digest
+    write, calls = StoreWriter.write_shard, []
+
+    def fail_at_the_third(self, *args):
+        calls.append(args[0])
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        write(self, *args)
+
+    monkeypatch.setattr(StoreWriter, "write_shard", fail_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        encoded("id_train", autoencoder)
+    assert not OUT.exists()
+    calls.clear()
+    assert encoded("id_train", autoencoder).digest == whole
+    assert calls == [2, 3]
+
+
+def test_a_set_that_is_not_in_the_parameters_is_refused(autoencoder):
+    with pytest.raises(ParamsError, match="data.sets has no 'id_tset'; it has id_train, id_validation"):
+        encoded("id_tset", autoencoder)
+
+
+def test_latents_that_overflow_are_refused(autoencoder, tmp_path):
+    broken = random_kl(scaling_factor=1e9)
+    broken.save_pretrained(tmp_path / "broken")
+    with pytest.raises(ModelError, match="their latents reach .*, wanted finite values within float16"):
+        encoded("noise", tmp_path / "broken")

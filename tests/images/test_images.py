@@ -1,0 +1,91 @@
+"""Image sets are what params.yaml says, the same every time, and apart from each other."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.images.image_set import UNKNOWN, pixel_batch, pixels
+from pipeline.images.params import DataParams
+from pipeline.images.source import open_image_set
+from tests.make import changed, default_params
+
+DATA = default_params()["data"]
+
+
+def open_set(name, **changes):
+    return open_image_set(name, DataParams.model_validate(changed(DATA, **changes)))
+
+
+def contents(images):
+    return [images.read(index).tobytes() for index in range(len(images))]
+
+
+def test_the_parts_of_the_digits_add_up():
+    sizes = {name: len(open_set(name)) for name in ("id_train", "id_validation", "id_test", "held_out")}
+    assert sum(sizes.values()) == 1797
+    assert sizes["held_out"] == 174 + 180
+
+
+def test_the_split_is_stratified():
+    labels = open_set("id_test").labels
+    counts = np.bincount(labels, minlength=8)
+    assert counts.min() >= 52
+    assert counts.max() <= 56
+
+
+def test_each_digit_is_in_exactly_one_part():
+    from sklearn.datasets import load_digits
+
+    names = ("id_train", "id_validation", "id_test", "held_out")
+    scans = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
+    wanted = sorted(scan.tobytes() for scan in scans)
+    assert sorted(content for name in names for content in contents(open_set(name))) == wanted
+
+
+def test_held_out_digits_are_unknown_and_the_rest_are_named():
+    assert set(open_set("held_out").labels) == {UNKNOWN}
+    assert open_set("id_train").class_names == tuple("01234567")
+    assert open_set("id_train", sources__digits__held_out=[0, 5]).class_names == tuple("12346789")
+
+
+def test_labels_belong_to_their_images():
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    scans = np.round(bunch.images * (255 / 16)).astype(np.uint8)
+    known = {scan.tobytes(): digit for scan, digit in zip(scans, bunch.target, strict=True)}
+    images = open_set("id_train", sources__digits__held_out=[2, 5])
+    for index in range(0, len(images), 37):
+        assert images.class_names[images.labels[index]] == str(known[images.read(index).tobytes()])
+
+
+@pytest.mark.parametrize("name", ["id_train", "photographs", "noise"])
+def test_a_set_depends_on_its_seed_only(name):
+    source = DATA["sets"][name]["source"]
+    assert contents(open_set(name)) == contents(open_set(name))
+    assert contents(open_set(name)) != contents(open_set(name, **{f"sources__{source}__seed": 1}))
+
+
+def test_photograph_patches_have_structure_and_noise_has_none():
+    def roughness(name):
+        grays = np.stack([np.asarray(open_set(name).read(index), float) for index in range(100)])
+        return np.abs(np.diff(grays, axis=2)).mean() / grays.std()
+
+    assert roughness("photographs") < 0.5
+    assert roughness("noise") > 1
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1"])
+def test_any_mode_becomes_three_channels_in_range(mode):
+    values = pixels(Image.new(mode, (7, 5)), 16)
+    assert (values.shape, values.dtype, values.min(), values.max()) == ((3, 16, 16), np.float32, -1.0, -1.0)
+
+
+def test_white_is_one():
+    assert pixels(Image.new("L", (8, 8), 255), 16).min() == 1.0
+
+
+def test_a_batch_is_in_the_order_asked_for():
+    images = open_set("noise")
+    batch = pixel_batch(images, [3, 1], 16)
+    np.testing.assert_array_equal(batch[1], pixels(images.read(1), 16))
