@@ -1,0 +1,101 @@
+"""What every synthesis method has in common: a block of rows in, outliers with their ancestry out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.files import digest
+from pipeline.latents import Latents
+from pipeline.store.format import BLOCK_ROWS
+
+ANCESTRY: Mapping[str, np.dtype[Any]] = {
+    "class_a": np.dtype("<i4"),
+    "class_b": np.dtype("<i4"),
+    "parent_a": np.dtype("<i4"),
+    "parent_b": np.dtype("<i4"),
+    "lam": np.dtype("<f4"),
+    "method": np.dtype("u1"),
+    "seed": np.dtype("<i8"),
+}
+"""Columns of every outlier store. class: index into the class names; parent: row of the ID training latents; lam: the
+share of parent a; method: index into the store's method names. A method with one parent says it twice, lam = 1."""
+
+
+Columns = dict[str, NDArray[Any]]
+"""One value per row, by name of the column."""
+
+
+@dataclass(frozen=True)
+class Outliers:
+    """A block of synthesized rows."""
+
+    values: Tensor  # (BLOCK_ROWS, c, h, w) float32, standardised
+    class_a: NDArray[np.integer[Any]]  # (BLOCK_ROWS,), as the rest
+    class_b: NDArray[np.integer[Any]]
+    parent_a: NDArray[np.integer[Any]]
+    parent_b: NDArray[np.integer[Any]]
+    lam: NDArray[np.floating[Any]]
+    method: NDArray[np.integer[Any]]
+    extra: Columns = field(default_factory=dict)
+
+
+class Method(Protocol):
+    """A way to make outliers from ID latents."""
+
+    method_names: tuple[str, ...]
+    """The variants a row may come from."""
+    extra_columns: Mapping[str, np.dtype[Any]]
+    """Columns beside ANCESTRY."""
+
+    def block(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Outliers:
+        """Return the outliers numbered `rows`, a whole block, from no randomness but `rng`'s."""
+        ...
+
+    def facts(self, columns: Columns) -> dict[str, Any]:
+        """Return what was derived from the ID latents, or from all rows made, and belongs into the provenance."""
+        ...
+
+
+class Parents:
+    """ID latents by class, to draw parents from."""
+
+    def __init__(self, latents: Latents, device: torch.device) -> None:
+        self.values = latents.values.to(device)
+        self.labels = latents.labels
+        self.class_names = latents.class_names
+        self.members = [np.flatnonzero(latents.labels == label) for label in range(len(latents.class_names))]
+        if empty := [name for name, rows in zip(self.class_names, self.members, strict=True) if not len(rows)]:
+            raise ValueError(f"no ID latents of class {', '.join(empty)}")
+
+    def cycle(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the class of each row: all classes in turn, so that every store is balanced."""
+        return rows % len(self.members)
+
+
+def draw(
+    pools: list[NDArray[np.int64]],  # per class the rows to draw from, none empty
+    classes: NDArray[np.int64],  # (n,)
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:  # (n,)
+    """Return for each class one row of its pool, uniformly and with replacement."""
+    sizes = np.array([len(pool) for pool in pools])
+    starts = np.cumsum(sizes) - sizes
+    picks = np.floor(rng.random(len(classes)) * sizes[classes]).astype(np.int64)
+    drawn: NDArray[np.int64] = np.concatenate(pools)[starts[classes] + picks]
+    return drawn
+
+
+def block_generator(seed: int, method: str, block: int) -> np.random.Generator:
+    """Return the counter-based generator of one block: it depends on nothing but these three."""
+    name = int(digest(method.encode())[:16], 16)
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, name, block])))
+
+
+def block_rows(block: int) -> NDArray[np.int64]:
+    """Return the row numbers of a block; always all of them, so that a row is the same in a store of any size."""
+    return np.arange(block * BLOCK_ROWS, (block + 1) * BLOCK_ROWS)

@@ -1,0 +1,122 @@
+"""Run the stage: from the ID training latents to `data/outliers/<method>/`, at any batch size and worker count."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.config import load_params
+from pipeline.device import chosen_device, default_workers, repeatable
+from pipeline.errors import ParamsError
+from pipeline.latents import load_id_train
+from pipeline.progress import progress
+from pipeline.store.format import BLOCK_ROWS, LATENT_DTYPE
+from pipeline.store.writer import StoreWriter
+from pipeline.synthesize.method import ANCESTRY, Columns, Method, Outliers, Parents, block_generator, block_rows
+from pipeline.synthesize.params import Params, SynthesizeParams
+from pipeline.workspace import unfinished
+
+
+def synthesize(
+    name: str, params_file: Path, latents_folder: Path, output: Path, workers: int | None, batch_rows: int
+) -> None:
+    """Make the outliers of the method called `name`, shard by shard.
+
+    workers: threads; by default one per core on a CPU, one on a GPU.
+    batch_rows: rows a worker computes at a time, rounded up to whole blocks. Neither changes a byte of the result.
+    """
+    params = load_params(params_file, Params).synthesize
+    if name not in params.methods:
+        raise ParamsError(params_file, [f"synthesize.methods has no {name!r}; it has {', '.join(params.methods)}"])
+    repeatable()
+    torch.set_num_threads(1)  # a result may not depend on how a sum is split, so workers are the only parallelism
+    latents, device = load_id_train(latents_folder), chosen_device()
+    method = load_method(name, params, Parents(latents, device))
+    own = getattr(params, name)
+    with unfinished(output, own, [latents_folder]) as work:
+        writer = StoreWriter(work, own.rows, latents.header.space.shape, {**ANCESTRY, **method.extra_columns})
+        _write_missing(writer, _Maker(name, method, params.seed), workers or default_workers(device), batch_rows)
+        facts = method.facts(_read_columns(writer))
+        writer.finish(
+            kind="outliers",
+            space=latents.header.space,
+            standardisation=latents.header.standardisation,
+            class_names=latents.class_names,
+            provenance={
+                "method": name,
+                "method_names": list(method.method_names),
+                "params": own.model_dump(mode="json"),
+                "seed": params.seed,
+                "latents": latents.digest,
+                **facts,
+            },
+        )
+
+
+def _read_columns(writer: StoreWriter) -> Columns:
+    """Return the columns of all rows, those of an earlier run that was resumed included."""
+    shards = range(len(writer.shards))
+    return _join([{name: writer.read_back(name, shard) for name in writer.columns} for shard in shards])
+
+
+def load_method(name: str, params: SynthesizeParams, parents: Parents) -> Method:
+    """Return a method, importing only its own module, so that a change to another one reruns nothing of it."""
+    match name:
+        case "perturb":
+            from pipeline.synthesize.perturb import Perturb
+
+            return Perturb(parents, params.perturb)
+        case "mixup":
+            from pipeline.synthesize.mixup import Mixup
+
+            return Mixup(parents, params.mixup)
+        case "shuffle":
+            from pipeline.synthesize.shuffle import Shuffle
+
+            return Shuffle(parents, params.shuffle)
+        case _:
+            raise ValueError(f"no synthesis method {name!r}")
+
+
+class _Maker:
+    """Makes any rows of one store."""
+
+    def __init__(self, name: str, method: Method, seed: int) -> None:
+        self.name, self.method, self.seed = name, method, seed
+
+    def __call__(self, rows: range) -> tuple[NDArray[np.float16], Columns]:
+        """Return the latents and columns of `rows`, which start at a block; whole blocks are made, the rest is cut."""
+        blocks = range(rows.start // BLOCK_ROWS, -(-rows.stop // BLOCK_ROWS))
+        made = [self.method.block(block_rows(block), block_generator(self.seed, self.name, block)) for block in blocks]
+        latent = torch.cat([block.values for block in made]).cpu().numpy().astype(LATENT_DTYPE)
+        columns = _join([self._columns(block) for block in made])
+        return latent[: len(rows)], {name: values[: len(rows)] for name, values in columns.items()}
+
+    def _columns(self, block: Outliers) -> Columns:
+        ancestry: Columns = {name: getattr(block, name) for name in ANCESTRY if name != "seed"}
+        return {**ancestry, "seed": np.full(len(block.class_a), self.seed), **block.extra}
+
+
+def _write_missing(writer: StoreWriter, maker: _Maker, workers: int, batch_rows: int) -> None:
+    missing = writer.missing_shards()
+    already = writer.rows - sum(len(writer.shards[shard]) for shard in missing)
+    step = -(-batch_rows // BLOCK_ROWS) * BLOCK_ROWS
+    with (
+        progress(f"synthesizing {maker.name}, rows", writer.rows, already) as advance,
+        ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+    ):
+        for shard in missing:
+            rows = writer.shards[shard]
+            batches = [rows[start : start + step] for start in range(0, len(rows), step)]
+            latents, columns = [], []
+            for latent, column in pool.map(maker, batches):
+                latents.append(latent)
+                columns.append(column)
+                advance(len(latent))
+            writer.write_shard(shard, np.concatenate(latents), _join(columns))
+
+
+def _join(parts: list[Columns]) -> Columns:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

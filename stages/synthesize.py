@@ -1,0 +1,28 @@
+"""Stage `synthesize@<method>`: ID latents to `data/outliers/<method>/`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.command import PARAMS_FILE, ParamsFile, Workers, run
+
+BatchRows = Annotated[int, typer.Option(min=1, help="Rows a worker computes at a time; no byte depends on it.")]
+
+
+def synthesize(
+    method: str,
+    latents: Path,
+    output: Path,
+    params: ParamsFile = PARAMS_FILE,
+    workers: Workers = None,
+    batch_rows: BatchRows = 1024,
+) -> None:
+    """Make the outliers of METHOD from the ID training store LATENTS into the store OUTPUT."""
+    from pipeline.synthesize.run import synthesize as make_outliers
+
+    make_outliers(method, params, latents, output, workers, batch_rows)
+
+
+if __name__ == "__main__":
+    run(synthesize)

@@ -1,0 +1,34 @@
+"""Neighbour distances are exact, in blocks or at once."""
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline import neighbours
+from tests import oracles
+
+RNG = np.random.default_rng(0)
+QUERIES, BANK = RNG.standard_normal((7, 5)), RNG.standard_normal((11, 5))
+
+
+@pytest.mark.parametrize("k", [1, 2, 11])
+def test_kth_distance_agrees_with_sorting_all_distances(k):
+    found = neighbours.kth_distance(torch.tensor(QUERIES), torch.tensor(BANK), k)
+    wanted = [oracles.kth_distance(query, BANK, k) for query in QUERIES]
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+def test_blocks_change_nothing(monkeypatch):
+    whole = neighbours.kth_distance(torch.tensor(QUERIES), torch.tensor(BANK), 3)
+    monkeypatch.setattr(neighbours, "BLOCK_VALUES", 25)
+    assert torch.equal(whole, neighbours.kth_distance(torch.tensor(QUERIES), torch.tensor(BANK), 3))
+
+
+def test_no_queries_give_no_distances():
+    assert neighbours.kth_distance(torch.zeros(0, 5), torch.zeros(3, 5), 1).shape == (0,)
+
+
+@pytest.mark.parametrize("k", [0, 12])
+def test_a_neighbour_that_does_not_exist_is_refused(k):
+    with pytest.raises(ValueError, match="does not exist among 11 rows"):
+        neighbours.kth_distance(torch.tensor(QUERIES), torch.tensor(BANK), k)
