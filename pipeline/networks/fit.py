@@ -1,0 +1,53 @@
+"""The loop that teacher and detector are both trained with; they differ in the loss of a step only."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.networks.params import OptimiserParams
+
+Losses = dict[str, Tensor]
+"""Weighted mean of each loss, by name; their sum is minimised."""
+History = list[dict[str, float]]
+"""Per epoch, the mean over its steps of each loss."""
+
+
+def fit(
+    network: nn.Module,
+    rows: int,
+    losses: Callable[[Tensor], Losses],
+    params: OptimiserParams,
+    order: torch.Generator,
+) -> History:
+    """Train `network` in place and return the losses of each epoch.
+
+    losses: given the row numbers of a batch (n,), the losses of that step.
+    order: the CPU generator that shuffles the rows; a last batch of one row is left out of its epoch.
+    """
+    steps = params.epochs * math.ceil(rows / params.batch_size)
+    optimiser = torch.optim.SGD(
+        network.parameters(),
+        params.learning_rate,
+        momentum=params.momentum,
+        weight_decay=params.weight_decay,
+        nesterov=params.momentum > 0,
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    history: History = []
+    network.train()
+    for _ in range(params.epochs):
+        epoch: list[Losses] = []
+        for batch in torch.randperm(rows, generator=order).split(params.batch_size):
+            if len(batch) < 2:
+                continue
+            step = losses(batch)
+            optimiser.zero_grad(set_to_none=True)
+            torch.stack(list(step.values())).sum().backward()
+            optimiser.step()
+            schedule.step()
+            epoch.append({name: value.detach() for name, value in step.items()})
+        history.append({name: float(torch.stack([step[name] for step in epoch]).mean()) for name in epoch[0]})
+    network.eval()
+    return history

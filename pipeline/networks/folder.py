@@ -1,0 +1,93 @@
+"""A trained network on disk: what it is in `network.json`, its weights in safetensors, nothing pickled."""
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as tensor_bytes
+from torch import Tensor
+
+from pipeline.errors import IncompatibleStoreError, ModelError
+from pipeline.files import write_bytes, write_json
+from pipeline.networks.params import NetworkParams
+from pipeline.networks.resnet import LatentResNet
+from pipeline.store.format import LatentSpace, Standardisation
+
+NETWORK, WEIGHTS, HISTORY, OUTPUTS = "network.json", "model.safetensors", "history.json", "outputs.safetensors"
+
+
+class NetworkCard(BaseModel):
+    """What a network is, what it reads and what its answers mean."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["latent-outliers-network/1"] = "latent-outliers-network/1"
+    role: Literal["teacher", "detector"]
+    seed: int
+    network: NetworkParams
+    space: LatentSpace
+    standardisation: Standardisation
+    class_names: tuple[str, ...]
+
+    def build(self) -> LatentResNet:
+        """Return the network with fresh weights."""
+        return LatentResNet(self.space.shape[0], len(self.class_names), self.network)
+
+
+class TrainedNetwork(NamedTuple):
+    """A network in evaluation mode and its card."""
+
+    network: LatentResNet
+    card: NetworkCard
+
+
+def save_network(folder: Path, network: LatentResNet, card: NetworkCard, history: list[dict[str, float]]) -> None:
+    """Write weights, training history and, last, the card."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    write_bytes(folder / WEIGHTS, tensor_bytes(weights))
+    write_json(folder / HISTORY, history)
+    write_json(folder / NETWORK, card.model_dump(mode="json"))
+
+
+def load_network(folder: Path, space: LatentSpace, class_names: tuple[str, ...]) -> TrainedNetwork:
+    """Read a network made for `space` and `class_names`; raises ModelError or IncompatibleStoreError otherwise."""
+    try:
+        card = NetworkCard.model_validate_json((folder / NETWORK).read_bytes())
+        for what, found, wanted in (("space", card.space, space), ("class list", card.class_names, class_names)):
+            if found != wanted:
+                raise IncompatibleStoreError(folder, f"its {what}", found, wanted)
+        network = card.build()
+        network.load_state_dict(load_file(folder / WEIGHTS))
+    except (OSError, ValidationError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{folder}: no trained network could be read ({reason}). Run `dvc repro`.") from error
+    return TrainedNetwork(network.eval().requires_grad_(requires_grad=False), card)
+
+
+def save_outputs(folder: Path, logits: Tensor, features: Tensor) -> None:
+    """Keep what a teacher says of the ID training rows, in their order: logits (n, k) and features (n, d)."""
+    outputs = {"logits": logits.cpu().contiguous(), "features": features.cpu().contiguous()}
+    write_bytes(folder / OUTPUTS, tensor_bytes(outputs))
+
+
+def load_logits(folder: Path, rows: int) -> Tensor:
+    """Return a teacher's logits (n, k) on the ID training rows; raises ModelError when they are not `rows` many."""
+    try:
+        logits = load_file(folder / OUTPUTS)["logits"]
+    except (OSError, SafetensorError, KeyError) as error:
+        raise ModelError(f"{folder / OUTPUTS}: no teacher logits could be read ({error}). Run `dvc repro`.") from error
+    if len(logits) != rows:
+        raise ModelError(f"{folder / OUTPUTS}: found logits of {len(logits)} rows, wanted {rows}. Run `dvc repro`.")
+    return logits
+
+
+@torch.no_grad()
+def predict(network: LatentResNet, latents: Tensor, batch_size: int = 1024) -> tuple[Tensor, Tensor]:
+    """Return logits (n, k) and features (n, d) of standardised latents (n, c, h, w), both on the CPU."""
+    device = next(network.parameters()).device
+    parts = [network(batch.to(device)) for batch in latents.split(batch_size)]
+    return torch.cat([part.logits for part in parts]).cpu(), torch.cat([part.features for part in parts]).cpu()

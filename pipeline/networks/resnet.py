@@ -1,0 +1,64 @@
+"""A pre-activation residual network over latents, which gives logits and the features behind them."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.networks.params import NetworkParams
+
+
+class Prediction(NamedTuple):
+    """What a network says of a batch."""
+
+    logits: Tensor  # (n, k)
+    features: Tensor  # (n, d)
+
+
+class LatentResNet(nn.Module):
+    """Pre-activation ResNet (He et al. 2016, https://arxiv.org/abs/1603.05027) for small feature maps.
+
+    Differs from the paper's: group normalisation (Wu and He 2018), so that a row's prediction never depends on the
+    other rows of its batch, of which outliers are a part.
+    """
+
+    def __init__(self, latent_channels: int, classes: int, params: NetworkParams) -> None:
+        super().__init__()
+        widths = [params.width * 2**stage for stage in range(len(params.blocks))]
+        layers: list[nn.Module] = [nn.Conv2d(latent_channels, widths[0], 3, padding=1, bias=False)]
+        before = widths[0]
+        for stage, (width, blocks) in enumerate(zip(widths, params.blocks, strict=True)):
+            for block in range(blocks):
+                layers.append(_Block(before, width, stride=2 if stage and not block else 1))
+                before = width
+        layers += [_norm(before), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Linear(before, classes)
+
+    def forward(self, latents: Tensor) -> Prediction:
+        """Return logits (n, k) and features (n, d) of standardised latents (n, c, h, w)."""
+        features = self.body(latents)
+        return Prediction(self.head(features), features)
+
+
+class _Block(nn.Module):
+    def __init__(self, before: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.norm = _norm(before)
+        self.residual = nn.Sequential(
+            nn.Conv2d(before, width, 3, stride, padding=1, bias=False),
+            _norm(width),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+        )
+        self.shortcut = nn.Conv2d(before, width, 1, stride, bias=False) if (before, stride) != (width, 1) else None
+
+    def forward(self, maps: Tensor) -> Tensor:
+        activated = torch.relu(self.norm(maps))
+        shortcut = maps if self.shortcut is None else self.shortcut(activated)
+        added: Tensor = shortcut + self.residual(activated)
+        return added
+
+
+def _norm(width: int) -> nn.GroupNorm:
+    return nn.GroupNorm(8, width)

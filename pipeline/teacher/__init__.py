@@ -1,0 +1,1 @@
+"""Stage `teacher`: per seed a classifier trained with cross-entropy alone, the baseline of every report."""

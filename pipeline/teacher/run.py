@@ -1,0 +1,62 @@
+"""Run the stage: from the ID training latents to one teacher per seed in `models/teacher/`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from pipeline.config import load_params
+from pipeline.device import chosen_device, default_workers, repeatable, seeded
+from pipeline.latents import load_id_train
+from pipeline.networks.fit import Losses, fit
+from pipeline.networks.folder import NetworkCard, predict, save_network, save_outputs
+from pipeline.teacher.params import Params, TeacherParams
+from pipeline.units import finished_folder, run_units
+from pipeline.workspace import unfinished
+
+
+@dataclass(frozen=True)
+class TeacherUnit:
+    """One seed's training, whole in itself: it can run in any process."""
+
+    seed: int
+    params: TeacherParams
+    latents: Path
+    output: Path
+
+
+def train_teachers(params_file: Path, latents: Path, output: Path, workers: int | None) -> None:
+    """Train the teacher of every seed; finished ones of a killed run are kept."""
+    params = load_params(params_file, Params)
+    load_id_train(latents)  # a damaged store is an error of the stage, not of its first unit
+    with unfinished(output, params, [latents]) as work:
+        units = [TeacherUnit(seed, params.teacher, latents, work / str(seed)) for seed in params.seeds]
+        run_units(train_teacher, units, workers=workers or default_workers(chosen_device()), what="training teachers")
+
+
+def train_teacher(unit: TeacherUnit) -> None:
+    """Train one teacher with cross-entropy on ID latents, and keep its outputs on them."""
+    repeatable()
+    latents, device = load_id_train(unit.latents), chosen_device()
+    card = NetworkCard(
+        role="teacher",
+        seed=unit.seed,
+        network=unit.params.network,
+        space=latents.header.space,
+        standardisation=latents.header.standardisation,
+        class_names=latents.class_names,
+    )
+    values, labels = latents.values.to(device), torch.from_numpy(latents.labels).long().to(device)
+    with seeded(unit.seed, device):
+        network = card.build().to(device)
+
+    def losses(batch: Tensor) -> Losses:
+        rows = batch.to(device)
+        return {"cross_entropy": cross_entropy(network(values[rows]).logits, labels[rows])}
+
+    history = fit(network, len(values), losses, unit.params.optimiser, torch.Generator().manual_seed(unit.seed))
+    with finished_folder(unit.output) as folder:
+        save_network(folder, network, card, history)
+        save_outputs(folder, *predict(network, latents.values))

@@ -1,0 +1,1 @@
+"""Stage `train`: per seed a detector that learns from ID latents, outlier shards and its teacher."""

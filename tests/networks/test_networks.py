@@ -1,0 +1,102 @@
+"""A network on disk is the network that was trained, and only read for what it was trained for."""
+
+import pytest
+import torch
+
+from pipeline.errors import IncompatibleStoreError, ModelError
+from pipeline.networks.fit import fit
+from pipeline.networks.folder import NetworkCard, load_logits, load_network, predict, save_network, save_outputs
+from pipeline.networks.params import NetworkParams, OptimiserParams
+from pipeline.networks.resnet import LatentResNet
+from tests.make import SPACE, UNIT
+
+NAMES = ("a", "b", "c")
+PARAMS = NetworkParams(width=8, blocks=(1, 1))
+CARD = NetworkCard(role="teacher", seed=0, network=PARAMS, space=SPACE, standardisation=UNIT, class_names=NAMES)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save_network(tmp_path, CARD.build(), CARD, [{"loss": 1.0}])
+    return tmp_path
+
+
+def test_a_network_comes_back_as_it_was_saved(folder):
+    network = CARD.build()
+    save_network(folder, network, CARD, [])
+    found = load_network(folder, SPACE, NAMES)
+    assert found.card == CARD
+    latents = torch.randn(5, 4, 4, 4)
+    torch.testing.assert_close(found.network(latents).logits, network(latents).logits)
+
+
+@pytest.mark.parametrize(
+    ("space", "names", "message"),
+    [
+        (SPACE.model_copy(update={"autoencoder": "x"}), NAMES, "its space is .*'abc'.*wanted .*'x'"),
+        (SPACE, ("a", "b"), r"its class list is \('a', 'b', 'c'\), wanted \('a', 'b'\)"),
+    ],
+)
+def test_a_network_for_something_else_is_refused(folder, space, names, message):
+    with pytest.raises(IncompatibleStoreError, match=message):
+        load_network(folder, space, names)
+
+
+@pytest.mark.parametrize("name", ["network.json", "model.safetensors"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "garbage"])
+def test_a_damaged_network_is_refused(folder, name, damage):
+    path = folder / name
+    content = path.read_bytes()
+    path.write_bytes(
+        {"empty": b"", "truncated": content[: len(content) // 2], "garbage": b"\xff" * 99}.get(damage, b"")
+    )
+    if damage == "missing":
+        path.unlink()
+    with pytest.raises(ModelError, match="no trained network could be read"):
+        load_network(folder, SPACE, NAMES)
+
+
+def test_outputs_of_other_rows_are_refused(tmp_path):
+    save_outputs(tmp_path, torch.zeros(5, 3), torch.zeros(5, 8))
+    assert load_logits(tmp_path, 5).shape == (5, 3)
+    with pytest.raises(ModelError, match="found logits of 5 rows, wanted 6"):
+        load_logits(tmp_path, 6)
+
+
+@pytest.mark.parametrize("shape", [(4, 2, 2), (4, 4, 4), (3, 8, 16)])
+def test_logits_and_features_have_their_shapes(shape):
+    network = LatentResNet(shape[0], 3, PARAMS)
+    logits, features = predict(network, torch.randn(7, *shape), batch_size=3)
+    assert (logits.shape, features.shape) == ((7, 3), (7, 16))
+
+
+def test_a_prediction_does_not_depend_on_the_rest_of_the_batch():
+    network, latents = LatentResNet(4, 3, PARAMS).train(), torch.randn(6, 4, 4, 4)
+    torch.testing.assert_close(network(latents).logits[:2], network(latents[:2]).logits)
+
+
+def test_fitting_lowers_the_loss_and_logs_every_epoch():
+    torch.manual_seed(0)
+    network, latents = LatentResNet(4, 2, PARAMS), torch.randn(40, 4, 4, 4)
+    labels = (latents[:, 0].mean((1, 2)) > 0).long()
+
+    def losses(rows):
+        return {"ce": torch.nn.functional.cross_entropy(network(latents[rows]).logits, labels[rows])}
+
+    params = OptimiserParams(epochs=8, batch_size=16, learning_rate=0.05, momentum=0.9, weight_decay=0.0)
+    history = fit(network, 40, losses, params, torch.Generator().manual_seed(0))
+    assert len(history) == 8
+    assert history[-1]["ce"] < 0.5 * history[0]["ce"]
+    assert not network.training
+
+
+def test_a_last_batch_of_one_row_is_left_out():
+    network, seen = LatentResNet(4, 2, PARAMS), []
+
+    def losses(rows):
+        seen.append(len(rows))
+        return {"one": network(torch.zeros(len(rows), 4, 4, 4)).logits.sum()}
+
+    params = OptimiserParams(epochs=1, batch_size=4, learning_rate=0.1, momentum=0.0, weight_decay=0.0)
+    fit(network, 9, losses, params, torch.Generator())
+    assert seen == [4, 4]

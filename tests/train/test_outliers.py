@@ -1,0 +1,61 @@
+"""Training sees every method alike, every row once per round, and no store that was made for something else."""
+
+from collections import Counter
+
+import pytest
+import torch
+
+from pipeline.errors import IncompatibleStoreError, StoreError
+from pipeline.store.format import Standardisation
+from pipeline.store.reader import Store
+from pipeline.train.outliers import OutlierBatches, load_outliers
+from tests.make import SPACE, latents_store, outliers_store
+
+
+@pytest.fixture
+def id_train(tmp_path):
+    return Store(latents_store(tmp_path / "id")).header
+
+
+def test_stores_like_the_latents_are_read(tmp_path, id_train):
+    (rows,) = load_outliers([outliers_store(tmp_path / "s")], id_train)
+    assert (rows.shape, rows.dtype) == ((40, 4, 4, 4), torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("difference", "message"),
+    [
+        ({"space": SPACE.model_copy(update={"autoencoder": "other"})}, "autoencoder is 'other', wanted 'abc'"),
+        ({"space": SPACE.model_copy(update={"scaling_factor": 2.0})}, "scaling_factor is 2.0, wanted 0.5"),
+        ({"classes": 4}, "its class list is"),
+        ({"standardisation": Standardisation(mean=(1.0,) * 4, std=(1.0,) * 4)}, "its standardisation is"),
+    ],
+)
+def test_stores_of_something_else_are_refused(tmp_path, id_train, difference, message):
+    with pytest.raises(IncompatibleStoreError, match=message):
+        load_outliers([outliers_store(tmp_path / "s", **difference)], id_train)
+
+
+def test_a_damaged_store_is_refused_before_the_first_batch(tmp_path, id_train):
+    folder = outliers_store(tmp_path / "s")
+    chunk = folder / "latent/c/0/0/0/0"
+    chunk.write_bytes(chunk.read_bytes()[:-1] + b"!")
+    with pytest.raises(StoreError, match="latent/c/0/0/0/0"):
+        load_outliers([folder], id_train)
+
+
+def numbered(rows, offset):
+    return (offset + torch.arange(rows)).float()[:, None, None, None]
+
+
+def test_each_method_gives_its_part_of_every_batch():
+    batches = OutlierBatches([numbered(50, 0), numbered(7, 100), numbered(9, 200)], 8, torch.Generator())
+    for _ in range(20):
+        origin = Counter(int(value) // 100 for value in batches.draw().flatten())
+        assert origin == {0: 3, 1: 3, 2: 2}
+
+
+def test_every_row_is_drawn_once_before_any_is_drawn_again():
+    batches = OutlierBatches([numbered(7, 0)], 3, torch.Generator().manual_seed(0))
+    drawn = [int(value) for _ in range(7) for value in batches.draw().flatten()]
+    assert all(sorted(drawn[start : start + 7]) == list(range(7)) for start in (0, 7, 14))

@@ -1,0 +1,95 @@
+"""Teachers and detectors are trained per seed, repeat to the bit, and resume without repeating."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pipeline.errors import ModelError, PipelineError, UnfinishedStoreError
+from pipeline.files import folder_digest
+from pipeline.latents import load_id_train
+from pipeline.networks.folder import load_logits, load_network, predict
+from pipeline.teacher import run as teacher_stage
+from pipeline.train import run as train_stage
+from tests.make import latents_store, outliers_store, tiny_params, write_params
+
+ID, OUTLIERS, TEACHERS, DETECTORS = Path("id"), Path("outliers"), Path("teachers"), Path("detectors")
+FEW = {"synthesize__methods": ["mixup", "shuffle"]}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One training for all tests of the module; each works beside it."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("LATENT_OUTLIERS_DEVICE", "cpu")
+        latents_store(ID)
+        for seed, method in enumerate(FEW["synthesize__methods"]):
+            outliers_store(OUTLIERS / method, seed=seed)
+        train_teachers()
+        train_detectors()
+    return folder
+
+
+@pytest.fixture
+def trained(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+
+
+def train_teachers(output=TEACHERS, workers=1, **changes):
+    teacher_stage.train_teachers(write_params(Path(), tiny_params(**(FEW | changes))), ID, output, workers)
+
+
+def train_detectors(output=DETECTORS, workers=1, **changes):
+    params = write_params(Path(), tiny_params(**(FEW | changes)))
+    train_stage.train_detectors(params, ID, OUTLIERS, TEACHERS, output, workers)
+
+
+def test_the_stages_train_repeat_and_check(trained):
+    latents = load_id_train(ID)
+    for folder, role in ((TEACHERS, "teacher"), (DETECTORS, "detector")):
+        cards = [load_network(folder / seed, latents.header.space, latents.class_names).card for seed in "01"]
+        assert [(card.role, card.seed) for card in cards] == [(role, 0), (role, 1)]
+    teacher = load_network(TEACHERS / "0", latents.header.space, latents.class_names)
+    torch.testing.assert_close(load_logits(TEACHERS / "0", 90), predict(teacher.network, latents.values)[0])
+    first = {folder: folder_digest(folder) for folder in (TEACHERS, DETECTORS)}
+    train_teachers(workers=2)
+    train_detectors(workers=2)
+    assert {folder: folder_digest(folder) for folder in (TEACHERS, DETECTORS)} == first
+
+
+def test_seeds_differ(trained):
+    weights = [load_file(DETECTORS / seed / "model.safetensors")["head.weight"] for seed in "01"]
+    assert not torch.equal(*weights)
+
+
+def test_finished_seeds_of_a_failed_run_are_kept(trained, monkeypatch):
+    wanted = folder_digest(DETECTORS)
+    torch.set_num_threads(1)  # as in a unit's own process
+
+    def only_the_first(function, units, **how):
+        function(units[0])
+        raise KeyboardInterrupt
+
+    def only_the_second(function, units, **how):
+        assert [unit.output.is_dir() for unit in units] == [True, False]
+        function(units[1])
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(train_stage, "run_units", only_the_first)
+        train_detectors(Path("again"))
+    monkeypatch.setattr(train_stage, "run_units", only_the_second)
+    train_detectors(Path("again"))
+    assert folder_digest(Path("again")) == wanted
+
+
+def test_what_is_missing_is_named(trained):
+    with pytest.raises(UnfinishedStoreError, match=r"outliers/perturb/manifest.json: not found"):
+        train_detectors(Path("x"), synthesize__methods=["perturb"])
+    with pytest.raises(ModelError, match=r"teachers/7: no trained network could be read"):
+        train_detectors(Path("x"), seeds=[7])
+    with pytest.raises(PipelineError, match=r"nowhere/manifest.json: not found"):
+        teacher_stage.train_teachers(write_params(Path(), tiny_params()), Path("nowhere"), Path("x"), 1)
+    assert not Path("x").exists()
