@@ -1,0 +1,45 @@
+"""Write what `dvc plots` draws: ROC curves and score histograms as CSV, one file per OOD set."""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.score.evaluate import SIDES, Evaluation
+from pipeline.score.metrics import roc
+
+FPR_GRID = np.linspace(0, 1, 101)
+BINS = 40
+
+
+def write_plots(folder: Path, found: Evaluation, sets: list[str], score: str) -> None:
+    """Write `roc/<set>.csv` and `histogram/<set>.csv` for the score called `score`, all seeds together."""
+    for name in sets:
+        curves = [_mean_roc(found, side, name, score) for side in SIDES]
+        _write(folder / "roc" / f"{name}.csv", ("id_flagged", *SIDES), zip(FPR_GRID, *curves, strict=True))
+        _write(folder / "histogram" / f"{name}.csv", ("score", "id_test", "ood"), _histogram(found, name, score))
+
+
+def _mean_roc(found: Evaluation, side: str, name: str, score: str) -> NDArray[np.float64]:
+    """Return the share of OOD caught at each share of ID flagged, averaged over the seeds (vertical averaging)."""
+    known, unknown = found.of(side, "id_test", score), found.of(side, name, score)
+    curves = [roc(known[index], unknown[index]) for index in range(len(known))]
+    return np.asarray(np.mean([np.interp(FPR_GRID, curve.fpr, curve.tpr) for curve in curves], axis=0))
+
+
+def _histogram(found: Evaluation, name: str, score: str) -> Iterable[tuple[float, ...]]:
+    """Return the middle of each bin and the share of ID test and of OOD images in it."""
+    known, unknown = (found.of("detector", which, score).ravel() for which in ("id_test", name))
+    edges = np.linspace(min(known.min(), unknown.min()), max(known.max(), unknown.max()), BINS + 1)
+    shares = [np.histogram(values, edges)[0] / len(values) for values in (known, unknown)]
+    return zip((edges[1:] + edges[:-1]) / 2, *shares, strict=True)
+
+
+def _write(path: Path, header: tuple[str, ...], rows: Iterable[Iterable[float]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(header)
+        writer.writerows([f"{value:.6g}" for value in row] for row in rows)
