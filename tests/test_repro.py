@@ -1,0 +1,120 @@
+"""The whole product, small: a real `dvc repro` in a repository of its own, then the reruns that matter."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.store.reader import Store
+from tests.make import ROOT, tiny_params, write_params
+
+pytestmark = pytest.mark.slow
+
+OOD = ("held_out", "photographs", "noise")
+ENCODE = [f"encode@{name}" for name in ("id_train", "id_validation", "id_test", *OOD)]
+SYNTHESIZE = [f"synthesize@{name}" for name in ("perturb", "mixup", "shuffle")]
+IDENTITY = {f"GIT_{who}_{what}": "tester@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project's files with tiny parameters, committed, and run once."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("pipeline", "stages", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "dvc.yaml"):
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    write_params(folder, tiny_params())
+    call(folder, "git", "init", "--quiet")
+    call(folder, "git", "add", "--all")
+    call(folder, "git", "commit", "--quiet", "--message", "start")
+    first = stages_run(call(folder, "dvc", "repro"))
+    return folder, first
+
+
+def call(folder, *arguments):
+    home = folder.parent / "home"
+    home.mkdir(exist_ok=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | IDENTITY | {"HOME": str(home), "PATH": path, "LATENT_OUTLIERS_DEVICE": "cpu"}
+    done = subprocess.run(
+        arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=250
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def stages_run(output):
+    return re.findall(r"Running stage '([^']+)'", output)
+
+
+def test_one_command_runs_every_stage_once(project):
+    _, first = project
+    assert sorted(first) == sorted(["autoencoder", *ENCODE, "teacher", *SYNTHESIZE, "train", "score"])
+
+
+def test_the_report_keeps_its_promise(project):
+    folder, _ = project
+    report = json.loads((folder / "reports/metrics.json").read_text())
+    assert (report["format"], report["seeds"]) == ("latent-outliers-metrics/1", [0, 1])
+    assert set(report["sets"]) == set(OOD)
+    assert report["sizes"] == {"id_test": 433, "held_out": 354, "photographs": 40, "noise": 40}
+    assert "near (mean)" in call(folder, "latent-outliers", "results")
+
+
+def test_pictures_and_curves_are_drawn(project):
+    folder, _ = project
+    names = {path.relative_to(folder / "reports/plots").as_posix() for path in (folder / "reports/plots").rglob("*.*")}
+    assert names == {f"{kind}/{name}.csv" for kind in ("roc", "histogram") for name in OOD} | {
+        f"outliers/{method}.png" for method in ("perturb", "mixup", "shuffle")
+    }
+    shown = call(folder, "dvc", "plots", "show", "--json")
+    assert all(name in shown for name in ("roc/noise.csv", "histogram/noise.csv"))
+
+
+def test_outliers_say_which_latents_they_come_from(project):
+    folder, _ = project
+    latents, outliers = Store(folder / "data/latents/id_train"), Store(folder / "data/outliers/mixup")
+    assert outliers.header.provenance["latents"] == latents.digest
+    assert outliers.header.space == latents.header.space
+
+
+def test_nothing_generated_is_seen_by_git(project):
+    folder, _ = project
+    assert call(folder, "git", "status", "--porcelain").split() in ([], ["??", "dvc.lock"])
+
+
+def test_a_second_run_runs_nothing(project):
+    folder, _ = project
+    assert stages_run(call(folder, "dvc", "repro")) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "stages"),
+    [
+        ("synthesize.mixup.lam_min=0.4", ["synthesize@mixup", "train", "score"]),
+        ("train.micl.weight=0.25", ["train", "score"]),
+        ("score.knn_neighbours=7", ["score"]),
+        ("data.sets.photographs.group=near", ["score"]),
+    ],
+)
+def test_a_changed_parameter_reruns_what_it_can_change_and_nothing_else(project, change, stages):
+    folder, _ = project
+    assert stages_run(call(folder, "dvc", "exp", "run", "--set-param", change)) == stages
+    call(folder, "git", "checkout", "--quiet", "params.yaml")
+    assert stages_run(call(folder, "dvc", "repro")) == []  # back from the run cache
+
+
+def test_stages_made_again_from_nothing_are_the_same_bytes(project):
+    folder, _ = project
+    before = (folder / "dvc.lock").read_text()
+    call(folder, "dvc", "repro", "--force", "--single-item", "encode@noise", "teacher", *SYNTHESIZE, "train")
+    assert (folder / "dvc.lock").read_text() == before

@@ -1,0 +1,110 @@
+"""Stages as the processes they are: help, exit codes, one-line errors, and a SIGKILL that loses nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.files import folder_digest
+from pipeline.store.reader import Store
+from tests.make import ROOT, changed, default_params, latents_store, tiny_params, write_params
+
+STAGES = ("autoencoder", "encode", "teacher", "synthesize", "train", "score")
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "LATENT_OUTLIERS_DEVICE": "cpu", "HF_HUB_OFFLINE": "1"}
+
+
+def command(*arguments):
+    return [sys.executable, "-m", *map(str, arguments)]
+
+
+def run(*arguments):
+    done = subprocess.run(
+        command(*arguments), env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=120
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_says_what_the_stage_does(stage):
+    code, out, _ = run(f"stages.{stage}", "--help")
+    assert code == 0
+    assert "--params" in out
+    assert "OUTPUT" in out or "METRICS" in out
+
+
+def test_help_is_quick():
+    imports = "import stages.train, sys; sys.exit('torch' in sys.modules or 'zarr' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", imports], env=ENVIRONMENT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_missing_argument_is_a_usage_error(stage):
+    code, _, err = run(f"stages.{stage}")
+    assert code == 2
+    assert "Missing argument" in err
+
+
+def test_a_mistyped_parameter_is_one_line_and_exit_code_1(tmp_path):
+    write_params(tmp_path, changed(tiny_params(), synthesize__mixup__lam_mx=0.5))
+    code, _, err = run("stages.synthesize", "mixup", "id", "out")
+    assert code == 1
+    assert err == "error: params.yaml: synthesize.mixup.lam_mx is not a parameter; did you mean 'lam_max'?\n"
+
+
+def test_a_damaged_store_is_one_line_and_leaves_no_output(tmp_path):
+    write_params(tmp_path, tiny_params())
+    chunk = latents_store(tmp_path / "id") / "latent/c/0/0/0/0"
+    chunk.write_bytes(b"\0" * chunk.stat().st_size)
+    code, _, err = run("stages.synthesize", "mixup", "id", "out")
+    assert code == 1
+    assert err.startswith("error: id/latent/c/0/0/0/0: found SHA-256")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_line_checks_parameters(tmp_path):
+    write_params(tmp_path, default_params())
+    script = Path(sys.executable).parent / "latent-outliers"
+    good = subprocess.run([script, "check"], capture_output=True, text=True, check=True)
+    assert good.stdout.startswith("params.yaml: good; 5 seeds")
+    bad = subprocess.run([script, "results"], capture_output=True, text=True, check=False)
+    assert (bad.returncode, bad.stdout) == (1, "")
+    assert bad.stderr == "error: reports/metrics.json: not found; run `dvc repro` or `make repro` to make it.\n"
+
+
+SMALL_SHARDS = """
+import runpy, pipeline.store.format as layout
+layout.SHARD_BYTES = 2**20
+runpy.run_module("stages.synthesize", run_name="__main__")
+"""
+
+
+def start_synthesis(output):
+    arguments = [sys.executable, "-c", SMALL_SHARDS, "perturb", "id", output]
+    return subprocess.Popen(arguments, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+def test_a_killed_synthesis_resumes_to_the_bytes_of_an_uninterrupted_one(tmp_path):
+    write_params(tmp_path, changed(tiny_params(), synthesize__perturb__rows=200_000))  # 25 shards of 1 MiB
+    latents_store(tmp_path / "id")
+    assert start_synthesis("whole").wait() == 0
+    kills = np.random.default_rng(0).uniform(0, 0.2, 6)
+    for count, delay in enumerate(kills):
+        process = start_synthesis("out")
+        while len(list(tmp_path.glob(".work/*/latent/c/*/0/0/0"))) < 4 * count and process.poll() is None:
+            time.sleep(0.005)
+        time.sleep(delay)
+        assert process.poll() is None, "it ended before it was killed"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not (tmp_path / "out").exists()
+    assert start_synthesis("out").wait() == 0
+    assert Store(tmp_path / "out").digest == Store(tmp_path / "whole").digest
+    assert folder_digest(tmp_path / "out") == folder_digest(tmp_path / "whole")
+    assert list(tmp_path.glob(".work/*")) == []
