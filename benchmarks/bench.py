@@ -1,0 +1,176 @@
+"""`make bench`: speed of the store and of synthesis against the plain thing, side by side in one run.
+
+Every ratio is the median over rounds of (time of the plain thing) / (our time), both measured in that round, so that
+a slow moment of the machine hits both. 1 means as fast, above 1 faster.
+"""
+
+import os
+import platform
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.files import write_json
+from pipeline.latents import Latents, load_id_train
+from pipeline.progress import progress
+from pipeline.runlog import git_revision
+from pipeline.store.format import BLOCK_ROWS, LatentSpace, Standardisation
+from pipeline.store.reader import Store
+from pipeline.store.writer import StoreWriter
+from pipeline.synthesize.method import Parents, block_generator, block_rows
+from pipeline.synthesize.mixup import Mixup
+from pipeline.synthesize.params import MixupParams, PerturbParams
+from pipeline.synthesize.perturb import Perturb
+
+FORMAT = "latent-outliers-bench/1"
+ROUNDS = 5
+SHAPE = (4, 32, 32)
+STORE_ROWS = 32_768  # 256 MiB
+ID_ROWS, CLASSES = 5_000, 10
+BLOCKS = 4
+RESULT = Path("benchmarks/results/bench-cpu.json")
+SPACE = LatentSpace(autoencoder="bench", scaling_factor=1.0, image_size=256, shape=SHAPE)
+UNIT = Standardisation(mean=(0.0,) * 4, std=(1.0,) * 4)
+PERTURB = PerturbParams(rows=1, neighbours=10, boundary_share=0.5, sigma=1.0, candidates=8)
+MIXUP = MixupParams(rows=1, lam_min=0.3, lam_max=0.7, masked_share=0.5)
+
+Side = Callable[[], object]
+
+
+def main() -> None:
+    """Measure, print and write the ratios."""
+    with tempfile.TemporaryDirectory(dir=".") as name:
+        folder = Path(name)
+        pairs = {**store_sides(folder), **synthesis_sides(folder)}
+        ratios = {}
+        with progress("measuring, rounds", ROUNDS * len(pairs)) as advance:
+            for what, (plain, ours, goal) in pairs.items():
+                ratios[what] = {"value": round(ratio(plain, ours, advance), 3), "goal": goal, "at_least": True}
+    report = {"format": FORMAT, "hardware": hardware(), "commit": git_revision(), "ratios": ratios}
+    write_json(RESULT, report)
+    show(ratios)
+
+
+def ratio(plain: Side, ours: Side, advance: Callable[[int], None]) -> float:
+    """Return the median ratio of times; which side goes first alternates."""
+    found = []
+    for index in range(ROUNDS):
+        first, second = (plain, ours) if index % 2 else (ours, plain)
+        times = {first: seconds(first), second: seconds(second)}
+        found.append(times[plain] / times[ours])
+        advance(1)
+    return statistics.median(found)
+
+
+def seconds(side: Side) -> float:
+    """Return how long one call takes."""
+    began = time.perf_counter()
+    side()
+    return time.perf_counter() - began
+
+
+def store_sides(folder: Path) -> dict[str, tuple[Side, Side, float]]:
+    """Write and read 256 MiB of latents: our store against one raw file, both with fsync."""
+    rows = np.random.default_rng(0).standard_normal((STORE_ROWS, *SHAPE), np.float32).astype(np.float16)
+    raw, store = folder / "raw", folder / "store"
+    write_store(store, rows)
+    write_raw(raw, rows)
+    return {
+        "store_write_vs_raw_file": (lambda: write_raw(raw, rows), lambda: write_store(store, rows), 0.9),
+        "store_read_vs_raw_file": (lambda: np.fromfile(raw, np.float16), lambda: Store(store).latents(), 0.9),
+    }
+
+
+def synthesis_sides(folder: Path) -> dict[str, tuple[Side, Side, float]]:
+    """Make rows: mixup against writing the same bytes raw, perturb against plain NumPy row by row."""
+    torch.set_num_threads(1)
+    parents = Parents(id_latents(folder / "id"), torch.device("cpu"))
+    mixup, perturb = Mixup(parents, MIXUP), Perturb(parents, PERTURB)
+    rows = np.zeros((BLOCKS * BLOCK_ROWS, *SHAPE), np.float16)
+    return {
+        "mixup_vs_raw_write_of_its_rows": (
+            lambda: write_raw(folder / "rows", rows),
+            lambda: [mixup.block(block_rows(block), block_generator(0, "mixup", block)) for block in range(BLOCKS)],
+            1 / 1.5,
+        ),
+        "perturb_vs_plain_numpy": (
+            lambda: plain_perturb(parents),
+            lambda: perturb.block(block_rows(0), block_generator(0, "perturb", 0)),
+            10.0,
+        ),
+    }
+
+
+def plain_perturb(parents: Parents) -> NDArray[np.float32]:
+    """Make one block as one would write it first: for every row the distances of each candidate to its class."""
+    rng = np.random.default_rng(0)
+    values = parents.values.flatten(1).numpy()
+    made = []
+    for row in range(BLOCK_ROWS):
+        bank = values[parents.members[row % CLASSES]]
+        candidates = bank[rng.integers(len(bank))] + bank.std(0) * rng.standard_normal(
+            (PERTURB.candidates, values.shape[1]), np.float32
+        )
+        reach = [np.sort(np.linalg.norm(bank - one, axis=1))[PERTURB.neighbours - 1] for one in candidates]
+        made.append(candidates[int(np.argmax(reach))])
+    return np.stack(made)
+
+
+def id_latents(folder: Path) -> Latents:
+    """Return random ID latents of several classes, through a store as everywhere."""
+    rows = np.random.default_rng(0).standard_normal((ID_ROWS, *SHAPE), np.float32).astype(np.float16)
+    labels = (np.arange(ID_ROWS) % CLASSES).astype(np.int32)
+    write_store(folder, rows, labels)
+    return load_id_train(folder)
+
+
+def write_store(folder: Path, rows: NDArray[np.float16], labels: NDArray[np.int32] | None = None) -> None:
+    """Write a whole store of latents, from nothing."""
+    shutil.rmtree(folder, ignore_errors=True)
+    labels = np.zeros(len(rows), np.int32) if labels is None else labels
+    writer = StoreWriter(folder, len(rows), SHAPE, {"label": labels.dtype})
+    for shard, here in enumerate(writer.shards):
+        part = slice(here.start, here.stop)
+        writer.write_shard(shard, rows[part], {"label": labels[part]})
+    names = tuple(str(label) for label in range(CLASSES))
+    writer.finish(kind="latents", space=SPACE, standardisation=UNIT, class_names=names, provenance={})
+
+
+def write_raw(path: Path, rows: NDArray[np.float16]) -> None:
+    """Write the bytes of `rows` and have them on disk."""
+    with path.open("wb") as stream:
+        rows.tofile(stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def hardware() -> str:
+    """Return what computed: processor, cores, versions."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").is_file() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    cpu = models[0] if models else platform.processor()
+    return f"{cpu}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, torch {torch.__version__}"
+
+
+def show(ratios: dict[str, dict[str, float | bool]]) -> None:
+    """Print the ratios beside their goals."""
+    table = Table(title=f"ratios, written to {RESULT}")
+    for name in ("what", "ratio", "goal", "reached"):
+        table.add_column(name)
+    for what, found in ratios.items():
+        reached = found["value"] >= found["goal"]
+        table.add_row(what, f"{found['value']:.2f}", f">= {found['goal']:.2f}", "yes" if reached else "[red]no[/red]")
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main()
