@@ -1,9 +1,9 @@
-"""Run a function as a command: arguments from its signature, one line and exit code 1 for a PipelineError."""
+"""Run a function as a command: arguments from its signature, one line and exit code 1 when the user can help."""
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -27,5 +27,11 @@ def guard(app: Callable[[], Any]) -> None:
     try:
         app()
     except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201  # this is the command line
-        sys.exit(1)
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error}. Nothing unfinished was published: put it right (space, permissions) and run the same again.")
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)  # noqa: T201  # this is the command line
+    sys.exit(1)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import ParamsError
@@ -29,7 +29,15 @@ Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0)]
-Seeds = Annotated[tuple[Seed, ...], Field(min_length=1)]
+
+
+def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError(f"one of {', '.join(map(str, values))} is there twice")
+    return values
+
+
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class Section(BaseModel):
@@ -82,7 +90,9 @@ def _describe(problem: ErrorDetails, content: object, model: type[BaseModel]) ->
         return _unknown_key(where, str(problem["loc"][-1]), _valid_names(model, problem["loc"][:-1]))
     if problem["type"] == "missing":
         return f"{where} is missing"
-    return f"{where} is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+    reason = problem["msg"].removeprefix("Value error, ")
+    found = "" if isinstance(problem["input"], dict) else f" is {problem['input']!r}"
+    return f"{where}{found}: {reason[0].lower()}{reason[1:]}"
 
 
 def _unknown_key(where: str, name: str, valid: Sequence[str]) -> str:

@@ -6,16 +6,22 @@ from contextlib import contextmanager
 
 import torch
 
+from pipeline.errors import DeviceError
+
 ENVIRONMENT = "LATENT_OUTLIERS_DEVICE"
 
 
 def chosen_device() -> torch.device:
     """Return the device of LATENT_OUTLIERS_DEVICE, else a GPU where there is one, else the CPU.
 
-    It is no parameter: which device computes may not be part of what is asked for.
+    It is no parameter: which device computes may not be part of what is asked for. Raises DeviceError when this
+    machine or this build of PyTorch does not have it.
     """
     name = os.environ.get(ENVIRONMENT) or ("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise DeviceError(ENVIRONMENT, name, str(error).splitlines()[0]) from error
 
 
 def default_workers(device: torch.device) -> int:

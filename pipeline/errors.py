@@ -8,6 +8,7 @@
     │   ├── DamagedStoreError        a file is missing, short, or not the bytes that were written
     │   └── IncompatibleStoreError   whole, but made for something else
     ├── ModelError               a model folder that cannot be used
+    ├── DeviceError              the device that was asked for is not there
     ├── ScoreError               scores from which no metric can be computed
     └── UnitError                one of several independent pieces of work failed
 
@@ -70,6 +71,13 @@ class IncompatibleStoreError(StoreError):
 
 class ModelError(PipelineError):
     """A model folder is missing, damaged or of another kind than wanted."""
+
+
+class DeviceError(PipelineError):
+    """The device that was asked for is not there."""
+
+    def __init__(self, variable: str, name: str, reason: str) -> None:
+        super().__init__(f"{variable} is {name!r}, which cannot be used ({reason}). Set it to 'cpu', or unset it.")
 
 
 class ScoreError(PipelineError):

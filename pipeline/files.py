@@ -11,7 +11,7 @@ PARTIAL = ".partial"
 """Suffix of a file that is still being written; such a file is never read and never published."""
 
 
-def write_bytes(path: Path, *parts: bytes) -> None:
+def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
     """Write `parts` one after the other to `path`: on disk in full before the name appears."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
@@ -38,7 +38,7 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_bytes())
 
 
-def digest(content: bytes) -> str:
+def digest(content: bytes | memoryview) -> str:
     """Return the SHA-256 of `content` in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 

@@ -2,7 +2,7 @@
 
 DVC deletes a stage's outputs before it runs, so what is left of a killed run cannot live there; and rows made
 under old parameters must never be taken for rows of the new ones. Work therefore happens under
-`.work/<output>-<fingerprint>/`, where the fingerprint covers everything that determines the bytes.
+`.work/<output>/<fingerprint>/`, where the fingerprint covers everything that determines the bytes.
 """
 
 import shutil
@@ -26,16 +26,15 @@ def unfinished(output: Path, params: BaseModel, inputs: list[Path]) -> Iterator[
     Work of a killed run with the same parameters, inputs and code is found again in it; work of any other run
     for the same output is deleted once the output is published.
     """
-    family = "-".join(output.parts[-2:])
-    work = WORK / f"{family}-{fingerprint(params, inputs)[:16]}"
+    family = WORK.joinpath(*output.parts[-2:])
+    work = family / fingerprint(params, inputs)[:16]
     work.mkdir(parents=True, exist_ok=True)
     remove_partial_files(work)
     with timed_run(output, work.name):
         yield work
     remove_partial_files(work)
     _publish(work, output)
-    for stale in WORK.glob(f"{family}-*"):
-        shutil.rmtree(stale)
+    shutil.rmtree(family)
 
 
 def fingerprint(params: BaseModel, inputs: list[Path]) -> str:

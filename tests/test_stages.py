@@ -97,7 +97,7 @@ def test_a_killed_synthesis_resumes_to_the_bytes_of_an_uninterrupted_one(tmp_pat
     kills = np.random.default_rng(0).uniform(0, 0.2, 6)
     for count, delay in enumerate(kills):
         process = start_synthesis("out")
-        while len(list(tmp_path.glob(".work/*/latent/c/*/0/0/0"))) < 4 * count and process.poll() is None:
+        while len(list(tmp_path.glob(".work/*/*/latent/c/*/0/0/0"))) < 4 * count and process.poll() is None:
             time.sleep(0.005)
         time.sleep(delay)
         assert process.poll() is None, "it ended before it was killed"
@@ -108,3 +108,23 @@ def test_a_killed_synthesis_resumes_to_the_bytes_of_an_uninterrupted_one(tmp_pat
     assert Store(tmp_path / "out").digest == Store(tmp_path / "whole").digest
     assert folder_digest(tmp_path / "out") == folder_digest(tmp_path / "whole")
     assert list(tmp_path.glob(".work/*")) == []
+
+
+def test_a_device_that_is_not_there_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(ENVIRONMENT, "LATENT_OUTLIERS_DEVICE", "cdua")
+    write_params(tmp_path, tiny_params())
+    latents_store(tmp_path / "id")
+    code, _, err = run("stages.teacher", "id", "out")
+    assert code == 1
+    assert err.startswith("error: LATENT_OUTLIERS_DEVICE is 'cdua', which cannot be used")
+    assert err.count("\n") == 1
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    write_params(tmp_path, tiny_params())
+    latents_store(tmp_path / "id")
+    (tmp_path / ".work").write_text("in the way")
+    code, _, err = run("stages.synthesize", "mixup", "id", "out")
+    assert code == 1
+    assert err.startswith("error: [Errno 20] Not a directory: '.work/")
+    assert err.count("\n") == 1

@@ -18,6 +18,12 @@ class DigitsSource(Section):
     test: Fraction
     seed: Seed
 
+    @model_validator(mode="after")
+    def _something_is_left_to_train_on(self) -> Self:
+        if self.validation + self.test > 0.9:
+            raise ValueError(f"validation {self.validation} and test {self.test} leave less than a tenth for training")
+        return self
+
 
 class PhotographsSource(Section):
     """Random gray square patches of scikit-learn's two photographs, reduced to `pixels` x `pixels`."""

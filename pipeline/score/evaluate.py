@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.device import chosen_device
 from pipeline.errors import IncompatibleStoreError
 from pipeline.latents import Latents
 from pipeline.networks.folder import load_network
@@ -53,6 +54,7 @@ def evaluate(
             if trained.card.standardisation != id_train.header.standardisation:
                 here, wanted = trained.card.standardisation, id_train.header.standardisation
                 raise IncompatibleStoreError(folders[side] / str(seed), "its standardisation", here, wanted)
+            trained.network.to(chosen_device())
             bank = outputs(trained.network, id_train.values).features
             answers = {name: outputs(trained.network, latents.values) for name, latents in sets.items()}
             _record(found, side, {name: all_scores(of, bank, knn_neighbours) for name, of in answers.items()})

@@ -8,6 +8,7 @@ import torch
 from pipeline.autoencoder.model import load_stage_output
 from pipeline.config import load_params
 from pipeline.device import repeatable
+from pipeline.errors import ParamsError
 from pipeline.files import write_json
 from pipeline.latents import Latents, load_id_train, load_latents
 from pipeline.progress import progress
@@ -38,6 +39,9 @@ def score(params_file: Path, inputs: Inputs, metrics_file: Path, plots: Path) ->
     groups = _groups(params)
     sets = [name for members in groups.values() for name in members]
     id_train = load_id_train(inputs.latents / "id_train")
+    if params.score.knn_neighbours > len(id_train.values):
+        asked, most = params.score.knn_neighbours, len(id_train.values)
+        raise ParamsError(params_file, [f"score.knn_neighbours is {asked}, but there are {most} ID training latents"])
     latents = {
         name: load_latents(inputs.latents / name, id_train.header) for name in ("id_validation", "id_test", *sets)
     }

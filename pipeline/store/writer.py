@@ -92,11 +92,13 @@ class StoreWriter:
         write_json(self.folder / MANIFEST, manifest.model_dump(mode="json"))
 
     def _write_chunk(self, array: str, shard: int, values: NDArray[Any], dtype: np.dtype[Any]) -> None:
-        filled = np.full((self.rows_per_shard, *values.shape[1:]), _fill_value(dtype), dtype)
-        filled[: len(values)] = values
-        content = filled.tobytes()
-        crc = google_crc32c.value(content).to_bytes(CRC_BYTES, "little")
-        write_bytes(self.folder / chunk_file(array, shard), content, crc)
+        chunk = np.ascontiguousarray(values, dtype)
+        if len(chunk) < self.rows_per_shard:
+            padded = np.full((self.rows_per_shard, *chunk.shape[1:]), _fill_value(dtype), dtype)
+            padded[: len(chunk)] = chunk
+            chunk = padded
+        crc = google_crc32c.value(chunk).to_bytes(CRC_BYTES, "little")
+        write_bytes(self.folder / chunk_file(array, shard), chunk.data, crc)
 
     def _is_whole(self, shard: int) -> bool:
         return all(_crc_matches(self.folder / chunk_file(name, shard)) for name in (*self.columns, LATENT))
@@ -132,6 +134,6 @@ def _fill_value(dtype: np.dtype[Any]) -> Any:
 def _crc_matches(chunk: Path) -> bool:
     if not chunk.is_file():
         return False
-    content = chunk.read_bytes()
+    content = np.fromfile(chunk, np.uint8)
     wanted = google_crc32c.value(content[:-CRC_BYTES]).to_bytes(CRC_BYTES, "little")
-    return len(content) > CRC_BYTES and content[-CRC_BYTES:] == wanted
+    return len(content) > CRC_BYTES and content[-CRC_BYTES:].tobytes() == wanted
