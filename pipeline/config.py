@@ -1,5 +1,6 @@
 """Read `params.yaml` into frozen sections; a wrong key is named with its full path and the nearest valid one."""
 
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -43,7 +44,7 @@ Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinc
 class Section(BaseModel):
     """A part of `params.yaml`: frozen, complete, without defaults and closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 SectionT = TypeVar("SectionT", bound=BaseModel)
@@ -66,15 +67,31 @@ def load_params(path: Path, model: type[SectionT]) -> SectionT:
 def validate(path: Path, model: type[SectionT], content: object) -> SectionT:
     """Return `content` as a `model`, or raise ParamsError naming `path` and every wrong value in it."""
     try:
-        return model.model_validate(content)
+        return model.model_validate(_with_tuples(content))
     except ValidationError as error:
         problems = [_describe(problem, content, model) for problem in error.errors()]
         raise ParamsError(path, problems) from error
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2 numbers, as DVC reads them: 1e-4 is one, where YAML 1.1 wants 1.0e-4."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"), list("-+.0123456789")
+)
+
+
+def _with_tuples(content: object) -> Any:
+    """Return `content` with tuples for lists, which strict and frozen models hold."""
+    if isinstance(content, dict):
+        return {name: _with_tuples(value) for name, value in content.items()}
+    return tuple(map(_with_tuples, content)) if isinstance(content, list) else content
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  # a SafeLoader
     except FileNotFoundError as error:
         raise ParamsError(path, ["not found; run from the project's root or pass --params"]) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -85,28 +102,33 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _describe(problem: ErrorDetails, content: object, model: type[BaseModel]) -> str:
-    where = ".".join(_readable(problem["loc"], content))
+    where = ".".join(_readable(problem["loc"], content, problem["type"]))
     if problem["type"] == "extra_forbidden":
         return _unknown_key(where, str(problem["loc"][-1]), _valid_names(model, problem["loc"][:-1]))
     if problem["type"] == "missing":
         return f"{where} is missing"
     reason = problem["msg"].removeprefix("Value error, ")
-    found = "" if isinstance(problem["input"], dict) else f" is {problem['input']!r}"
+    given = list(problem["input"]) if isinstance(problem["input"], tuple) else problem["input"]
+    found = "" if isinstance(given, dict) else f" is {given!r}"
     return f"{where}{found}: {reason[0].lower()}{reason[1:]}"
 
 
 def _unknown_key(where: str, name: str, valid: Sequence[str]) -> str:
+    return f"{where} is not a parameter; {nearest_name(name, valid)}"
+
+
+def nearest_name(name: str, valid: Sequence[str]) -> str:
+    """Return a hint at the valid name closest to `name`, or at all of them when none is close."""
     nearest = get_close_matches(name, valid, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"valid here: {', '.join(valid)}"
-    return f"{where} is not a parameter; {hint}"
+    return f"did you mean {nearest[0]!r}?" if nearest else f"valid here: {', '.join(valid)}"
 
 
-def _readable(loc: tuple[int | str, ...], content: object) -> list[str]:
+def _readable(loc: tuple[int | str, ...], content: object, kind: str) -> list[str]:
     """Drop the tags that pydantic puts into a location for the member of a union it tried."""
     steps, here = [], content
     for index, step in enumerate(loc):
         known = (isinstance(here, dict) and step in here) or (isinstance(here, list) and isinstance(step, int))
-        if known or index == len(loc) - 1:
+        if known or (index == len(loc) - 1 and kind in ("missing", "extra_forbidden")):
             steps.append(str(step))
         if known:
             here = here[step]  # type: ignore[index]  # checked above: a dict with that key or a list

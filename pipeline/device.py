@@ -26,11 +26,18 @@ def chosen_device() -> torch.device:
 
 def default_workers(device: torch.device) -> int:
     """Return one worker per core this process may use on a CPU, one in all on a GPU."""
-    return 1 if device.type == "cuda" else len(os.sched_getaffinity(0))
+    if device.type == "cuda":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def repeatable() -> None:
-    """Make PyTorch choose algorithms that give the same bits on every run, on a GPU too."""
+def repeatable(threads: int) -> None:
+    """Make PyTorch give the same bits on every run, on a GPU too.
+
+    threads: of this process on a CPU. It is given, never taken from the machine: a sum that is split among more
+    threads may differ in its last bit. Parallelism beyond it comes from independent units and batches.
+    """
+    torch.set_num_threads(threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(mode=True)
     torch.backends.cudnn.benchmark = False

@@ -2,13 +2,15 @@
 
     PipelineError
     ├── ParamsError              params.yaml asks for something that does not exist
-    ├── ImageSourceError         images that cannot be had as described
+    ├── MissingInputError        what an earlier stage makes is not there
+    ├── BusyError                another process is making the same output
     ├── StoreError               a store of latents or outliers cannot be trusted
     │   ├── UnfinishedStoreError     it has no manifest: the stage that writes it did not end
     │   ├── DamagedStoreError        a file is missing, short, or not the bytes that were written
     │   └── IncompatibleStoreError   whole, but made for something else
     ├── ModelError               a model folder that cannot be used
     ├── DeviceError              the device that was asked for is not there
+    ├── DivergedError            a training whose loss is no longer finite
     ├── ScoreError               scores from which no metric can be computed
     └── UnitError                one of several independent pieces of work failed
 
@@ -22,6 +24,16 @@ from pathlib import Path
 class PipelineError(Exception):
     """A problem the user can put right; its message is complete without a traceback."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel between processes as class and message: subclasses build the message from other arguments."""
+        return _restored, (type(self), str(self))
+
+
+def _restored(kind: type[PipelineError], message: str) -> PipelineError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, message)
+    return error
+
 
 class ParamsError(PipelineError):
     """One or more values in the parameter file are unknown, missing or out of range."""
@@ -31,8 +43,18 @@ class ParamsError(PipelineError):
         self.problems = problems
 
 
-class ImageSourceError(PipelineError):
-    """An image set cannot be built from its source."""
+class MissingInputError(PipelineError):
+    """A folder or file that an earlier stage makes is not there."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path}: not found. Run `dvc repro` to make it, or `dvc pull` to fetch it.")
+
+
+class BusyError(PipelineError):
+    """Another process is making the same output."""
+
+    def __init__(self, output: Path) -> None:
+        super().__init__(f"{output}: another process is making it now. Wait for it to end, or stop it, and run again.")
 
 
 class StoreError(PipelineError):
@@ -78,6 +100,16 @@ class DeviceError(PipelineError):
 
     def __init__(self, variable: str, name: str, reason: str) -> None:
         super().__init__(f"{variable} is {name!r}, which cannot be used ({reason}). Set it to 'cpu', or unset it.")
+
+
+class DivergedError(PipelineError):
+    """The loss of a training is no longer finite."""
+
+    def __init__(self, loss: str, value: float, epoch: int, learning_rate: float) -> None:
+        super().__init__(
+            f"{loss} is {value} in epoch {epoch}, wanted finite values. The training diverged: lower the stage's "
+            f"optimiser.learning_rate, which is {learning_rate}."
+        )
 
 
 class ScoreError(PipelineError):

@@ -40,10 +40,10 @@ def load_id_train(folder: Path) -> Latents:
 def load_latents(folder: Path, id_train: Header) -> Latents:
     """Return another set's latents, standardised with the statistics of the ID training set.
 
-    Raises IncompatibleStoreError when they come from another autoencoder or image size.
+    Raises IncompatibleStoreError when they come from another autoencoder or image size, or show other classes.
     """
     store = Store(folder)
-    store.require("latents", id_train.space)
+    store.require("latents", id_train.space, id_train.class_names if store.header.class_names else None)
     return _standardised(store, id_train.standardisation)
 
 

@@ -1,6 +1,5 @@
 """One look for progress on the terminal: a bar with what is done, what is left and how long it takes."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,7 +13,9 @@ def progress(what: str, total: int, done: int = 0) -> Iterator[Callable[[int], N
 
     Where stderr is no terminal (a log file, CI) one line is printed when all is done.
     """
-    console = Console(stderr=True, width=100 if "COLUMNS" not in os.environ else None)
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console = Console(stderr=True, width=100)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

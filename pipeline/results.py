@@ -16,8 +16,12 @@ VERDICT_STYLE = {"better": "green", "worse": "red", "undecided": "yellow"}
 def print_results(metrics_file: Path, console: Console) -> None:
     """Print the result table and the sentence below it; raises PipelineError when there is no such file."""
     report = read_report(metrics_file)
-    console.print(results_table(report))
-    console.print(conclusion(report), highlight=False)
+    try:
+        table, words = results_table(report), conclusion(report)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise PipelineError(f"{metrics_file}: it lacks {error}; run `dvc repro --force score`.") from error
+    console.print(table)
+    console.print(words, highlight=False)
 
 
 def read_report(metrics_file: Path) -> dict[str, Any]:
@@ -79,5 +83,7 @@ def _cells(values: dict[str, Any]) -> list[str]:
     ]
 
 
-def _percent(spread: dict[str, float]) -> str:
-    return f"{100 * spread['mean']:.1f} ± {100 * spread['std']:.1f}"
+def _percent(spread: dict[str, float | None]) -> str:
+    mean, std = spread["mean"], spread["std"]
+    assert mean is not None
+    return f"{100 * mean:.1f}" if std is None else f"{100 * mean:.1f} ± {100 * std:.1f}"

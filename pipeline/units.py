@@ -1,15 +1,17 @@
 """Run independent units of work side by side: every finished one is kept, the first error ends the run."""
 
 import multiprocessing
+import os
 import shutil
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Protocol, TypeVar
-
-import torch
 
 from pipeline.errors import PipelineError, UnitError
 from pipeline.files import PARTIAL
@@ -29,10 +31,10 @@ UnitT = TypeVar("UnitT", bound=Unit)
 
 
 def run_units(function: Callable[[UnitT], None], units: Sequence[UnitT], *, workers: int, what: str) -> None:
-    """Call `function` on every unit that has no output yet, in processes of one thread each, with a bar.
+    """Call `function` on every unit that has no output yet, in processes of their own, with a bar.
 
-    One thread, whatever the number of workers: a sum split otherwise would change the last bit of a result.
     Raises UnitError when a unit ends with an error or its process dies; errors of the pipeline pass as they are.
+    Ctrl-C and the death of this process, SIGKILL included, end the workers too.
     """
     todo = [unit for unit in units if not unit.output.is_dir()]
     if not todo:
@@ -40,38 +42,58 @@ def run_units(function: Callable[[UnitT], None], units: Sequence[UnitT], *, work
     context = multiprocessing.get_context("spawn")
     with (
         progress(what, len(units), len(units) - len(todo)) as advance,
-        ProcessPoolExecutor(min(workers, len(todo)), context, torch.set_num_threads, (1,)) as pool,
+        ProcessPoolExecutor(min(workers, len(todo)), context, _end_with_parent) as pool,
     ):
 
         def count(future: Future[None]) -> None:
             if not future.cancelled() and future.exception() is None:
                 advance(1)
 
-        futures = {pool.submit(function, unit): unit for unit in todo}
-        for future in futures:
-            future.add_done_callback(count)
-        done, waiting = wait(futures, return_when=FIRST_EXCEPTION)
-        for future in waiting:
-            future.cancel()
-        for future in done:
-            _raise_error_of(future, futures[future])
+        futures = [pool.submit(function, unit) for unit in todo]
+        try:
+            for future in futures:
+                future.add_done_callback(count)
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    _raise_first_error(todo, futures)
 
 
 @contextmanager
 def finished_folder(output: Path) -> Iterator[Path]:
     """Yield a folder to write into that is renamed to `output` when the body ends without an error."""
-    partial = output.with_name(output.name + PARTIAL)
+    partial = output.with_name(f"{output.name}.{os.getpid()}{PARTIAL}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     yield partial
     partial.rename(output)
 
 
-def _raise_error_of(future: Future[None], unit: Unit) -> None:
-    error = None if future.cancelled() else future.exception()
-    if error is None:
-        return
-    if isinstance(error, PipelineError):
-        raise error
-    reason = "its process died" if isinstance(error, BrokenProcessPool) else f"{type(error).__name__}: {error}"
-    raise UnitError(unit.output.name, reason) from error
+def _end_with_parent() -> None:
+    """Let Ctrl-C end this worker at once, and watch the parent: a worker without one has nobody to work for."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait_for([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _raise_first_error(units: Sequence[Unit], futures: Sequence[Future[None]]) -> None:
+    """Raise the first error of a unit itself; a process that died takes its neighbours' futures with it."""
+    errors = [
+        (unit, future.exception())
+        for unit, future in zip(units, futures, strict=True)
+        if future.done() and not future.cancelled() and future.exception() is not None
+    ]
+    own = [(unit, error) for unit, error in errors if not isinstance(error, BrokenProcessPool)]
+    for unit, error in own:
+        if isinstance(error, PipelineError):
+            raise error
+        raise UnitError(unit.output.name, f"{type(error).__name__}: {error}") from error
+    if errors:
+        waiting = ", ".join(unit.output.name for unit, _ in errors)
+        raise UnitError(waiting, "a process died (killed, or out of memory)") from errors[0][1]

@@ -5,14 +5,16 @@ under old parameters must never be taken for rows of the new ones. Work therefor
 `.work/<output>/<fingerprint>/`, where the fingerprint covers everything that determines the bytes.
 """
 
+import fcntl
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
-from pydantic import BaseModel
-
+from pipeline.device import chosen_device
+from pipeline.errors import BusyError, MissingInputError
 from pipeline.files import digest, file_digest, folder_digest, json_bytes, remove_partial_files
 from pipeline.runlog import timed_run
 
@@ -20,31 +22,41 @@ WORK = Path(".work")
 
 
 @contextmanager
-def unfinished(output: Path, params: BaseModel, inputs: list[Path]) -> Iterator[Path]:
+def unfinished(output: Path, facts: Mapping[str, object], inputs: list[Path]) -> Iterator[Path]:
     """Yield a folder to work in that becomes `output` when, and only when, the body ends without an error.
 
-    Work of a killed run with the same parameters, inputs and code is found again in it; work of any other run
-    for the same output is deleted once the output is published.
+    facts: what determines the bytes beside the inputs' contents and the code: name, parameters, seed.
+    Work of a killed run with the same facts, inputs and code is found again in it; work of any other run for the same
+    output is deleted once the output is published. Raises BusyError while another process makes the same output, and
+    MissingInputError when an input is not there.
     """
-    family = WORK.joinpath(*output.parts[-2:])
-    work = family / fingerprint(params, inputs)[:16]
+    home = WORK / f"{output.name}-{digest(str(output.absolute()).encode())[:8]}"
+    work = home / fingerprint(facts, inputs)[:16]
     work.mkdir(parents=True, exist_ok=True)
-    remove_partial_files(work)
-    with timed_run(output, work.name):
-        yield work
-    remove_partial_files(work)
-    _publish(work, output)
-    shutil.rmtree(family)
+    with _alone(home, output):
+        remove_partial_files(work)
+        with timed_run(output, work.as_posix()):
+            yield work
+            remove_partial_files(work)
+            _publish(work, output)
+        for stale in home.iterdir():
+            if stale.is_dir():
+                shutil.rmtree(stale)
 
 
-def fingerprint(params: BaseModel, inputs: list[Path]) -> str:
-    """Return a digest of the parameters, the inputs' contents and the code now loaded."""
-    facts = {
-        "params": params.model_dump(mode="json"),
-        "inputs": {path.as_posix(): _content_digest(path) for path in inputs},
-        "code": loaded_code(),
-    }
-    return digest(json_bytes(facts))
+def fingerprint(facts: Mapping[str, object], inputs: list[Path]) -> str:
+    """Return a digest of the facts, the inputs' contents, the code now loaded, PyTorch and the kind of device."""
+    return digest(
+        json_bytes(
+            {
+                "facts": dict(facts),
+                "inputs": {path.as_posix(): _content_digest(path) for path in inputs},
+                "code": loaded_code(),
+                "torch": version("torch"),
+                "device": chosen_device().type,
+            }
+        )
+    )
 
 
 def loaded_code() -> dict[str, str]:
@@ -56,7 +68,20 @@ def loaded_code() -> dict[str, str]:
     }
 
 
+@contextmanager
+def _alone(home: Path, output: Path) -> Iterator[None]:
+    """Hold the lock on one output's work; the system gives it back when the process ends, however it ends."""
+    with (home / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BusyError(output) from error
+        yield
+
+
 def _content_digest(path: Path) -> str:
+    if not path.exists():
+        raise MissingInputError(path)
     manifest = path / "manifest.json"
     if manifest.is_file():
         return file_digest(manifest)

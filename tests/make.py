@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from pipeline.config import validate
 from pipeline.store.format import LatentSpace, Standardisation
 from pipeline.store.writer import StoreWriter
 
@@ -47,6 +48,11 @@ def tiny_params(**changes):
         score__bootstrap__replicates=100,
     )
     return changed(small, **changes)
+
+
+def section(model, content):
+    """Return a part of params.yaml as its model, through the strict reader."""
+    return validate(Path("params.yaml"), model, content)
 
 
 def write_params(folder, content):

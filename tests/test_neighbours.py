@@ -18,6 +18,14 @@ def test_kth_distance_agrees_with_sorting_all_distances(k):
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-4)])
+def test_distances_in_a_large_bank_agree_too(dtype, tolerance):
+    queries, bank = (RNG.standard_normal((rows, 64)).astype(dtype) for rows in (40, 300))
+    found = neighbours.kth_distance(torch.tensor(queries), torch.tensor(bank), 10)
+    wanted = [oracles.kth_distance(query, bank, 10) for query in queries]
+    np.testing.assert_allclose(found, wanted, rtol=tolerance)
+
+
 def test_blocks_change_nothing(monkeypatch):
     whole = neighbours.kth_distance(torch.tensor(QUERIES), torch.tensor(BANK), 3)
     monkeypatch.setattr(neighbours, "BLOCK_VALUES", 25)

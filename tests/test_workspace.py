@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.encode.params import EncodeParams
+from pipeline.errors import BusyError, MissingInputError
 from pipeline.files import write_bytes
 from pipeline.workspace import WORK, fingerprint, unfinished
 
-PARAMS = EncodeParams(batch_size=4)
+FACTS = {"batch_size": 4}
 OUTPUT = Path("data/out")
 
 
 def crash_while_writing(name):
-    with pytest.raises(ZeroDivisionError), unfinished(OUTPUT, PARAMS, []) as work:
+    with pytest.raises(ZeroDivisionError), unfinished(OUTPUT, FACTS, []) as work:
         write_bytes(work / name, b"half")
         raise ZeroDivisionError
 
@@ -26,35 +26,66 @@ def test_output_appears_only_when_the_body_ends_well():
 
 def test_work_of_a_crashed_run_is_resumed():
     crash_while_writing("a")
-    with unfinished(OUTPUT, PARAMS, []) as work:
+    with unfinished(OUTPUT, FACTS, []) as work:
         assert (work / "a").read_bytes() == b"half"
     assert (OUTPUT / "a").read_bytes() == b"half"
 
 
 def test_work_under_other_parameters_is_not_resumed_and_is_cleaned_up():
     crash_while_writing("a")
-    with unfinished(OUTPUT, EncodeParams(batch_size=5), []) as work:
+    with unfinished(OUTPUT, {"batch_size": 5}, []) as work:
         assert list(work.iterdir()) == []
-    assert [path for path in WORK.rglob("*") if path.is_file()] == []
+    assert [path.name for path in WORK.glob("*/*")] == ["lock"]
 
 
 def test_an_old_output_is_replaced_as_a_whole():
     write_bytes(OUTPUT / "old", b"x")
-    with unfinished(OUTPUT, PARAMS, []) as work:
+    with unfinished(OUTPUT, FACTS, []) as work:
         write_bytes(work / "new", b"y")
     assert [path.name for path in OUTPUT.iterdir()] == ["new"]
 
 
 def test_fingerprint_depends_on_the_inputs_contents(tmp_path):
     write_bytes(tmp_path / "in" / "file", b"1")
-    before = fingerprint(PARAMS, [Path("in")])
+    before = fingerprint(FACTS, [Path("in")])
     write_bytes(tmp_path / "in" / "file", b"2")
-    assert fingerprint(PARAMS, [Path("in")]) != before
+    assert fingerprint(FACTS, [Path("in")]) != before
+
+
+def test_fingerprint_depends_on_the_facts():
+    assert fingerprint({"seed": 0}, []) != fingerprint({"seed": 1}, [])
+
+
+def test_an_input_that_is_not_there_is_named():
+    with pytest.raises(MissingInputError, match="models/teacher: not found. Run `dvc repro`"):
+        fingerprint(FACTS, [Path("models/teacher")])
+
+
+@pytest.mark.parametrize("output", ["../beside/out", "out", "a/b/out"])
+def test_nothing_but_the_output_and_its_own_work_is_touched(output, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for kept in (Path("beside/kept"), Path("out/kept"), Path("b/kept"), Path("../kept")):
+        write_bytes(kept, b"x")
+    with pytest.raises(ZeroDivisionError), unfinished(Path("other/out"), FACTS, []) as work:
+        write_bytes(work / "half", b"x")
+        raise ZeroDivisionError
+    with unfinished(Path(output), FACTS, []) as work:
+        write_bytes(work / "new", b"y")
+    assert (Path(output) / "new").read_bytes() == b"y"
+    assert all(kept.is_file() for kept in (Path("beside/kept"), Path("b/kept"), Path("../kept")))
+    assert len(list(WORK.glob("*/*/half"))) == 1
+
+
+def test_two_processes_cannot_make_the_same_output():
+    busy = pytest.raises(BusyError, match="data/out: another process is making it now")
+    with unfinished(OUTPUT, FACTS, []), busy, unfinished(OUTPUT, FACTS, []):
+        pass
 
 
 def test_every_run_is_logged_with_its_end():
     crash_while_writing("a")
-    with unfinished(OUTPUT, PARAMS, []):
+    with unfinished(OUTPUT, FACTS, []):
         pass
     lines = [json.loads(line) for line in Path("logs/runs.jsonl").read_text().splitlines()]
     assert [line["ended"] for line in lines] == ["error", "ok"]

@@ -7,7 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import ModelError
-from pipeline.files import folder_digest
+from pipeline.files import folder_digest, read_json, write_json
+
+CONFIG = "config.json"
+NOT_CONTENT = ("_name_or_path", "_diffusers_version")
+"""What diffusers writes about where a model was and who saved it; the same model would get another digest by it."""
 
 
 class Autoencoder:
@@ -29,18 +33,30 @@ class Autoencoder:
     @classmethod
     def load(cls, source: str, subfolder: str | None = None, revision: str | None = None) -> "Autoencoder":
         """Load from a local folder or the hub; raises ModelError when it is neither."""
-        from diffusers import AutoModel
+        import diffusers
 
         try:
-            module = AutoModel.from_pretrained(
-                source, subfolder=subfolder, revision=revision, use_safetensors=True, low_cpu_mem_usage=False
+            config = diffusers.AutoModel.load_config(source, subfolder=subfolder, revision=revision)
+            kind = getattr(diffusers, config["_class_name"])
+            module, loading = kind.from_pretrained(
+                source,
+                subfolder=subfolder,
+                revision=revision,
+                use_safetensors=True,
+                low_cpu_mem_usage=False,
+                output_loading_info=True,
             )
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ModelError(
                 f"{source}: no diffusers autoencoder could be loaded ({reason}). "
                 f"Wanted a folder with config.json and safetensors weights, or an id on the hub (needs a network)."
             ) from error
+        if absent := loading["missing_keys"]:
+            raise ModelError(
+                f"{source}: its weights lack {len(absent)} tensors, {absent[0]!r} first; wanted all of a "
+                f"{type(module).__name__}. The download or copy was cut short: get it again."
+            )
         return cls(module, source)
 
     def to(self, device: torch.device) -> "Autoencoder":
@@ -51,6 +67,8 @@ class Autoencoder:
     def save(self, folder: Path) -> None:
         """Write config.json and safetensors weights, in diffusers' own layout."""
         self.module.to(memory_format=torch.contiguous_format).save_pretrained(folder, safe_serialization=True)
+        config = read_json(folder / CONFIG)
+        write_json(folder / CONFIG, {key: value for key, value in config.items() if key not in NOT_CONTENT})
 
     @torch.no_grad()
     def encode(
@@ -74,6 +92,6 @@ class Autoencoder:
 
 def load_stage_output(folder: Path) -> tuple[Autoencoder, str]:
     """Return the autoencoder that this pipeline made, and the digest its latents are marked with."""
-    if not (folder / "config.json").is_file():
+    if not (folder / CONFIG).is_file():
         raise ModelError(f"{folder}: found no config.json, wanted the output of stage `autoencoder`; run `dvc repro`.")
     return Autoencoder.load(str(folder)), folder_digest(folder)

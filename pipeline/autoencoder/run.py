@@ -11,11 +11,14 @@ from pipeline.images.source import open_image_set
 from pipeline.progress import progress
 from pipeline.workspace import unfinished
 
+THREADS = 2
+"""Of PyTorch on a CPU. Fixed, because the number of threads changes the last bit of a gradient."""
+
 
 def make_autoencoder(params_file: Path, output: Path) -> None:
     """Train the autoencoder, or copy the pretrained one that the parameters name, into `output`."""
     params = load_params(params_file, Params)
-    with unfinished(output, params, inputs=[]) as work:
+    with unfinished(output, {"params": params.model_dump(mode="json")}, inputs=[]) as work:
         pretrained = params.autoencoder.pretrained
         autoencoder = _trained(params) if pretrained is None else _loaded(pretrained)
         autoencoder.save(work)
@@ -26,7 +29,7 @@ def _loaded(pretrained: PretrainedParams) -> Autoencoder:
 
 
 def _trained(params: Params) -> Autoencoder:
-    repeatable()
+    repeatable(THREADS)
     images, training = open_image_set("id_train", params.data), params.autoencoder.training
     with progress("training the autoencoder, steps", steps(len(images), training)) as advance:
         model = train_autoencoder(images, params.data.image_size, training, chosen_device(), advance)

@@ -18,6 +18,8 @@ from pipeline.store.format import LATENT, LATENT_DTYPE, LatentSpace, Standardisa
 from pipeline.store.writer import StoreWriter
 from pipeline.workspace import unfinished
 
+THREADS = 2
+"""Of PyTorch on a CPU; fixed, so that no sum is split differently on a machine with other cores."""
 COLUMNS = {"label": np.dtype("<i4")}
 
 
@@ -27,12 +29,13 @@ def encode(name: str, params_file: Path, autoencoder_folder: Path, output: Path)
     if name not in params.data.sets:
         raise ParamsError(params_file, [f"data.sets has no {name!r}; it has {', '.join(params.data.sets)}"])
     chosen = params.data.sets[name]
-    repeatable()
+    repeatable(THREADS)
     autoencoder, digest = load_stage_output(autoencoder_folder)
     encoder = _Encoder(autoencoder.to(chosen_device()), params)
     images = open_image_set(name, params.data)
     shape = encoder.latent_shape(images)
-    with unfinished(output, params, [autoencoder_folder]) as work:
+    facts = {"set": name, "params": params.model_dump(mode="json")}
+    with unfinished(output, facts, [autoencoder_folder]) as work:
         writer = StoreWriter(work, len(images), shape, COLUMNS)
         _write_missing(writer, images, encoder, f"encoding {name}, images")
         writer.finish(

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.config import Count, Fraction, Section, Seed
+from pipeline.config import Count, Fraction, Section, Seed, nearest_name
 
 ID_SETS = ("id_train", "id_validation", "id_test")
 
@@ -76,16 +76,31 @@ class DataParams(Section):
 
     @model_validator(mode="after")
     def _sets_are_possible(self) -> Self:
-        for name, image_set in self.sets.items():
-            if (image_set.group == "id") != (name in ID_SETS):
-                raise ValueError(f"sets.{name}: group 'id' is for {', '.join(ID_SETS)}, and these are nothing else")
-            if image_set.source not in self.sources:
-                raise ValueError(f"sets.{name}.source is {image_set.source!r}, wanted one of {sorted(self.sources)}")
-            parts = PARTS[self.sources[image_set.source].kind]
-            if image_set.part not in parts:
-                raise ValueError(f"sets.{name}.part is {image_set.part!r}, wanted one of {', '.join(parts)}")
+        for name, chosen in self.sets.items():
+            where = f"sets.{name}"
+            if (chosen.group == "id") != (name in ID_SETS):
+                raise ValueError(f"{where}.group: 'id' is for {', '.join(ID_SETS)}, and these are nothing else")
+            if chosen.source not in self.sources:
+                raise ValueError(f"{where}.source is {chosen.source!r}; {nearest_name(chosen.source, [*self.sources])}")
+            parts = PARTS[self.sources[chosen.source].kind]
+            if chosen.part not in parts:
+                raise ValueError(f"{where}.part is {chosen.part!r}; {nearest_name(chosen.part, parts)}")
+        return self
+
+    @model_validator(mode="after")
+    def _id_sets_are_one_split(self) -> Self:
+        """Refuse what would score a detector on images it has seen, or on classes it was not taught."""
         if absent := [name for name in ID_SETS if name not in self.sets]:
             raise ValueError(f"sets lacks {', '.join(absent)}")
+        source = self.sets[ID_SETS[0]].source
+        for name in ID_SETS:
+            wanted = (source, name.removeprefix("id_"))
+            if (self.sets[name].source, self.sets[name].part) != wanted:
+                raise ValueError(f"sets.{name}: wanted source {wanted[0]!r} and part {wanted[1]!r}: one split for all")
+        taken: dict[tuple[str, str], str] = {}
+        for name, chosen in self.sets.items():
+            if (first := taken.setdefault((chosen.source, chosen.part), name)) != name:
+                raise ValueError(f"sets.{name} is the same images as sets.{first}")
         return self
 
     def ood_sets(self) -> dict[str, Literal["near", "far"]]:

@@ -5,7 +5,7 @@ from pipeline.images.params import DataParams
 
 
 def open_image_set(name: str, data: DataParams) -> ImageSet:
-    """Return the image set called `name`; raises ImageSourceError when its source cannot deliver it."""
+    """Return the image set called `name`."""
     chosen = data.sets[name]
     source = data.sources[chosen.source]
     if source.kind == "digits":

@@ -1,4 +1,4 @@
-"""InfoNCE with outlier negatives: the lower bound of mutual-information contrastive learning (MICL)."""
+"""InfoNCE with outlier negatives: the contrastive part of mutual-information contrastive learning (MICL)."""
 
 import torch
 from torch import Tensor
@@ -17,9 +17,10 @@ def info_nce(
         loss_i = mean over p in P(i) of  logsumexp([s_ip, s_ij for j in N(i), s_io for o in O] / t) - s_ip / t
 
     s is cosine similarity, t the temperature, P(i) the other rows of i's class, N(i) the rows of other classes, O the
-    outliers. Each term is the InfoNCE loss of one positive among 1 + |N(i)| + m candidates, so that
-    log(1 + |N(i)| + m) - loss is a lower bound of the mutual information of a feature and its class-mate's.
-    Lower is better. A row that is alone in its class has the value 0, still attached to the graph.
+    outliers. Each term is the InfoNCE loss of one positive among 1 + |N(i)| + m candidates. With negatives drawn from
+    the marginal of the positives, log(candidates) - loss would be a lower bound of the mutual information of a feature
+    and its class-mate's; these negatives are chosen, so here it is a contrastive loss and no bound. Lower is better. A
+    row that is alone in its class has the value 0, still attached to the graph.
 
     Source: van den Oord et al. 2018, https://arxiv.org/abs/1807.03748, eq. 4; several positives as in Khosla et al.
     2020, https://arxiv.org/abs/2004.11362, eq. 2, but other positives are not counted among a positive's negatives.

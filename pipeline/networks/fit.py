@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from pipeline.errors import DivergedError
 from pipeline.networks.params import OptimiserParams
 
 Losses = dict[str, Tensor]
@@ -24,7 +25,8 @@ def fit(
     """Train `network` in place and return the losses of each epoch.
 
     losses: given the row numbers of a batch (n,), the losses of that step.
-    order: the CPU generator that shuffles the rows; a last batch of one row is left out of its epoch.
+    order: the CPU generator that shuffles the rows.
+    Raises DivergedError as soon as a loss of an epoch is not finite.
     """
     steps = params.epochs * math.ceil(rows / params.batch_size)
     optimiser = torch.optim.SGD(
@@ -40,8 +42,6 @@ def fit(
     for _ in range(params.epochs):
         epoch: list[Losses] = []
         for batch in torch.randperm(rows, generator=order).split(params.batch_size):
-            if len(batch) < 2:
-                continue
             step = losses(batch)
             optimiser.zero_grad(set_to_none=True)
             torch.stack(list(step.values())).sum().backward()
@@ -49,5 +49,7 @@ def fit(
             schedule.step()
             epoch.append({name: value.detach() for name, value in step.items()})
         history.append({name: float(torch.stack([step[name] for step in epoch]).mean()) for name in epoch[0]})
+        if broken := [name for name, value in history[-1].items() if not math.isfinite(value)]:
+            raise DivergedError(broken[0], history[-1][broken[0]], len(history), params.learning_rate)
     network.eval()
     return history

@@ -20,7 +20,7 @@ class OptimiserParams(Section):
     """Stochastic gradient descent with Nesterov momentum, its rate falling along a cosine to zero."""
 
     epochs: Count
-    batch_size: Annotated[int, Field(ge=2)]
+    batch_size: Count
     """ID rows per step."""
     learning_rate: Positive
     momentum: Annotated[float, Field(ge=0, lt=1)]

@@ -4,6 +4,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from pipeline.progress import progress
 from pipeline.score.bootstrap import auroc_difference
 from pipeline.score.evaluate import SIDES, Evaluation
 from pipeline.score.metrics import Metrics, metrics
@@ -20,19 +21,25 @@ def build_report(found: Evaluation, seeds: tuple[int, ...], groups: dict[str, li
     its spread is that of these means over the seeds.
     """
     sets = [name for members in groups.values() for name in members]
+    wanted = [tuple(members) for members in groups.values() if members] + [(name,) for name in sets]
+    entries: dict[tuple[str, ...], Json] = {}
+    with progress("comparing with the baseline", len(set(wanted))) as advance:
+        for members in dict.fromkeys(wanted):
+            entries[members] = _entry(found, members, params)
+            advance(1)
     return {
         "format": METRICS_FORMAT,
         "seeds": list(seeds),
         "score": params.headline,
         "id_accuracy": {side: _spread(found.accuracy[side]) for side in SIDES},
-        "groups": {group: _entry(found, members, params) for group, members in groups.items() if members},
-        "sets": {name: _entry(found, [name], params) for name in sets},
+        "groups": {group: entries[tuple(members)] for group, members in groups.items() if members},
+        "sets": {name: entries[name,] for name in sets},
         "sizes": {name: found.of("detector", name, params.headline).shape[1] for name in ["id_test", *sets]},
         "threshold": _threshold(found, sets, params),
     }
 
 
-def _entry(found: Evaluation, members: list[str], params: ScoreParams) -> Json:
+def _entry(found: Evaluation, members: tuple[str, ...], params: ScoreParams) -> Json:
     """Return the values of a group of sets (or of one set) for every score."""
     entry: Json = {}
     for score in SCORES:
@@ -45,7 +52,7 @@ def _entry(found: Evaluation, members: list[str], params: ScoreParams) -> Json:
     return entry
 
 
-def _over_seeds(found: Evaluation, side: str, members: list[str], score: str) -> Json:
+def _over_seeds(found: Evaluation, side: str, members: tuple[str, ...], score: str) -> Json:
     known = found.of(side, "id_test", score)
     per_set = [
         [metrics(known[index], unknown) for index, unknown in enumerate(found.of(side, name, score))]
@@ -71,5 +78,5 @@ def _threshold(found: Evaluation, sets: list[str], params: ScoreParams) -> Json:
 
 
 def _spread(values: list[float]) -> Json:
-    """Return mean and sample standard deviation; one seed has no spread, which is said as 0."""
-    return {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=1)) if len(values) > 1 else 0.0}
+    """Return mean and sample standard deviation; one seed has no spread, which is said as null."""
+    return {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=1)) if len(values) > 1 else None}

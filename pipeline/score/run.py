@@ -20,6 +20,9 @@ from pipeline.score.report import build_report
 from pipeline.store.reader import Store
 from pipeline.workspace import unfinished
 
+THREADS = 2
+"""Of PyTorch on a CPU; fixed, so that no sum is split differently on a machine with other cores."""
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -35,7 +38,7 @@ class Inputs:
 def score(params_file: Path, inputs: Inputs, metrics_file: Path, plots: Path) -> None:
     """Score every image set, write the plots and pictures and, last, the metrics."""
     params = load_params(params_file, Params)
-    repeatable()
+    repeatable(THREADS)
     groups = _groups(params)
     sets = [name for members in groups.values() for name in members]
     id_train = load_id_train(inputs.latents / "id_train")
@@ -46,7 +49,8 @@ def score(params_file: Path, inputs: Inputs, metrics_file: Path, plots: Path) ->
         name: load_latents(inputs.latents / name, id_train.header) for name in ("id_validation", "id_test", *sets)
     }
     folders = {"baseline": inputs.teachers, "detector": inputs.detectors}
-    with unfinished(plots, params, list(folders.values())) as work:
+    facts = {"params": params.model_dump(mode="json")}
+    with unfinished(plots, facts, list(folders.values())) as work:
         with progress("scoring networks", len(SIDES) * len(params.seeds)) as advance:
             found = evaluate(params.seeds, folders, id_train, latents, params.score.knn_neighbours, advance)
         report = build_report(found, params.seeds, groups, params.score)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.config import load_params
 from pipeline.device import chosen_device, default_workers, repeatable
-from pipeline.errors import ParamsError
+from pipeline.errors import ParamsError, PipelineError
 from pipeline.latents import load_id_train
 from pipeline.progress import progress
 from pipeline.store.format import BLOCK_ROWS, LATENT_DTYPE
@@ -30,27 +30,25 @@ def synthesize(
     params = load_params(params_file, Params).synthesize
     if name not in params.methods:
         raise ParamsError(params_file, [f"synthesize.methods has no {name!r}; it has {', '.join(params.methods)}"])
-    repeatable()
-    torch.set_num_threads(1)  # a result may not depend on how a sum is split, so workers are the only parallelism
+    repeatable(threads=1)
     latents, device = load_id_train(latents_folder), chosen_device()
     method = load_method(name, params, Parents(latents, device))
     own = getattr(params, name)
-    with unfinished(output, own, [latents_folder]) as work:
+    facts = {"method": name, "seed": params.seed, "params": own.model_dump(mode="json")}
+    with unfinished(output, facts, [latents_folder]) as work:
         writer = StoreWriter(work, own.rows, latents.header.space.shape, {**ANCESTRY, **method.extra_columns})
         _write_missing(writer, _Maker(name, method, params.seed), workers or default_workers(device), batch_rows)
-        facts = method.facts(_read_columns(writer))
+        derived = method.facts(_read_columns(writer))
         writer.finish(
             kind="outliers",
             space=latents.header.space,
             standardisation=latents.header.standardisation,
             class_names=latents.class_names,
             provenance={
-                "method": name,
-                "method_names": list(method.method_names),
-                "params": own.model_dump(mode="json"),
-                "seed": params.seed,
-                "latents": latents.digest,
                 **facts,
+                "method_names": list(method.method_names),
+                "latents": latents.digest,
+                **derived,
             },
         )
 
@@ -90,7 +88,13 @@ class _Maker:
         """Return the latents and columns of `rows`, which start at a block; whole blocks are made, the rest is cut."""
         blocks = range(rows.start // BLOCK_ROWS, -(-rows.stop // BLOCK_ROWS))
         made = [self.method.block(block_rows(block), block_generator(self.seed, self.name, block)) for block in blocks]
-        latent = torch.cat([block.values for block in made]).cpu().numpy().astype(LATENT_DTYPE)
+        values = torch.cat([block.values for block in made]).cpu().numpy()
+        if not np.abs(values).max() <= np.finfo(LATENT_DTYPE).max:
+            raise PipelineError(
+                f"synthesize.{self.name}: rows {rows.start} to {rows[-1]} reach {np.abs(values).max()}, wanted finite "
+                f"values within float16. Its parameters are too strong for these latents."
+            )
+        latent = values.astype(LATENT_DTYPE)
         columns = _join([self._columns(block) for block in made])
         return latent[: len(rows)], {name: values[: len(rows)] for name, values in columns.items()}
 

@@ -31,14 +31,14 @@ def train_teachers(params_file: Path, latents: Path, output: Path, workers: int 
     """Train the teacher of every seed; finished ones of a killed run are kept."""
     params = load_params(params_file, Params)
     load_id_train(latents)  # a damaged store is an error of the stage, not of its first unit
-    with unfinished(output, params, [latents]) as work:
+    with unfinished(output, {"params": params.model_dump(mode="json")}, [latents]) as work:
         units = [TeacherUnit(seed, params.teacher, latents, work / str(seed)) for seed in params.seeds]
         run_units(train_teacher, units, workers=workers or default_workers(chosen_device()), what="training teachers")
 
 
 def train_teacher(unit: TeacherUnit) -> None:
     """Train one teacher with cross-entropy on ID latents, and keep its outputs on them."""
-    repeatable()
+    repeatable(threads=1)
     latents, device = load_id_train(unit.latents), chosen_device()
     card = NetworkCard(
         role="teacher",

@@ -31,21 +31,26 @@ def _load(folder: Path, id_train: Header) -> Tensor:
 
 
 class OutlierBatches:
-    """Draws outliers without replacement from each store until it is used up, then starts over in a new order."""
+    """Draws outliers without replacement from each store until it is used up, then starts over in a new order.
+
+    Every store gives the same number of rows; what a batch has beyond equal parts goes to the stores in turn.
+    """
 
     def __init__(self, stores: Sequence[Tensor], batch_size: int, order: torch.Generator) -> None:
         self.stores = stores
         self.order = order
-        share, rest = divmod(batch_size, len(stores))
-        self.parts = [share + (index < rest) for index in range(len(stores))]
+        self.share, self.rest = divmod(batch_size, len(stores))
+        self.drawn = 0
         self.waiting = [torch.empty(0, dtype=torch.long) for _ in stores]
 
     def draw(self) -> Tensor:
         """Return the next batch, (m, c, h, w), on the CPU."""
-        return torch.cat([store[self._rows(index)] for index, store in enumerate(self.stores)])
+        turns = [(index - self.drawn * self.rest) % len(self.stores) for index in range(len(self.stores))]
+        self.drawn += 1
+        parts = [self.share + (turn < self.rest) for turn in turns]
+        return torch.cat([store[self._rows(index, parts[index])] for index, store in enumerate(self.stores)])
 
-    def _rows(self, index: int) -> Tensor:
-        wanted = self.parts[index]
+    def _rows(self, index: int, wanted: int) -> Tensor:
         while len(self.waiting[index]) < wanted:
             fresh = torch.randperm(len(self.stores[index]), generator=self.order)
             self.waiting[index] = torch.cat([self.waiting[index], fresh])

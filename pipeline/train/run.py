@@ -38,7 +38,12 @@ def train_detectors(
     params = load_params(params_file, Params)
     stores = tuple(outliers / method for method in params.synthesize.methods)
     load_outliers(stores, load_id_train(latents).header)  # damage is an error of the stage, not of its first unit
-    with unfinished(output, params, [latents, *stores, teachers]) as work:
+    facts = {
+        "seeds": params.seeds,
+        "methods": params.synthesize.methods,
+        "params": params.train.model_dump(mode="json"),
+    }
+    with unfinished(output, facts, [latents, *stores, teachers]) as work:
         units = [
             DetectorUnit(seed, params.train, latents, stores, teachers / str(seed), work / str(seed))
             for seed in params.seeds
@@ -48,7 +53,7 @@ def train_detectors(
 
 def train_detector(unit: DetectorUnit) -> None:
     """Train one detector of its teacher's architecture, from scratch."""
-    repeatable()
+    repeatable(threads=1)
     latents, device = load_id_train(unit.latents), chosen_device()
     teacher = load_network(unit.teacher, latents.header.space, latents.class_names)
     card = teacher.card.model_copy(update={"role": "detector"})

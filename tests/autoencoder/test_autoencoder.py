@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from pipeline.autoencoder.model import Autoencoder, load_stage_output
 from pipeline.autoencoder.params import Params, TrainingParams
@@ -10,7 +11,7 @@ from pipeline.autoencoder.run import make_autoencoder
 from pipeline.autoencoder.train import train_autoencoder
 from pipeline.errors import ModelError
 from pipeline.images.source import open_image_set
-from tests.make import changed, tiny_params, write_params
+from tests.make import changed, section, tiny_params, write_params
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -79,6 +80,29 @@ def test_what_is_no_autoencoder_is_refused_by_name(tmp_path, broken):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("fault", "message"), [("missing", "its weights lack 1 tensors"), ("shape", "no diffusers")])
+def test_incomplete_weights_are_refused(tmp_path, fault, message):
+    random_kl().save_pretrained(tmp_path / "given")
+    file = tmp_path / "given" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(file)
+    whole = weights.pop("encoder.conv_in.weight")
+    save_file(weights | ({"encoder.conv_in.weight": whole[:1]} if fault == "shape" else {}), file)
+    with pytest.raises(ModelError, match=message):
+        make_autoencoder(pretrained(tmp_path), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_digest_does_not_depend_on_where_a_model_was(tmp_path):
+    given = random_kl()
+    digests = set()
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+        given.save_pretrained(tmp_path / place / "given")
+        make_autoencoder(pretrained(tmp_path / place), tmp_path / place / "out")
+        digests.add(load_stage_output(tmp_path / place / "out")[1])
+    assert len(digests) == 1
+
+
 def test_another_model_is_refused(tmp_path):
     from diffusers import UNet2DModel
 
@@ -96,9 +120,9 @@ def test_a_folder_that_no_stage_made_is_refused(tmp_path):
 
 
 def trained(**changes):
-    params = Params.model_validate({k: v for k, v in tiny_params().items() if k in ("data", "autoencoder")})
+    params = section(Params, {k: v for k, v in tiny_params().items() if k in ("data", "autoencoder")})
     images = open_image_set("id_validation", params.data)
-    training = TrainingParams.model_validate(params.autoencoder.training.model_dump() | changes)
+    training = section(TrainingParams, params.autoencoder.training.model_dump() | changes)
     return images, train_autoencoder(images, 32, training, torch.device("cpu"), lambda _: None)
 
 

@@ -18,7 +18,7 @@ from pipeline.store import format as layout
 from pipeline.store.reader import Store
 from pipeline.store.writer import StoreWriter
 from tests.autoencoder.test_autoencoder import random_kl
-from tests.make import tiny_params, write_params
+from tests.make import section, tiny_params, write_params
 
 OUT = Path("out")
 
@@ -42,7 +42,7 @@ def encoded(name, autoencoder, output=OUT, **changes):
 
 def test_rows_are_the_images_in_order_with_their_labels(autoencoder):
     store = encoded("id_validation", autoencoder)
-    images = open_image_set("id_validation", DataParams.model_validate(tiny_params()["data"]))
+    images = open_image_set("id_validation", section(DataParams, tiny_params()["data"]))
     model, digest = load_stage_output(autoencoder)
     wanted = model.encode(torch.from_numpy(pixel_batch(images, range(len(images)), 32))).numpy()
     np.testing.assert_allclose(store.latents().astype(np.float32), wanted, rtol=2e-3, atol=1e-4)

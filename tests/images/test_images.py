@@ -7,13 +7,13 @@ from PIL import Image
 from pipeline.images.image_set import UNKNOWN, pixel_batch, pixels
 from pipeline.images.params import DataParams
 from pipeline.images.source import open_image_set
-from tests.make import changed, default_params
+from tests.make import changed, default_params, section
 
 DATA = default_params()["data"]
 
 
 def open_set(name, **changes):
-    return open_image_set(name, DataParams.model_validate(changed(DATA, **changes)))
+    return open_image_set(name, section(DataParams, changed(DATA, **changes)))
 
 
 def contents(images):

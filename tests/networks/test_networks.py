@@ -1,9 +1,11 @@
 """A network on disk is the network that was trained, and only read for what it was trained for."""
 
+import math
+
 import pytest
 import torch
 
-from pipeline.errors import IncompatibleStoreError, ModelError
+from pipeline.errors import DivergedError, IncompatibleStoreError, ModelError
 from pipeline.networks.fit import fit
 from pipeline.networks.folder import NetworkCard, load_logits, load_network, predict, save_network, save_outputs
 from pipeline.networks.params import NetworkParams, OptimiserParams
@@ -90,13 +92,31 @@ def test_fitting_lowers_the_loss_and_logs_every_epoch():
     assert not network.training
 
 
-def test_a_last_batch_of_one_row_is_left_out():
-    network, seen = LatentResNet(4, 2, PARAMS), []
+@pytest.mark.parametrize(("rows", "batch_size", "sizes"), [(9, 4, [4, 4, 1]), (8, 4, [4, 4])])
+def test_every_row_is_seen_once_an_epoch_and_the_rate_ends_at_zero(rows, batch_size, sizes, monkeypatch):
+    network, seen, rates = LatentResNet(4, 2, PARAMS), [], []
+    step = torch.optim.SGD.step
 
-    def losses(rows):
-        seen.append(len(rows))
-        return {"one": network(torch.zeros(len(rows), 4, 4, 4)).logits.sum()}
+    def watched(self, *args, **kwargs):
+        rates.append(self.param_groups[0]["lr"])
+        return step(self, *args, **kwargs)
 
-    params = OptimiserParams(epochs=1, batch_size=4, learning_rate=0.1, momentum=0.0, weight_decay=0.0)
-    fit(network, 9, losses, params, torch.Generator())
-    assert seen == [4, 4]
+    monkeypatch.setattr(torch.optim.SGD, "step", watched)
+
+    def losses(batch):
+        seen.append(batch.tolist())
+        return {"one": network(torch.zeros(len(batch), 4, 4, 4)).logits.mean()}
+
+    params = OptimiserParams(epochs=2, batch_size=batch_size, learning_rate=0.1, momentum=0.0, weight_decay=0.0)
+    fit(network, rows, losses, params, torch.Generator())
+    assert [len(batch) for batch in seen] == 2 * sizes
+    assert sorted(row for batch in seen[: len(sizes)] for row in batch) == list(range(rows))
+    wanted = [0.05 * (1 + math.cos(math.pi * step / len(rates))) for step in range(len(rates))]
+    assert rates == pytest.approx(wanted)
+
+
+def test_a_diverged_training_is_stopped_and_says_what_to_lower():
+    network = LatentResNet(4, 2, PARAMS)
+    params = OptimiserParams(epochs=3, batch_size=4, learning_rate=7.5, momentum=0.0, weight_decay=0.0)
+    with pytest.raises(DivergedError, match="ce is nan in epoch 1.*optimiser.learning_rate, which is 7.5"):
+        fit(network, 4, lambda _: {"ce": network.head.weight.sum() * math.nan}, params, torch.Generator())

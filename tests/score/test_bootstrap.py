@@ -53,18 +53,57 @@ def test_a_better_detector_is_found_better_and_its_mirror_worse():
     assert found.low < found.mean < found.high
 
 
-def test_detectors_without_gain_are_called_better_rarely():
-    verdicts = [
-        auroc_difference(known, [unknown], 200, 0).verdict for known, unknown in (pairs(0.0) for _ in range(100))
+def no_gain(seeds, spread):
+    """A detector that is no better, each of whose seeds was lucky or not by about `spread`."""
+    known, unknown = pairs(0.0, seeds=seeds)
+    luck = spread * RNG.standard_normal((seeds, 1))
+    return known, Pair(unknown.baseline, unknown.detector + luck)
+
+
+@pytest.mark.parametrize(("seeds", "spread"), [(5, 0.0), (5, 0.3), (3, 0.3)])
+def test_a_detector_without_gain_is_rarely_given_a_verdict(seeds, spread):
+    trials = [
+        auroc_difference(known, [unknown], 200, 0) for known, unknown in (no_gain(seeds, spread) for _ in range(100))
     ]
-    assert verdicts.count("undecided") >= 88
-    assert verdicts.count("better") <= 8
+    verdicts = [trial.verdict for trial in trials]
+    assert verdicts.count("undecided") >= 90, verdicts.count("undecided")
+
+
+def test_one_seed_decides_nothing():
+    known, unknown = pairs(3.0, seeds=1)
+    assert auroc_difference(known, [unknown], 200, 0).verdict == "undecided"
+
+
+def repeated(values, rows, columns):
+    """Return scores in which only one level varies: the seeds, or the images."""
+    return np.broadcast_to(values, (rows, columns)).copy()
+
+
+def width(known, unknown):
+    found = auroc_difference(known, [unknown], 400, 0)
+    return found.high - found.low
+
+
+def test_the_interval_covers_the_noise_of_seeds():
+    constant = repeated(0.0, 5, 50)
+    lucky = repeated(np.array([[-1.0], [1.0], [1.0], [-1.0], [1.0]]), 5, 50)  # all images of a seed alike
+    assert width(Pair(constant, constant), Pair(constant, lucky)) > 0.4
+
+
+def test_the_interval_covers_the_noise_of_known_images():
+    one, known = repeated(0.5, 5, 50), repeated(np.arange(50) % 2, 5, 50)
+    assert width(Pair(repeated(0.0, 5, 50), known), Pair(one, one)) > 0.1
+
+
+def test_the_interval_covers_the_noise_of_unknown_images():
+    zero, unknown = repeated(0.5, 5, 50), repeated(np.arange(50) % 2, 5, 50)
+    assert width(Pair(zero, zero), Pair(repeated(1.0, 5, 50), unknown)) > 0.1
 
 
 def test_identical_sides_are_undecided():
     known, unknown = pairs(0.0)
     same = auroc_difference(Pair(known.baseline, known.baseline), [Pair(unknown.baseline, unknown.baseline)], 100, 0)
-    assert same == Difference(0.0, 0.0, 0.0)
+    assert same == Difference(0.0, 0.0, 0.0, 5)
     assert same.verdict == "undecided"
 
 

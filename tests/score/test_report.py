@@ -15,11 +15,11 @@ from pipeline.score.metrics import metrics
 from pipeline.score.params import ScoreParams
 from pipeline.score.plots import write_plots
 from pipeline.score.report import build_report
-from tests.make import changed, default_params
+from tests.make import changed, default_params, section
 
 GROUPS = {"near": ["close"], "far": ["remote", "noise"]}
 SHIFT = {"id_validation": 0.0, "id_test": 0.0, "close": 1.0, "remote": 2.0, "noise": 4.0}
-PARAMS = ScoreParams.model_validate(changed(default_params()["score"], bootstrap__replicates=100))
+PARAMS = section(ScoreParams, changed(default_params()["score"], bootstrap__replicates=100))
 
 
 @pytest.fixture(scope="module")

@@ -119,12 +119,21 @@ def test_masked_mixup_pastes_a_rectangle_of_the_size_it_records(parents):
         area = (rows.max() - rows.min() + 1) * (columns.max() - columns.min() + 1)
         assert 0 < int(from_b.sum()) == int(area) < 16
         assert made.lam[row] == pytest.approx(1 - int(area) / 16)
+    assert set((16 * made.lam[made.method == MASKED]).round().astype(int)) == {7, 8, 10}  # 3 x 3, 2 x 4, 2 x 3
 
 
 @pytest.mark.parametrize(("share", "kind"), [(0.0, LINEAR), (1.0, MASKED)])
 def test_the_masked_share_is_kept(parents, share, kind):
     made = make(Mixup(parents, MIXUP.model_copy(update={"masked_share": share})))
     assert set(made.method) == {kind}
+
+
+def test_masked_mixup_refuses_latents_without_a_rectangle_in_range(tmp_path):
+    space = SPACE.model_copy(update={"shape": (4, 1, 1)})
+    small = Parents(load_id_train(latents_store(tmp_path / "small", space=space)), CPU)
+    with pytest.raises(PipelineError, match="no rectangle of 1 x 1 latents leaves a share of 0.3 to 0.7"):
+        Mixup(small, MIXUP)
+    assert set(make(Mixup(small, MIXUP.model_copy(update={"masked_share": 0.0}))).method) == {LINEAR}
 
 
 def test_mixup_refuses_one_class(tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import ParamsError
+from pipeline.errors import ParamsError, PipelineError
 from pipeline.latents import load_id_train
 from pipeline.store import format as layout
 from pipeline.store.reader import Store
@@ -82,6 +82,21 @@ def test_an_interrupted_run_under_other_parameters_starts_over(monkeypatch):
         made("mixup", "b")
     changed = {"synthesize__mixup__lam_min": 0.6}
     assert made("mixup", "b", **changed).digest == made("mixup", "a", **changed).digest
+
+
+def test_an_interrupted_run_under_another_seed_starts_over(monkeypatch):
+    def fail(self, **facts):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(StoreWriter, "finish", fail)
+        made("mixup", "b")
+    assert made("mixup", "b", synthesize__seed=1).digest == made("mixup", "a", synthesize__seed=1).digest
+
+
+def test_rows_beyond_float16_are_refused():
+    with pytest.raises(PipelineError, match="synthesize.perturb: rows 0 to 255 reach .* within float16"):
+        made("perturb", "a", synthesize__perturb__sigma=1e6)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -8,7 +8,7 @@ from pipeline.networks.resnet import Prediction
 from pipeline.train.objective import objective
 from pipeline.train.params import TrainParams
 from tests import oracles
-from tests.make import changed, default_params
+from tests.make import changed, default_params, section
 
 RNG = np.random.default_rng(0)
 KNOWN = Prediction(torch.tensor(RNG.standard_normal((4, 3))), torch.tensor(RNG.standard_normal((4, 5))))
@@ -18,7 +18,7 @@ WEIGHTS = {"outlier_exposure__weight": 0.3, "micl__weight": 0.7, "distillation__
 
 
 def losses(**changes):
-    params = TrainParams.model_validate(changed(default_params()["train"], **(WEIGHTS | changes)))
+    params = section(TrainParams, changed(default_params()["train"], **(WEIGHTS | changes)))
     return params, objective(KNOWN, OUTLIERS, LABELS, TEACHER, params)
 
 

@@ -48,11 +48,13 @@ def numbered(rows, offset):
     return (offset + torch.arange(rows)).float()[:, None, None, None]
 
 
-def test_each_method_gives_its_part_of_every_batch():
-    batches = OutlierBatches([numbered(50, 0), numbered(7, 100), numbered(9, 200)], 8, torch.Generator())
-    for _ in range(20):
-        origin = Counter(int(value) // 100 for value in batches.draw().flatten())
-        assert origin == {0: 3, 1: 3, 2: 2}
+@pytest.mark.parametrize("batch_size", [1, 2, 8, 9])
+def test_every_method_gives_the_same_number_of_rows(batch_size):
+    batches = OutlierBatches([numbered(50, 0), numbered(7, 100), numbered(9, 200)], batch_size, torch.Generator())
+    drawn = [Counter(int(value) // 100 for value in batches.draw().flatten()) for _ in range(30)]
+    assert all(sum(origin.values()) == batch_size for origin in drawn)
+    assert all(max(origin.values()) - batch_size // 3 <= 1 for origin in drawn)
+    assert sum(drawn, Counter()) == dict.fromkeys(range(3), 10 * batch_size)
 
 
 def test_every_row_is_drawn_once_before_any_is_drawn_again():
