@@ -8,7 +8,7 @@ under old parameters must never be taken for rows of the new ones. Work therefor
 import fcntl
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -57,6 +57,18 @@ def fingerprint(facts: Mapping[str, object], inputs: list[Path]) -> str:
             }
         )
     )
+
+
+def note_forgotten(folder: Path, wanted: Iterable[str]) -> None:
+    """Say which folders under `folder` no parameter asks for any more.
+
+    DVC leaves the output of a stage that is gone where it is, and counts it into the hash of the folder above.
+    """
+    if not folder.is_dir():
+        raise MissingInputError(folder)
+    names = set(wanted)
+    for path in sorted(path for path in folder.iterdir() if path.is_dir() and path.name not in names):
+        sys.stderr.write(f"note: nothing in params.yaml asks for {path} any more; delete it, it changes hashes\n")
 
 
 def loaded_code() -> dict[str, str]:

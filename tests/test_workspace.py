@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import BusyError, MissingInputError
 from pipeline.files import write_bytes
-from pipeline.workspace import WORK, fingerprint, unfinished
+from pipeline.workspace import WORK, fingerprint, note_forgotten, unfinished
 
 FACTS = {"batch_size": 4}
 OUTPUT = Path("data/out")
@@ -75,6 +75,13 @@ def test_nothing_but_the_output_and_its_own_work_is_touched(output, tmp_path, mo
     assert (Path(output) / "new").read_bytes() == b"y"
     assert all(kept.is_file() for kept in (Path("beside/kept"), Path("b/kept"), Path("../kept")))
     assert len(list(WORK.glob("*/*/half"))) == 1
+
+
+def test_folders_that_nothing_asks_for_are_named(capsys):
+    for name in ("mixup", "old"):
+        Path("outliers", name).mkdir(parents=True)
+    note_forgotten(Path("outliers"), ["mixup"])
+    assert capsys.readouterr().err.startswith("note: nothing in params.yaml asks for outliers/old any more; delete it")
 
 
 def test_two_processes_cannot_make_the_same_output():

@@ -10,21 +10,23 @@ from torch import Tensor
 
 from pipeline.autoencoder.model import Autoencoder
 from pipeline.latents import Latents, to_scaled
+from pipeline.store.format import LATENT
 from pipeline.store.reader import Store
 
 
 def draw_outliers(path: Path, store: Store, id_train: Latents, autoencoder: Autoencoder, count: int) -> None:
     """Draw `count` outliers of a store, each in a column under its parents, all decoded by the same autoencoder."""
-    columns = {name: store.column(name) for name in ("parent_a", "parent_b", "class_a", "class_b", "lam", "method")}
-    rows = np.linspace(0, store.rows - 1, min(count, store.rows)).astype(int)
-    outliers = torch.from_numpy(store.latents()[rows].astype(np.float32))
-    parents = [id_train.values[torch.from_numpy(columns[name][rows])] for name in ("parent_a", "parent_b")]
+    rows = np.linspace(0, store.rows - 1, min(count, store.rows)).astype(np.int64)
+    columns = {name: store.take(name, rows) for name in ("parent_a", "parent_b", "class_a", "class_b", "lam", "method")}
+    outliers = torch.from_numpy(store.take(LATENT, rows).astype(np.float32))
+    parents = [id_train.values[torch.from_numpy(columns[name])] for name in ("parent_a", "parent_b")]
     two_parents = bool((columns["parent_a"] != columns["parent_b"]).any())
     shown = [parents[0], *([parents[1]] if two_parents else []), outliers]
     images = [_decoded(latents, id_train, autoencoder) for latents in shown]
     names = ["parent", "outlier"] if not two_parents else ["parent a", "parent b", "outlier"]
     variants = store.header.provenance["method_names"]
-    titles = [_title({k: v[row] for k, v in columns.items()}, id_train.class_names, variants) for row in rows]
+    told = [{name: values[index] for name, values in columns.items()} for index in range(len(rows))]
+    titles = [_title(one, id_train.class_names, variants) for one in told]
     _draw(path, images, names, titles, store.header.provenance["method"])
 
 

@@ -18,7 +18,7 @@ from pipeline.score.pictures import draw_outliers
 from pipeline.score.plots import write_plots
 from pipeline.score.report import build_report
 from pipeline.store.reader import Store
-from pipeline.workspace import unfinished
+from pipeline.workspace import note_forgotten, unfinished
 
 THREADS = 2
 """Of PyTorch on a CPU; fixed, so that no sum is split differently on a machine with other cores."""
@@ -39,6 +39,7 @@ def score(params_file: Path, inputs: Inputs, metrics_file: Path, plots: Path) ->
     """Score every image set, write the plots and pictures and, last, the metrics."""
     params = load_params(params_file, Params)
     repeatable(THREADS)
+    note_forgotten(inputs.latents, params.data.sets)
     groups = _groups(params)
     sets = [name for members in groups.values() for name in members]
     id_train = load_id_train(inputs.latents / "id_train")

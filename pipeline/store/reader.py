@@ -58,21 +58,31 @@ class Store:
 
     def latents(self) -> NDArray[np.float16]:
         """Return all latents, (rows, c, h, w)."""
-        return self._read_array(LATENT, LATENT_DTYPE, self.header.space.shape)
+        return self.take(LATENT, np.arange(self.rows))
 
     def column(self, name: str) -> NDArray[Any]:
         """Return a column, (rows,)."""
+        return self.take(name, np.arange(self.rows))
+
+    def take(self, name: str, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the given rows of `latent` or of a column, reading only the shards that hold them."""
+        dtype, inner = self._layout(name)
+        values = np.empty((len(rows), *inner), dtype)
+        for shard, span in enumerate(shard_ranges(self.rows, self.header.rows_per_shard)):
+            here = (rows >= span.start) & (rows < span.stop)
+            if here.any():
+                content = self._read_file(chunk_file(name, shard))
+                chunk = np.frombuffer(memoryview(content)[:-CRC_BYTES], dtype).reshape(-1, *inner)
+                values[here] = chunk[rows[here] - span.start]
+        return values
+
+    def _layout(self, name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
+        """Return the dtype of an array and the shape of one of its rows."""
+        if name == LATENT:
+            return LATENT_DTYPE, self.header.space.shape
         if name not in self.header.columns:
             raise KeyError(f"{self.folder} has no column {name!r}; it has {sorted(self.header.columns)}")
-        return self._read_array(name, np.dtype(self.header.columns[name]), ())
-
-    def _read_array(self, name: str, dtype: np.dtype[Any], inner: tuple[int, ...]) -> NDArray[Any]:
-        values = np.empty((self.rows, *inner), dtype)
-        for shard, rows in enumerate(shard_ranges(self.rows, self.header.rows_per_shard)):
-            content = self._read_file(chunk_file(name, shard))
-            chunk = np.frombuffer(memoryview(content)[:-CRC_BYTES], dtype).reshape(-1, *inner)
-            values[rows.start : rows.stop] = chunk[: len(rows)]
-        return values
+        return np.dtype(self.header.columns[name]), ()
 
     def _read_file(self, name: str) -> bytes:
         path = self.folder / name

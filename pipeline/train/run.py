@@ -16,7 +16,7 @@ from pipeline.train.objective import objective
 from pipeline.train.outliers import OutlierBatches, load_outliers
 from pipeline.train.params import Params, TrainParams
 from pipeline.units import finished_folder, run_units
-from pipeline.workspace import unfinished
+from pipeline.workspace import note_forgotten, unfinished
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ def train_detectors(
     """Train the detector of every seed; finished ones of a killed run are kept."""
     params = load_params(params_file, Params)
     stores = tuple(outliers / method for method in params.synthesize.methods)
+    note_forgotten(outliers, params.synthesize.methods)
     load_outliers(stores, load_id_train(latents).header)  # damage is an error of the stage, not of its first unit
     facts = {
         "seeds": params.seeds,

@@ -32,6 +32,13 @@ def test_rows_come_back_as_they_were_written(tmp_path, small_shards):
     np.testing.assert_array_equal(store.column("lam"), lam)
 
 
+def test_taking_rows_reads_only_their_shards(tmp_path, small_shards):
+    folder = write_store(tmp_path / "s", values(), {}, "latents", NAMES)
+    (folder / layout.chunk_file("latent", 1)).write_bytes(b"x" * (256 * 128 + 4))
+    rows = np.array([699, 3, 3, 512])
+    np.testing.assert_array_equal(Store(folder).take("latent", rows), values()[rows])
+
+
 def test_plain_zarr_reads_it(tmp_path, small_shards):
     write_store(tmp_path / "s", values(), {"lam": np.arange(700.0)}, "latents", NAMES)
     group = zarr.open_group(tmp_path / "s", mode="r")

@@ -18,13 +18,11 @@ def test_a_step_is_the_objective_of_its_rows(tmp_path):
     torch.manual_seed(0)
     network, stored = LatentResNet(4, 3, NetworkParams(width=8, blocks=(1,))), torch.randn(200, 4, 4, 4)
     teacher, batch = torch.randn(90, 3), torch.tensor([70, 3, 41, 5, 88])
-    found = _Step(network, latents, teacher, OutlierBatches([stored], 6, torch.Generator().manual_seed(4)), params)(
-        batch
-    )
-    outliers = OutlierBatches([stored], 6, torch.Generator().manual_seed(4)).draw()
+    drawn, outliers = (OutlierBatches([stored], 6, torch.Generator().manual_seed(4)) for _ in range(2))
+    found = _Step(network, latents, teacher, drawn, params)(batch)
     wanted = objective(
         Prediction(*network(latents.values[batch])),
-        Prediction(*network(outliers)),
+        Prediction(*network(outliers.draw())),
         torch.tensor([2, 0, 1, 0, 2]),
         teacher[batch],
         params,
