@@ -40,7 +40,8 @@ def _title(row: dict[str, Any], class_names: tuple[str, ...], variants: list[str
     a, b = class_names[row["class_a"]], class_names[row["class_b"]]
     if row["parent_a"] == row["parent_b"]:
         return str(a)
-    return f"{variants[row['method']].rsplit('/', 1)[-1]}\n{row['lam']:.2f} {a} + {1 - row['lam']:.2f} {b}"
+    variant, share = variants[row["method"]].rsplit("/", 1)[-1], float(row["lam"])
+    return f"{variant}\n{share:.0%} '{a}' + {1 - share:.0%} '{b}'"
 
 
 def _draw(path: Path, images: list[NDArray[np.float32]], names: list[str], titles: list[str], method: str) -> None:
