@@ -19,6 +19,7 @@ def kth_distance(
     """
     if not 1 <= k <= len(bank):
         raise ValueError(f"the k-th neighbour for k = {k} does not exist among {len(bank)} rows")
+    # topk, because kthvalue has no repeatable implementation on a GPU
     rows = max(1, BLOCK_VALUES // len(bank))
-    blocks = [torch.cdist(block, bank).kthvalue(k, dim=1).values for block in queries.split(rows)]
+    blocks = [torch.cdist(block, bank).topk(k, dim=1, largest=False).values[:, -1] for block in queries.split(rows)]
     return torch.cat(blocks) if blocks else queries.new_zeros(0)

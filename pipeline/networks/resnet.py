@@ -31,13 +31,13 @@ class LatentResNet(nn.Module):
             for block in range(blocks):
                 layers.append(_Block(before, width, stride=2 if stage and not block else 1))
                 before = width
-        layers += [_norm(before), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        layers += [_norm(before), nn.ReLU()]
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(before, classes)
 
     def forward(self, latents: Tensor) -> Prediction:
         """Return logits (n, k) and features (n, d) of standardised latents (n, c, h, w)."""
-        features = self.body(latents)
+        features = self.body(latents).mean((2, 3))  # a pooling layer has no repeatable gradient on a GPU
         return Prediction(self.head(features), features)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -42,6 +42,26 @@ class Outliers:
     lam: NDArray[np.floating[Any]]
     method: NDArray[np.integer[Any]]
     extra: Columns = field(default_factory=dict)
+
+    @classmethod
+    def of_one_parent(
+        cls,
+        values: Tensor,
+        classes: NDArray[np.integer[Any]],
+        parents: NDArray[np.integer[Any]],
+        extra: Columns | None = None,
+    ) -> Self:
+        """Return rows that have one parent each, said twice with lam 1, all by the method's only variant."""
+        return cls(
+            values=values,
+            class_a=classes,
+            class_b=classes,
+            parent_a=parents,
+            parent_b=parents,
+            lam=np.ones(len(classes)),
+            method=np.zeros(len(classes), np.int64),
+            extra=extra or {},
+        )
 
 
 class Method(Protocol):

@@ -53,16 +53,8 @@ class Perturb:
         for label in np.unique(classes):
             mine = torch.from_numpy(np.flatnonzero(classes == label))
             values[mine], distances[mine] = self._farthest(int(label), centres[mine], noise[mine])
-        return Outliers(
-            values=values.reshape(-1, *self.parents.values.shape[1:]),
-            class_a=classes,
-            class_b=classes,
-            parent_a=chosen,
-            parent_b=chosen,
-            lam=np.ones(len(rows)),
-            method=np.zeros(len(rows), np.int64),
-            extra={"knn_distance": distances.cpu().numpy()},
-        )
+        shaped = values.reshape(-1, *self.parents.values.shape[1:])
+        return Outliers.of_one_parent(shaped, classes, chosen, {"knn_distance": distances.cpu().numpy()})
 
     def facts(self, columns: Columns) -> dict[str, Any]:
         """Return the boundary radius of each class and the share of rows that lie beyond their own class's.

@@ -43,15 +43,7 @@ class Shuffle:
         patches = grid.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)  # (n, places, c, patch, patch)
         moved = patches[torch.arange(len(rows))[:, None], torch.from_numpy(order)]
         back = moved.view(-1, height // patch, width // patch, channels, patch, patch).permute(0, 3, 1, 4, 2, 5)
-        return Outliers(
-            values=back.reshape(values.shape),
-            class_a=classes,
-            class_b=classes,
-            parent_a=chosen,
-            parent_b=chosen,
-            lam=np.ones(len(rows)),
-            method=np.zeros(len(rows), np.int64),
-        )
+        return Outliers.of_one_parent(back.reshape(values.shape), classes, chosen)
 
     def facts(self, columns: Columns) -> dict[str, Any]:  # noqa: ARG002  # the interface of Method
         """Return nothing: shuffling derives nothing from the latents as a whole."""
