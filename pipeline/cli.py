@@ -41,6 +41,27 @@ def results(metrics: MetricsFile = METRICS_FILE) -> None:
     print_results(metrics, console)
 
 
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(help="A store: data/outliers/<method> or data/latents/<set>.")],
+) -> None:
+    """Check every byte of a store of latents or outliers against its manifest."""
+    import time
+
+    from pipeline.progress import progress
+    from pipeline.store.reader import Store
+
+    began = time.perf_counter()
+    store = Store(path)
+    with progress(f"verifying {path}, bytes", store.total_bytes) as advance:
+        store.verify(advance)
+    seconds, size = time.perf_counter() - began, store.total_bytes
+    typer.echo(
+        f"{path}: whole; {store.rows} rows of {store.header.kind} in {store.manifest.shards} shards, {size:,} bytes "
+        f"in {len(store.manifest.files)} files, {seconds * 2**30 / size:.2f} s per GiB"
+    )
+
+
 def main() -> None:
     """Run the command line."""
     guard(app)

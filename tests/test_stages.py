@@ -77,6 +77,18 @@ def test_the_command_line_checks_parameters(tmp_path):
     assert bad.stderr == "error: reports/metrics.json: not found; run `dvc repro` or `make repro` to make it.\n"
 
 
+def test_a_store_is_verified_to_the_last_byte(tmp_path):
+    script, folder = Path(sys.executable).parent / "latent-outliers", latents_store(tmp_path / "id")
+    good = subprocess.run([script, "verify", "id"], capture_output=True, text=True, check=True)
+    assert good.stdout.startswith("id: whole; 90 rows of latents in 1 shards, ")
+    assert good.stdout.endswith("s per GiB\n")
+    chunk = folder / "label/c/0"
+    chunk.write_bytes(chunk.read_bytes()[:-1] + b"!")
+    bad = subprocess.run([script, "verify", "id"], capture_output=True, text=True, check=False)
+    assert bad.returncode == 1
+    assert "error: id/label/c/0: found SHA-256" in bad.stderr
+
+
 SMALL_SHARDS = """
 import runpy, pipeline.store.format as layout
 layout.SHARD_BYTES = 2**20

@@ -1,5 +1,6 @@
 """Open a finished store, check that it is what the reader expects, and hand out only bytes that were promised."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,19 @@ class Store:
         for what, here, wanted in sides:
             if here != wanted:
                 raise IncompatibleStoreError(self.folder, what, here, wanted)
+
+    @property
+    def total_bytes(self) -> int:
+        """Size of all files that the manifest promises."""
+        return sum(promised.bytes for promised in self.manifest.files.values())
+
+    def verify(self, advance: Callable[[int], None]) -> None:
+        """Check every byte of every file; `advance` is told of the bytes checked.
+
+        Raises DamagedStoreError, which names the first file that is not what was written.
+        """
+        for name in self.manifest.files:
+            advance(len(self._read_file(name)))
 
     def latents(self) -> NDArray[np.float16]:
         """Return all latents, (rows, c, h, w)."""

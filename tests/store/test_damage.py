@@ -14,12 +14,7 @@ from tests.make import outliers_store
 
 
 def read_all(folder):
-    store = Store(folder)
-    store.latents()
-    for name in store.header.columns:
-        store.column(name)
-    for name in store.manifest.files:
-        store._read_file(name)
+    Store(folder).verify(lambda _: None)
 
 
 @pytest.fixture
@@ -61,6 +56,13 @@ def test_a_flipped_bit_is_found_wherever_it_is(store, name):
         (store / name).write_bytes(flip(content, place))
         with pytest.raises(StoreError, match=name if name != MANIFEST else "store"):
             read_all(store)
+
+
+@pytest.mark.parametrize("name", ["latent/c/0/0/0/0", "lam/c/0"])
+def test_damaged_rows_are_never_handed_out(store, name):
+    (store / name).write_bytes(flip((store / name).read_bytes(), 7))
+    with pytest.raises(DamagedStoreError, match=name):
+        Store(store).take(name.split("/")[0], np.array([0]))
 
 
 def test_shards_of_another_store_are_refused(store, tmp_path):
