@@ -8,6 +8,7 @@ import typer
 from pipeline.command import PARAMS_FILE, ParamsFile, guard
 
 METRICS_FILE = Path("reports/metrics.json")
+StoreFolder = Annotated[Path, typer.Argument(help="A store: data/outliers/<method> or data/latents/<set>.")]
 MetricsFile = Annotated[Path, typer.Option("--metrics", help="Metrics file that stage `score` wrote.")]
 
 app = typer.Typer(
@@ -42,9 +43,7 @@ def results(metrics: MetricsFile = METRICS_FILE) -> None:
 
 
 @app.command()
-def verify(
-    path: Annotated[Path, typer.Argument(help="A store: data/outliers/<method> or data/latents/<set>.")],
-) -> None:
+def verify(path: StoreFolder) -> None:
     """Check every byte of a store of latents or outliers against its manifest."""
     import time
 
@@ -58,7 +57,7 @@ def verify(
     seconds, size = time.perf_counter() - began, store.total_bytes
     typer.echo(
         f"{path}: whole; {store.rows} rows of {store.header.kind} in {store.manifest.shards} shards, {size:,} bytes "
-        f"in {len(store.manifest.files)} files, {seconds * 2**30 / size:.2f} s per GiB"
+        f"in {len(store.manifest.files)} files, {seconds:.2f} s, {seconds * 2**30 / size:.2f} s per GiB"
     )
 
 
