@@ -9,6 +9,9 @@ import torch
 from pipeline.errors import DeviceError
 
 ENVIRONMENT = "LATENT_OUTLIERS_DEVICE"
+STAGE_THREADS, UNIT_THREADS = 2, 1
+"""Of PyTorch on a CPU, in a stage that computes by itself and in work that runs side by side. Fixed, never taken from
+the machine: a sum that is split among more threads may differ in its last bit."""
 
 
 def chosen_device() -> torch.device:
@@ -34,8 +37,7 @@ def default_workers(device: torch.device) -> int:
 def repeatable(threads: int) -> None:
     """Make PyTorch give the same bits on every run, on a GPU too.
 
-    threads: of this process on a CPU. It is given, never taken from the machine: a sum that is split among more
-    threads may differ in its last bit. Parallelism beyond it comes from independent units and batches.
+    threads: STAGE_THREADS or UNIT_THREADS.
     """
     torch.set_num_threads(threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

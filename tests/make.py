@@ -86,3 +86,17 @@ def write_store(folder, values, columns, kind, names, space=SPACE, standardisati
         writer.write_shard(shard, values[part], {name: col[part] for name, col in columns.items()})
     writer.finish(kind=kind, space=space, standardisation=standardisation, class_names=names, provenance={"seed": 0})
     return folder
+
+
+def interrupt_shard(monkeypatch, number):
+    """Make the writing of the `number`th shard from now fail like Ctrl-C; return the list of shards asked for."""
+    write, calls = StoreWriter.write_shard, []
+
+    def write_or_fail(self, shard, *rows):
+        calls.append(shard)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+        write(self, shard, *rows)
+
+    monkeypatch.setattr(StoreWriter, "write_shard", write_or_fail)
+    return calls

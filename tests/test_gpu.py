@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from pipeline.autoencoder.params import TrainingParams
 from pipeline.autoencoder.train import train_autoencoder
-from pipeline.device import repeatable
+from pipeline.device import UNIT_THREADS, repeatable
 from pipeline.images.params import DataParams
 from pipeline.images.source import open_image_set
 from pipeline.networks.fit import fit
@@ -38,7 +38,7 @@ def test_synthesis_agrees_with_the_cpu(method, monkeypatch):
 
 
 def test_a_classifier_trains_repeatably():
-    repeatable(threads=1)
+    repeatable(UNIT_THREADS)
 
     def trained():
         torch.manual_seed(0)
@@ -57,7 +57,7 @@ def test_a_classifier_trains_repeatably():
 
 
 def test_an_autoencoder_trains_repeatably():
-    repeatable(threads=1)
+    repeatable(UNIT_THREADS)
     content = tiny_params()
     images = open_image_set("id_validation", section(DataParams, content["data"]))
     params = section(TrainingParams, content["autoencoder"]["training"])

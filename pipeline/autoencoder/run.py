@@ -6,13 +6,10 @@ from pipeline.autoencoder.model import Autoencoder
 from pipeline.autoencoder.params import Params, PretrainedParams
 from pipeline.autoencoder.train import steps, train_autoencoder
 from pipeline.config import load_params
-from pipeline.device import chosen_device, repeatable
+from pipeline.device import STAGE_THREADS, chosen_device, repeatable
 from pipeline.images.source import open_image_set
 from pipeline.progress import progress
 from pipeline.workspace import unfinished
-
-THREADS = 2
-"""Of PyTorch on a CPU. Fixed, because the number of threads changes the last bit of a gradient."""
 
 
 def make_autoencoder(params_file: Path, output: Path) -> None:
@@ -29,7 +26,7 @@ def _loaded(pretrained: PretrainedParams) -> Autoencoder:
 
 
 def _trained(params: Params) -> Autoencoder:
-    repeatable(THREADS)
+    repeatable(STAGE_THREADS)
     images, training = open_image_set("id_train", params.data), params.autoencoder.training
     with progress("training the autoencoder, steps", steps(len(images), training)) as advance:
         model = train_autoencoder(images, params.data.image_size, training, chosen_device(), advance)

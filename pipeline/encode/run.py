@@ -8,18 +8,16 @@ from numpy.typing import NDArray
 
 from pipeline.autoencoder.model import Autoencoder, load_stage_output
 from pipeline.config import load_params
-from pipeline.device import chosen_device, repeatable
+from pipeline.device import STAGE_THREADS, chosen_device, repeatable
 from pipeline.encode.params import Params
-from pipeline.errors import ModelError, ParamsError
+from pipeline.errors import ParamsError
 from pipeline.images.image_set import ImageSet, pixel_batch
 from pipeline.images.source import open_image_set
 from pipeline.progress import progress
 from pipeline.store.format import LATENT, LATENT_DTYPE, LatentSpace, Standardisation
-from pipeline.store.writer import StoreWriter
+from pipeline.store.writer import StoreWriter, as_latents
 from pipeline.workspace import unfinished
 
-THREADS = 2
-"""Of PyTorch on a CPU; fixed, so that no sum is split differently on a machine with other cores."""
 COLUMNS = {"label": np.dtype("<i4")}
 
 
@@ -29,7 +27,7 @@ def encode(name: str, params_file: Path, autoencoder_folder: Path, output: Path)
     if name not in params.data.sets:
         raise ParamsError(params_file, [f"data.sets has no {name!r}; it has {', '.join(params.data.sets)}"])
     chosen = params.data.sets[name]
-    repeatable(THREADS)
+    repeatable(STAGE_THREADS)
     autoencoder, digest = load_stage_output(autoencoder_folder)
     encoder = _Encoder(autoencoder.to(chosen_device()), params)
     images = open_image_set(name, params.data)
@@ -76,12 +74,10 @@ class _Encoder:
         padded = [min(row, rows[-1]) for row in range(rows.start, rows.start + self.batch_size)]
         pixels = torch.from_numpy(pixel_batch(images, padded, self.image_size)).to(self.device)
         latents = self.autoencoder.encode(pixels)[: len(rows)].cpu().numpy()
-        if not np.abs(latents).max() <= np.finfo(LATENT_DTYPE).max:
-            raise ModelError(
-                f"images {rows.start} to {rows[-1]}: their latents reach {np.abs(latents).max()}, wanted finite values "
-                f"within float16. The autoencoder diverged or its scaling factor is wrong."
-            )
-        return latents.astype(LATENT_DTYPE)
+        what = (
+            f"latents of images {rows.start} to {rows[-1]} (the autoencoder diverged, or its scaling factor is wrong)"
+        )
+        return as_latents(latents, what)
 
 
 def _write_missing(writer: StoreWriter, images: ImageSet, encoder: _Encoder, what: str) -> None:

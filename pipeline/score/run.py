@@ -7,7 +7,7 @@ import torch
 
 from pipeline.autoencoder.model import load_stage_output
 from pipeline.config import load_params
-from pipeline.device import repeatable
+from pipeline.device import STAGE_THREADS, repeatable
 from pipeline.errors import ParamsError
 from pipeline.files import write_json
 from pipeline.latents import Latents, load_id_train, load_latents
@@ -19,9 +19,6 @@ from pipeline.score.plots import write_plots
 from pipeline.score.report import build_report
 from pipeline.store.reader import Store
 from pipeline.workspace import note_forgotten, unfinished
-
-THREADS = 2
-"""Of PyTorch on a CPU; fixed, so that no sum is split differently on a machine with other cores."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Inputs:
 def score(params_file: Path, inputs: Inputs, metrics_file: Path, plots: Path) -> None:
     """Score every image set, write the plots and pictures and, last, the metrics."""
     params = load_params(params_file, Params)
-    repeatable(THREADS)
+    repeatable(STAGE_THREADS)
     note_forgotten(inputs.latents, params.data.sets)
     groups = _groups(params)
     sets = [name for members in groups.values() for name in members]

@@ -8,6 +8,7 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import ModelError
 from pipeline.files import file_digest, folder_files, read_json, remove_partial_files, write_bytes, write_json
 from pipeline.store.format import (
     CRC_BYTES,
@@ -72,8 +73,8 @@ class StoreWriter:
 
         facts: the fields of `Header` that the writer does not know itself.
         """
-        if self.missing_shards():
-            raise RuntimeError(f"{self.folder}: shards {self.missing_shards()} are not written")
+        if missing := self.missing_shards():
+            raise RuntimeError(f"{self.folder}: shards {missing} are not written")
         header = Header(
             format=FORMAT,
             rows=self.rows,
@@ -125,6 +126,17 @@ class StoreWriter:
             )
         for path in self.folder.rglob("zarr.json"):
             write_json(path, read_json(path))
+
+
+def as_latents(
+    values: NDArray[np.float32],  # (rows, c, h, w)
+    what: str,
+) -> NDArray[np.float16]:  # (rows, c, h, w)
+    """Return `values` as a store holds them; raises ModelError, which names `what`, unless they are finite there."""
+    reach = np.abs(values).max()
+    if not reach <= np.finfo(LATENT_DTYPE).max:
+        raise ModelError(f"{what}: values reach {reach}, wanted finite ones within float16.")
+    return values.astype(LATENT_DTYPE)
 
 
 def _fill_value(dtype: np.dtype[Any]) -> Any:

@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.config import load_params
-from pipeline.device import chosen_device, default_workers, repeatable
-from pipeline.errors import ParamsError, PipelineError
+from pipeline.device import UNIT_THREADS, chosen_device, default_workers, repeatable
+from pipeline.errors import ParamsError
 from pipeline.latents import load_id_train
 from pipeline.progress import progress
-from pipeline.store.format import BLOCK_ROWS, LATENT_DTYPE
-from pipeline.store.writer import StoreWriter
+from pipeline.store.format import BLOCK_ROWS
+from pipeline.store.writer import StoreWriter, as_latents
 from pipeline.synthesize.method import ANCESTRY, Columns, Method, Outliers, Parents, block_generator, block_rows
 from pipeline.synthesize.params import Params, SynthesizeParams
 from pipeline.workspace import unfinished
@@ -30,7 +30,7 @@ def synthesize(
     params = load_params(params_file, Params).synthesize
     if name not in params.methods:
         raise ParamsError(params_file, [f"synthesize.methods has no {name!r}; it has {', '.join(params.methods)}"])
-    repeatable(threads=1)
+    repeatable(UNIT_THREADS)
     latents, device = load_id_train(latents_folder), chosen_device()
     method = load_method(name, params, Parents(latents, device))
     own = getattr(params, name)
@@ -89,12 +89,10 @@ class _Maker:
         blocks = range(rows.start // BLOCK_ROWS, -(-rows.stop // BLOCK_ROWS))
         made = [self.method.block(block_rows(block), block_generator(self.seed, self.name, block)) for block in blocks]
         values = torch.cat([block.values for block in made]).cpu().numpy()
-        if not np.abs(values).max() <= np.finfo(LATENT_DTYPE).max:
-            raise PipelineError(
-                f"synthesize.{self.name}: rows {rows.start} to {rows[-1]} reach {np.abs(values).max()}, wanted finite "
-                f"values within float16. Its parameters are too strong for these latents."
-            )
-        latent = values.astype(LATENT_DTYPE)
+        what = (
+            f"synthesize.{self.name}, rows {rows.start} to {rows[-1]} (its parameters are too strong for these latents)"
+        )
+        latent = as_latents(values, what)
         columns = _join([self._columns(block) for block in made])
         return latent[: len(rows)], {name: values[: len(rows)] for name, values in columns.items()}
 
@@ -109,7 +107,7 @@ def _write_missing(writer: StoreWriter, maker: _Maker, workers: int, batch_rows:
     step = -(-batch_rows // BLOCK_ROWS) * BLOCK_ROWS
     with (
         progress(f"synthesizing {maker.name}, rows", writer.rows, already) as advance,
-        ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+        ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(UNIT_THREADS,)) as pool,
     ):
         for shard in missing:
             rows = writer.shards[shard]

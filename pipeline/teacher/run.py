@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from pipeline.config import load_params
-from pipeline.device import chosen_device, default_workers, repeatable, seeded
+from pipeline.device import UNIT_THREADS, chosen_device, default_workers, repeatable, seeded
 from pipeline.latents import load_id_train
 from pipeline.networks.fit import Losses, fit
 from pipeline.networks.folder import NetworkCard, predict, save_network, save_outputs
@@ -38,7 +38,7 @@ def train_teachers(params_file: Path, latents: Path, output: Path, workers: int 
 
 def train_teacher(unit: TeacherUnit) -> None:
     """Train one teacher with cross-entropy on ID latents, and keep its outputs on them."""
-    repeatable(threads=1)
+    repeatable(UNIT_THREADS)
     latents, device = load_id_train(unit.latents), chosen_device()
     card = NetworkCard(
         role="teacher",

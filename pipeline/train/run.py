@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.config import load_params
-from pipeline.device import chosen_device, default_workers, repeatable, seeded
+from pipeline.device import UNIT_THREADS, chosen_device, default_workers, repeatable, seeded
 from pipeline.latents import Latents, load_id_train
 from pipeline.networks.fit import Losses, fit
 from pipeline.networks.folder import load_logits, load_network, save_network
@@ -54,7 +54,7 @@ def train_detectors(
 
 def train_detector(unit: DetectorUnit) -> None:
     """Train one detector of its teacher's architecture, from scratch."""
-    repeatable(threads=1)
+    repeatable(UNIT_THREADS)
     latents, device = load_id_train(unit.latents), chosen_device()
     teacher = load_network(unit.teacher, latents.header.space, latents.class_names)
     card = teacher.card.model_copy(update={"role": "detector"})

@@ -16,9 +16,8 @@ from pipeline.images.source import open_image_set
 from pipeline.latents import load_id_train, load_latents, to_scaled
 from pipeline.store import format as layout
 from pipeline.store.reader import Store
-from pipeline.store.writer import StoreWriter
 from tests.autoencoder.test_autoencoder import random_kl
-from tests.make import section, tiny_params, write_params
+from tests.make import interrupt_shard, section, tiny_params, write_params
 
 OUT = Path("out")
 
@@ -71,21 +70,12 @@ def test_other_sets_are_standardised_with_the_training_statistics(autoencoder):
 def test_an_interrupted_run_resumes_to_the_same_bytes(autoencoder, monkeypatch):
     monkeypatch.setattr(layout, "SHARD_BYTES", 256 * 128)
     whole = encoded("id_train", autoencoder, Path("whole")).digest
-    write, calls = StoreWriter.write_shard, []
-
-    def fail_at_the_third(self, *args):
-        calls.append(args[0])
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        write(self, *args)
-
-    monkeypatch.setattr(StoreWriter, "write_shard", fail_at_the_third)
+    calls = interrupt_shard(monkeypatch, 3)
     with pytest.raises(KeyboardInterrupt):
         encoded("id_train", autoencoder)
     assert not OUT.exists()
-    calls.clear()
     assert encoded("id_train", autoencoder).digest == whole
-    assert calls == [2, 3]
+    assert calls == [0, 1, 2, 2, 3]
 
 
 def test_a_set_that_is_not_in_the_parameters_is_refused(autoencoder):
@@ -96,5 +86,5 @@ def test_a_set_that_is_not_in_the_parameters_is_refused(autoencoder):
 def test_latents_that_overflow_are_refused(autoencoder, tmp_path):
     broken = random_kl(scaling_factor=1e9)
     broken.save_pretrained(tmp_path / "broken")
-    with pytest.raises(ModelError, match="their latents reach .*, wanted finite values within float16"):
+    with pytest.raises(ModelError, match="latents of images .*: values reach .*, wanted finite ones within float16"):
         encoded("noise", tmp_path / "broken")

@@ -11,7 +11,7 @@ from pipeline.store import format as layout
 from pipeline.store.reader import Store
 from pipeline.store.writer import StoreWriter
 from pipeline.synthesize.run import synthesize
-from tests.make import latents_store, tiny_params, write_params
+from tests.make import interrupt_shard, latents_store, tiny_params, write_params
 
 METHODS = ["perturb", "mixup", "shuffle"]
 ROWS = 1300
@@ -57,15 +57,7 @@ def test_a_parameter_of_another_method_changes_no_byte():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_an_interrupted_run_resumes_to_the_same_bytes(method, monkeypatch):
-    wanted, write, calls = made(method, "a").digest, StoreWriter.write_shard, []
-
-    def fail_at_the_second(self, *args):
-        calls.append(args[0])
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        write(self, *args)
-
-    monkeypatch.setattr(StoreWriter, "write_shard", fail_at_the_second)
+    wanted, calls = made(method, "a").digest, interrupt_shard(monkeypatch, 2)
     with pytest.raises(KeyboardInterrupt):
         made(method, "b")
     assert not Path("b").exists()
@@ -73,29 +65,19 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(method, monkeypatch):
     assert calls == [0, 1, 1, 2]
 
 
-def test_an_interrupted_run_under_other_parameters_starts_over(monkeypatch):
+@pytest.mark.parametrize("change", [{"synthesize__mixup__lam_min": 0.6}, {"synthesize__seed": 1}])
+def test_an_interrupted_run_with_something_changed_starts_over(monkeypatch, change):
     def fail(self, **facts):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(StoreWriter, "finish", fail)
         made("mixup", "b")
-    changed = {"synthesize__mixup__lam_min": 0.6}
-    assert made("mixup", "b", **changed).digest == made("mixup", "a", **changed).digest
-
-
-def test_an_interrupted_run_under_another_seed_starts_over(monkeypatch):
-    def fail(self, **facts):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(StoreWriter, "finish", fail)
-        made("mixup", "b")
-    assert made("mixup", "b", synthesize__seed=1).digest == made("mixup", "a", synthesize__seed=1).digest
+    assert made("mixup", "b", **change).digest == made("mixup", "a", **change).digest
 
 
 def test_rows_beyond_float16_are_refused():
-    with pytest.raises(PipelineError, match="synthesize.perturb: rows 0 to 255 reach .* within float16"):
+    with pytest.raises(PipelineError, match="synthesize.perturb, rows 0 to 255 .*: values reach .* within float16"):
         made("perturb", "a", synthesize__perturb__sigma=1e6)
 
 
