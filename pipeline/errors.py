@@ -64,7 +64,7 @@ class StoreError(PipelineError):
 class UnfinishedStoreError(StoreError):
     """A folder that should be a store has no manifest, so nothing says that it is whole."""
 
-    def __init__(self, manifest: Path) -> None:
+    def __init__(self, manifest: Path | str) -> None:
         super().__init__(
             f"{manifest}: not found, and a store without it is not finished. "
             f"Run `dvc repro` to make it, or `dvc pull` to fetch it."
@@ -74,7 +74,7 @@ class UnfinishedStoreError(StoreError):
 class DamagedStoreError(StoreError):
     """A file of a store is not what was written."""
 
-    def __init__(self, file: Path, found: str, wanted: str) -> None:
+    def __init__(self, file: Path | str, found: str, wanted: str) -> None:
         super().__init__(
             f"{file}: found {found}, wanted {wanted}. "
             f"The store is damaged: delete its folder, then `dvc checkout` or `dvc repro` restores it."
@@ -84,7 +84,7 @@ class DamagedStoreError(StoreError):
 class IncompatibleStoreError(StoreError):
     """A whole store was made for other latents, classes or another format than the reader's."""
 
-    def __init__(self, store: Path, what: str, found: object, wanted: object) -> None:
+    def __init__(self, store: Path | str, what: str, found: object, wanted: object) -> None:
         super().__init__(
             f"{store}: {what} is {found!r}, wanted {wanted!r}. "
             f"It was made for something else: run `dvc repro` so that both sides come from the same inputs."

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,24 @@ PARTIAL = ".partial"
 """Suffix of a file that is still being written; such a file is never read and never published."""
 
 
-def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
-    """Write `parts` one after the other to `path`: on disk in full before the name appears."""
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write `content` to `path`: on disk in full before the name appears."""
+    write_pieces(path, [content], sync=True)
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes | memoryview], *, sync: bool) -> None:
+    """Write `pieces` one after the other to `path`: whole before the name appears.
+
+    Without `sync` a killed process still leaves the file whole or absent; after a power cut it may be torn.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
     with partial.open("wb") as stream:
-        for part in parts:
-            stream.write(part)
+        for piece in pieces:
+            stream.write(piece)
         stream.flush()
-        os.fsync(stream.fileno())
+        if sync:
+            os.fsync(stream.fileno())
     partial.replace(path)
 
 

@@ -1,4 +1,4 @@
-"""Every test runs in a folder of its own, on the CPU, without a network."""
+"""Every test runs in a folder of its own, on the CPU, without a network; what a test counts is told at the end."""
 
 import socket
 
@@ -23,3 +23,17 @@ def no_network(monkeypatch):
         raise AssertionError(message)
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+TOLD = pytest.StashKey[list]()
+
+
+@pytest.fixture
+def tell(request):
+    """Return a function whose lines are printed after the tests: what was tried, how often."""
+    return request.config.stash.setdefault(TOLD, []).append
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for line in config.stash.get(TOLD, []):
+        terminalreporter.write_line(line)

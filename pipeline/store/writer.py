@@ -1,6 +1,12 @@
 """Write a store shard by shard: a shard is whole or absent, in any order, and a killed run is resumed."""
 
-from collections.abc import Mapping
+import errno
+import hashlib
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,26 +15,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ModelError
-from pipeline.files import file_digest, folder_files, read_json, remove_partial_files, write_bytes, write_json
+from pipeline.files import file_digest, read_json, remove_partial_files, write_json, write_pieces
 from pipeline.store.format import (
     CRC_BYTES,
     FORMAT,
     LATENT,
     LATENT_DTYPE,
     MANIFEST,
+    PIECE_BYTES,
     FileEntry,
     Header,
     Manifest,
+    checksum,
     chunk_file,
     rows_per_shard,
     shard_ranges,
 )
+
+BEHIND = 3
+"""Threads that digest and sync what was written, beside the one that writes; syncing mostly waits."""
+SHARDS_BEHIND = 2
+"""Shards that may wait for it, held in memory until then."""
+
+
+@dataclass(frozen=True)
+class Sealing:
+    """A chunk file that is written, but not yet known to be on disk as it should be."""
+
+    name: str
+    bytes: int
+    crc32c: int
+    sha256_of_values: Future["hashlib._Hash"]
+    size_on_disk: Future[int]
 
 
 class StoreWriter:
     """One writer of one store; only `finish` makes the folder a store that a reader will open.
 
     columns: name and dtype of what is kept for each row beside its latent.
+
+    Digests are computed and files are synced behind the caller's back, while the next shard is made: latents given to
+    `write_shard` must not change afterwards. What was found or written whole is remembered, so that `finish` reads
+    nothing again.
     """
 
     def __init__(
@@ -43,10 +71,17 @@ class StoreWriter:
         row_bytes = LATENT_DTYPE.itemsize * int(np.prod(latent_shape))
         self.rows_per_shard = rows_per_shard(rows, row_bytes)
         self.shards = shard_ranges(rows, self.rows_per_shard)
+        self._arrays = {**self.columns, LATENT: LATENT_DTYPE}
+        self._whole: dict[str, FileEntry] = {}
+        self._behind = ThreadPoolExecutor(BEHIND)
+        self._sealing: deque[Sealing] = deque()
 
     def missing_shards(self) -> list[int]:
-        """Return the shards that are not yet, or not rightly, on disk."""
-        return [shard for shard in range(len(self.shards)) if not self._is_whole(shard)]
+        """Return the shards that are not yet, or not rightly, on disk: those to write before `finish`."""
+        names = [chunk_file(array, shard) for array in self._arrays for shard in range(len(self.shards))]
+        found = zip(names, self._behind.map(lambda name: _whole_chunk(self.folder / name), names), strict=True)
+        self._whole = {name: entry for name, entry in found if entry is not None}
+        return self._unwritten()
 
     def write_shard(
         self,
@@ -61,19 +96,22 @@ class StoreWriter:
         for name, dtype in self.columns.items():
             self._write_chunk(name, shard, columns[name], dtype)
         self._write_chunk(LATENT, shard, latent, LATENT_DTYPE)
+        self._settle(at_most=SHARDS_BEHIND * len(self._arrays))
 
     def read_back(self, array: str, shard: int) -> NDArray[Any]:
         """Return the rows of a shard that is already on disk: of `latent` (rows, c, h, w), of a column (rows,)."""
-        dtype, inner = (LATENT_DTYPE, self.latent_shape) if array == LATENT else (self.columns[array], ())
+        inner = self.latent_shape if array == LATENT else ()
         content = (self.folder / chunk_file(array, shard)).read_bytes()
-        return np.frombuffer(content[:-CRC_BYTES], dtype).reshape(-1, *inner)[: len(self.shards[shard])]
+        return np.frombuffer(content[:-CRC_BYTES], self._arrays[array]).reshape(-1, *inner)[: len(self.shards[shard])]
 
     def finish(self, **facts: Any) -> None:
-        """Write the metadata, read every file back, and seal the store with its manifest.
+        """Wait until all shards are on disk, write the metadata, and seal the store with its manifest.
 
-        facts: the fields of `Header` that the writer does not know itself.
+        facts: the fields of `Header` that the writer does not know itself. Raises OSError when a file could not be
+        written in full.
         """
-        if missing := self.missing_shards():
+        self._settle(at_most=0)
+        if missing := self._unwritten():
             raise RuntimeError(f"{self.folder}: shards {missing} are not written")
         header = Header(
             format=FORMAT,
@@ -83,14 +121,14 @@ class StoreWriter:
             **facts,
         )
         (self.folder / MANIFEST).unlink(missing_ok=True)
-        self._write_metadata(header)
+        metadata = self._write_metadata(header)
         remove_partial_files(self.folder)
-        files = {
-            path.relative_to(self.folder).as_posix(): FileEntry(bytes=path.stat().st_size, sha256=file_digest(path))
-            for path in folder_files(self.folder)
-        }
-        manifest = Manifest.seal(self.rows, len(self.shards), files)
+        manifest = Manifest.seal(self.rows, len(self.shards), {**self._whole, **metadata})
         write_json(self.folder / MANIFEST, manifest.model_dump(mode="json"))
+
+    def _unwritten(self) -> list[int]:
+        shards = range(len(self.shards))
+        return [i for i in shards if any(chunk_file(array, i) not in self._whole for array in self._arrays)]
 
     def _write_chunk(self, array: str, shard: int, values: NDArray[Any], dtype: np.dtype[Any]) -> None:
         chunk = np.ascontiguousarray(values, dtype)
@@ -98,13 +136,33 @@ class StoreWriter:
             padded = np.full((self.rows_per_shard, *chunk.shape[1:]), _fill_value(dtype), dtype)
             padded[: len(chunk)] = chunk
             chunk = padded
-        crc = google_crc32c.value(chunk).to_bytes(CRC_BYTES, "little")
-        write_bytes(self.folder / chunk_file(array, shard), chunk.data, crc)
+        values_bytes = chunk.reshape(-1).view(np.uint8)
+        sha256 = self._behind.submit(hashlib.sha256, values_bytes.data)
+        name, crc32c = chunk_file(array, shard), 0
 
-    def _is_whole(self, shard: int) -> bool:
-        return all(_crc_matches(self.folder / chunk_file(name, shard)) for name in (*self.columns, LATENT))
+        def pieces() -> Iterator[bytes | memoryview]:
+            nonlocal crc32c
+            for start in range(0, len(values_bytes), PIECE_BYTES):
+                piece = values_bytes[start : start + PIECE_BYTES]
+                crc32c = google_crc32c.extend(crc32c, piece)
+                yield piece.data
+            yield crc32c.to_bytes(CRC_BYTES, "little")
 
-    def _write_metadata(self, header: Header) -> None:
+        write_pieces(self.folder / name, pieces(), sync=False)
+        size = self._behind.submit(_sync, self.folder / name)
+        self._sealing.append(Sealing(name, chunk.nbytes + CRC_BYTES, crc32c, sha256, size))
+
+    def _settle(self, at_most: int) -> None:
+        """Wait until at most so many files are not yet sealed."""
+        while len(self._sealing) > at_most:
+            file = self._sealing.popleft()
+            if file.size_on_disk.result() != file.bytes:
+                raise OSError(errno.EIO, "shorter than what was written", str(self.folder / file.name))
+            sha256 = file.sha256_of_values.result()
+            sha256.update(file.crc32c.to_bytes(CRC_BYTES, "little"))
+            self._whole[file.name] = FileEntry(bytes=file.bytes, sha256=sha256.hexdigest(), crc32c=file.crc32c)
+
+    def _write_metadata(self, header: Header) -> dict[str, FileEntry]:
         """Let zarr-python write the metadata of the group and its arrays, then spell it in sorted order."""
         import zarr
         from zarr.codecs import Crc32cCodec
@@ -112,7 +170,7 @@ class StoreWriter:
         for left_by_a_killed_run in self.folder.rglob("zarr.json"):
             left_by_a_killed_run.unlink()
         group = zarr.open_group(self.folder, mode="a", zarr_format=3, attributes=header.model_dump(mode="json"))
-        for name, dtype in {**self.columns, LATENT: LATENT_DTYPE}.items():
+        for name, dtype in self._arrays.items():
             inner = self.latent_shape if name == LATENT else ()
             group.create_array(
                 name,
@@ -124,8 +182,12 @@ class StoreWriter:
                 compressors=[Crc32cCodec()],
                 overwrite=False,
             )
+        entries = {}
         for path in self.folder.rglob("zarr.json"):
             write_json(path, read_json(path))
+            entry = FileEntry(bytes=path.stat().st_size, sha256=file_digest(path), crc32c=None)
+            entries[path.relative_to(self.folder).as_posix()] = entry
+        return entries
 
 
 def as_latents(
@@ -143,9 +205,20 @@ def _fill_value(dtype: np.dtype[Any]) -> Any:
     return np.array(np.nan if dtype.kind == "f" else 0, dtype)[()]
 
 
-def _crc_matches(chunk: Path) -> bool:
-    if not chunk.is_file():
-        return False
-    content = np.fromfile(chunk, np.uint8)
-    wanted = google_crc32c.value(content[:-CRC_BYTES]).to_bytes(CRC_BYTES, "little")
-    return len(content) > CRC_BYTES and content[-CRC_BYTES:].tobytes() == wanted
+def _sync(chunk: Path) -> int:
+    """Return the size of a file, once it is on disk."""
+    with chunk.open("rb", buffering=0) as stream:
+        os.fsync(stream.fileno())
+        return os.fstat(stream.fileno()).st_size
+
+
+def _whole_chunk(chunk: Path) -> FileEntry | None:
+    """Return what can be promised of a chunk that an earlier run left, or None when it is not there or torn."""
+    if not chunk.is_file() or (size := chunk.stat().st_size) <= CRC_BYTES:
+        return None
+    with chunk.open("rb", buffering=0) as stream:
+        found = checksum(stream, size - CRC_BYTES)
+        if stream.read(CRC_BYTES) != found.to_bytes(CRC_BYTES, "little"):
+            return None
+        os.fsync(stream.fileno())
+    return FileEntry(bytes=size, sha256=file_digest(chunk), crc32c=found)

@@ -13,7 +13,7 @@ from pipeline.networks.fit import Losses, fit
 from pipeline.networks.folder import load_logits, load_network, save_network
 from pipeline.networks.resnet import LatentResNet, Prediction
 from pipeline.train.objective import objective
-from pipeline.train.outliers import OutlierBatches, load_outliers
+from pipeline.train.outliers import OutlierBatches, check_outliers, open_outliers
 from pipeline.train.params import Params, TrainParams
 from pipeline.units import finished_folder, run_units
 from pipeline.workspace import note_forgotten, unfinished
@@ -38,7 +38,7 @@ def train_detectors(
     params = load_params(params_file, Params)
     stores = tuple(outliers / method for method in params.synthesize.methods)
     note_forgotten(outliers, params.synthesize.methods)
-    load_outliers(stores, load_id_train(latents).header)  # damage is an error of the stage, not of its first unit
+    check_outliers(stores, load_id_train(latents).header)
     facts = {
         "seeds": params.seeds,
         "methods": params.synthesize.methods,
@@ -61,7 +61,7 @@ def train_detector(unit: DetectorUnit) -> None:
     with seeded(unit.seed, device):
         network = card.build().to(device)
     order = torch.Generator().manual_seed(unit.seed)
-    outliers = OutlierBatches(load_outliers(unit.outliers, latents.header), unit.params.outlier_batch_size, order)
+    outliers = OutlierBatches(open_outliers(unit.outliers, latents.header), unit.params.outlier_batch_size, order)
     step = _Step(network, latents, load_logits(unit.teacher, len(latents.values)), outliers, unit.params)
     history = fit(network, len(latents.values), step, unit.params.optimiser, order)
     with finished_folder(unit.output) as folder:

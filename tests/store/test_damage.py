@@ -1,75 +1,123 @@
 """Every file of a store is damaged in every way; each case ends in one error that names the file."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
 
 from pipeline.errors import DamagedStoreError, IncompatibleStoreError, StoreError, UnfinishedStoreError
-from pipeline.files import json_bytes
-from pipeline.store.format import MANIFEST, Manifest
+from pipeline.files import digest, json_bytes, read_json
+from pipeline.latents import load_id_train
+from pipeline.store import format as layout
+from pipeline.store.format import MANIFEST, Manifest, chunk_file
+from pipeline.store.pool import RowPool
 from pipeline.store.reader import Store
-from tests.make import outliers_store
+from pipeline.store.writer import StoreWriter
+from pipeline.train.outliers import check_outliers
+from tests.make import latents_store, outliers_store
 
-
-def read_all(folder):
-    Store(folder).verify(lambda _: None)
+ROWS = 600  # three shards of 256, the last one padded
+FLIPS = 200
+CHUNKS = [f"latent/c/{shard}/0/0/0" for shard in range(3)] + [f"lam/c/{shard}" for shard in range(3)]
+FILES = ["zarr.json", "latent/zarr.json", "lam/zarr.json", *CHUNKS, MANIFEST]
 
 
 @pytest.fixture
-def store(tmp_path):
-    folder = outliers_store(tmp_path / "store")
-    read_all(folder)
-    return folder
+def store(tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "SHARD_BYTES", 256 * 128)
+    return outliers_store(tmp_path / "store", rows=ROWS)
 
 
-FILES = ("zarr.json", "latent/zarr.json", "latent/c/0/0/0/0", "lam/zarr.json", "lam/c/0", MANIFEST)
+@pytest.fixture
+def header(tmp_path, store):
+    return load_id_train(latents_store(tmp_path / "id")).header
 
 
-def flip(content, place):
-    return content[:place] + bytes([content[place] ^ 0x40]) + content[place + 1 :]
+def verify(folder):
+    Store(folder).verify(lambda _: None)
+
+
+def flipped(content, place, bit):
+    return content[:place] + bytes([content[place] ^ (1 << bit)]) + content[place + 1 :]
+
+
+def damages(content, other):
+    """All ways to damage a file of this content, by name; `other` is the same file of another store."""
+    rng = np.random.default_rng(0)
+    flips = zip(rng.integers(len(content), size=FLIPS), rng.integers(8, size=FLIPS), strict=True)
+    whole = {
+        "missing": None,
+        "empty": b"",
+        "cut in half": content[: len(content) // 2],
+        "last byte lost": content[:-1],
+        "one byte more": content + b"\n",
+        "all zeros": bytes(len(content)),
+        "of another store": other,
+        **{f"bit {bit} of byte {place} flipped": flipped(content, place, bit) for place, bit in flips},
+    }
+    return {name: changed for name, changed in whole.items() if changed != content}
+
+
+def put(path, content):
+    path.unlink() if content is None else path.write_bytes(content)
 
 
 def test_the_cases_cover_every_file(store):
     assert {path.relative_to(store).as_posix() for path in store.rglob("*") if path.is_file()} == set(FILES)
 
 
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "longer"])
-def test_a_file_that_is_not_whole_is_named(store, name, damage):
-    path = store / name
-    content = path.read_bytes()
-    if damage == "missing":
-        path.unlink()
-    else:
-        path.write_bytes({"empty": b"", "truncated": content[:-1], "longer": content + b"\n"}[damage])
-    with pytest.raises(StoreError, match=name):
-        read_all(store)
+def test_every_damage_to_every_file_is_named_and_never_trained_on(store, tmp_path, header, tell):
+    other, tried = outliers_store(tmp_path / "other", rows=ROWS, seed=7), 0
+    for name in FILES:
+        path, content = store / name, (store / name).read_bytes()
+        for damage, changed in damages(content, (other / name).read_bytes()).items():
+            put(path, changed)
+            strange = (name, damage) == (MANIFEST, "of another store")  # whole in itself: the files do not match it
+            told = "zarr.json|latent/|lam/" if strange else name
+            for use in (verify, lambda folder: check_outliers([folder], header)):
+                with pytest.raises(StoreError, match=told) as caught:
+                    use(store)
+                assert "\n" not in str(caught.value), damage
+            tried += 1
+            path.write_bytes(content)
+    verify(store)
+    check_outliers([store], header)
+    tell(f"damage: {tried} cases in {len(FILES)} files tried, {tried} detected by `verify` and before training")
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_flipped_bit_is_found_wherever_it_is(store, name):
-    content = (store / name).read_bytes()
-    places = np.random.default_rng(0).choice(len(content), min(40, len(content)), replace=False)
-    for place in places:
-        (store / name).write_bytes(flip(content, place))
-        with pytest.raises(StoreError, match=name if name != MANIFEST else "store"):
-            read_all(store)
-
-
-@pytest.mark.parametrize("name", ["latent/c/0/0/0/0", "lam/c/0"])
+@pytest.mark.parametrize("name", CHUNKS)
 def test_damaged_rows_are_never_handed_out(store, name):
-    (store / name).write_bytes(flip((store / name).read_bytes(), 7))
-    with pytest.raises(DamagedStoreError, match=name):
-        Store(store).take(name.split("/")[0], np.array([0]))
+    array, shard = name.split("/")[0], int(name.split("/")[2])
+    path, content, rng = store / name, (store / name).read_bytes(), np.random.default_rng(1)
+    row = np.array([256 * shard])
+    for _ in range(20):
+        path.write_bytes(flipped(content, rng.integers(len(content) - 4), rng.integers(8)))
+        for read in (lambda: Store(store).take(array, row), lambda: Store(store).column(array)):
+            with pytest.raises(DamagedStoreError, match=name):
+                read()
+        if array == "latent":
+            with pytest.raises(DamagedStoreError, match=name):
+                RowPool(store).take(row)
 
 
-def test_shards_of_another_store_are_refused(store, tmp_path):
-    other = outliers_store(tmp_path / "other", seed=7)
-    shutil.copy(other / "latent/c/0/0/0/0", store / "latent/c/0/0/0/0")
-    with pytest.raises(DamagedStoreError, match=r"latent/c/0/0/0/0: found SHA-256"):
-        read_all(store)
+def test_damaged_id_latents_are_never_handed_out(tmp_path):
+    folder = latents_store(tmp_path / "id")
+    for name in ("latent/c/0/0/0/0", "label/c/0"):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(flipped(content, 7, 3))
+        with pytest.raises(DamagedStoreError, match=name):
+            load_id_train(folder)
+        (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize(("one", "two"), [(CHUNKS[0], CHUNKS[1]), (CHUNKS[3], CHUNKS[4])])
+def test_swapped_shards_are_found(store, header, one, two):
+    first, second = (store / one).read_bytes(), (store / two).read_bytes()
+    (store / one).write_bytes(second)
+    (store / two).write_bytes(first)
+    for use in (verify, lambda folder: check_outliers([folder], header)):
+        with pytest.raises(DamagedStoreError, match=one):
+            use(store)
 
 
 def test_a_store_without_manifest_is_unfinished(store):
@@ -80,22 +128,67 @@ def test_a_store_without_manifest_is_unfinished(store):
 
 def test_a_leftover_file_is_refused_and_a_partial_one_is_passed_over(store):
     (store / "lam/c/0.77.partial").write_bytes(b"half")
-    read_all(store)
-    (store / "lam/c/1").write_bytes(b"x")
-    with pytest.raises(DamagedStoreError, match=r"lam/c/1: found a file the manifest does not know"):
+    verify(store)
+    (store / "lam/c/9").write_bytes(b"x")
+    with pytest.raises(DamagedStoreError, match=r"lam/c/9: found a file the manifest does not know"):
         Store(store)
+
+
+def reseal(store, **fields):
+    """Write a manifest that is whole in itself, as another program would."""
+    content = read_json(store / MANIFEST) | fields
+    content["sha256"] = layout.seal_digest(content)
+    (store / MANIFEST).write_bytes(json_bytes(content))
 
 
 def test_a_newer_format_is_refused_by_name(store):
-    content = json.loads((store / MANIFEST).read_text()) | {"format": "latent-outliers-store/2"}
+    reseal(store, format="latent-outliers-store/3", something="new")
+    with pytest.raises(IncompatibleStoreError, match="its format is 'latent-outliers-store/3', wanted 'lat.*store/2'"):
+        Store(store)
+
+
+def test_a_manifest_of_one_row_less_is_found(store):
+    reseal(store, rows=ROWS - 1)
+    with pytest.raises(DamagedStoreError, match=f"zarr.json: found {ROWS} rows, wanted {ROWS - 1} rows"):
+        Store(store)
+
+
+def test_a_shard_one_row_short_is_found_even_if_the_manifest_says_so(store):
+    name = chunk_file("latent", 2)
+    short = (store / name).read_bytes()[:-128]
+    (store / name).write_bytes(short)
+    files = read_json(store / MANIFEST)["files"]
+    files[name] = {"bytes": len(short), "sha256": digest(short), "crc32c": files[name]["crc32c"]}
+    reseal(store, files=files)
+    with pytest.raises(DamagedStoreError, match=f"{name}: found 32644 bytes, wanted 32772 bytes for a whole shard"):
+        Store(store)
+
+
+def test_a_shard_the_manifest_forgot_is_found(store):
+    files = read_json(store / MANIFEST)["files"]
+    (store / CHUNKS[2]).unlink()
+    del files[CHUNKS[2]]
+    reseal(store, files=files)
+    with pytest.raises(DamagedStoreError, match=f"manifest.json: found no entry for {CHUNKS[2]}, wanted one"):
+        Store(store)
+
+
+def test_a_manifest_of_this_format_that_lacks_a_field_is_damaged(store):
+    content = json.loads((store / MANIFEST).read_bytes())
+    del content["shards"]
+    content["sha256"] = layout.seal_digest(content)
     (store / MANIFEST).write_bytes(json_bytes(content))
-    with pytest.raises(IncompatibleStoreError, match="its format is 'latent-outliers-store/2', wanted"):
+    with pytest.raises(DamagedStoreError, match=r"manifest.json: found shards: Field required"):
         Store(store)
 
 
-def test_one_row_short_is_found(store):
-    manifest = Manifest.model_validate_json((store / MANIFEST).read_bytes())
-    short = Manifest.seal(manifest.rows - 1, manifest.shards, manifest.files)
-    (store / MANIFEST).write_bytes(json_bytes(short.model_dump(mode="json")))
-    with pytest.raises(DamagedStoreError, match="found 40 rows, wanted 39 rows"):
-        Store(store)
+def test_a_resumed_writer_never_keeps_a_damaged_shard(store):
+    writer = StoreWriter(store, ROWS, (4, 4, 4), {"lam": np.dtype("<f4")})
+    assert writer.missing_shards() == []
+    for shard in range(3):
+        path = store / chunk_file("latent", shard)
+        content = path.read_bytes()
+        path.write_bytes(flipped(content, 99, 0))
+        assert writer.missing_shards() == [shard]
+        path.write_bytes(content)
+    assert Manifest.model_validate(read_json(store / MANIFEST)).rows == ROWS
