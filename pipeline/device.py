@@ -41,7 +41,7 @@ def repeatable(threads: int) -> None:
     """
     torch.set_num_threads(threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(mode=True)
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms does the same after 2 s of imports
     torch.backends.cudnn.benchmark = False
 
 

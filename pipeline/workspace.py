@@ -101,7 +101,8 @@ def _content_digest(path: Path) -> str:
 
 
 def _publish(work: Path, output: Path) -> None:
+    """Put `work` in the place of `output`, so that a reader finds the old one, nothing, or the new one."""
     output.parent.mkdir(parents=True, exist_ok=True)
     if output.is_dir():
-        shutil.rmtree(output)
+        output.rename(work.with_name(f"{work.name}.replaced"))
     work.rename(output)

@@ -1,17 +1,12 @@
-"""Stages as the processes they are: help, exit codes, one-line errors, and a SIGKILL that loses nothing."""
+"""Stages as the processes they are: help, exit codes, and errors of one line."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from pipeline.files import folder_digest
-from pipeline.store.reader import Store
 from tests.make import ROOT, changed, default_params, latents_store, tiny_params, write_params
 
 STAGES = ("autoencoder", "encode", "teacher", "synthesize", "train", "score")
@@ -87,39 +82,6 @@ def test_a_store_is_verified_to_the_last_byte(tmp_path):
     bad = subprocess.run([script, "verify", "id"], capture_output=True, text=True, check=False)
     assert bad.returncode == 1
     assert "error: id/label/c/0: found SHA-256" in bad.stderr
-
-
-SMALL_SHARDS = """
-import runpy, pipeline.store.format as layout
-layout.SHARD_BYTES = 2**20
-runpy.run_module("stages.synthesize", run_name="__main__")
-"""
-
-
-def start_synthesis(output):
-    arguments = [sys.executable, "-c", SMALL_SHARDS, "perturb", "id", output]
-    return subprocess.Popen(arguments, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
-
-
-@pytest.mark.slow
-def test_a_killed_synthesis_resumes_to_the_bytes_of_an_uninterrupted_one(tmp_path):
-    write_params(tmp_path, changed(tiny_params(), synthesize__perturb__rows=200_000))  # 25 shards of 1 MiB
-    latents_store(tmp_path / "id")
-    assert start_synthesis("whole").wait() == 0
-    kills = np.random.default_rng(0).uniform(0, 0.2, 6)
-    for count, delay in enumerate(kills):
-        process = start_synthesis("out")
-        while len(list(tmp_path.glob(".work/*/*/latent/c/*/0/0/0"))) < 4 * count and process.poll() is None:
-            time.sleep(0.005)
-        time.sleep(delay)
-        assert process.poll() is None, "it ended before it was killed"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert not (tmp_path / "out").exists()
-    assert start_synthesis("out").wait() == 0
-    assert Store(tmp_path / "out").digest == Store(tmp_path / "whole").digest
-    assert folder_digest(tmp_path / "out") == folder_digest(tmp_path / "whole")
-    assert {path.name for path in tmp_path.glob(".work/*/*")} == {"lock"}
 
 
 def test_a_device_that_is_not_there_is_one_line(tmp_path, monkeypatch):
