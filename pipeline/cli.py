@@ -1,14 +1,19 @@
 """The `latent-outliers` command: what is not a stage."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.command import PARAMS_FILE, ParamsFile, guard
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 METRICS_FILE = Path("reports/metrics.json")
 StoreFolder = Annotated[Path, typer.Argument(help="A store: data/outliers/<method> or data/latents/<set>.")]
+Repository = Annotated[str | None, typer.Option("--repo", help="Git repository, path or URL, whose store is meant.")]
+Revision = Annotated[str | None, typer.Option("--rev", help="Commit, branch or tag; read without checking it out.")]
 MetricsFile = Annotated[Path, typer.Option("--metrics", help="Metrics file that stage `score` wrote.")]
 
 app = typer.Typer(
@@ -25,40 +30,87 @@ def check(params: ParamsFile = PARAMS_FILE) -> None:
     from pipeline.schema import load_all
 
     found = load_all(params)
-    methods, sets = ", ".join(found.synthesize.methods), ", ".join(found.data.ood_sets())
-    typer.echo(f"{params}: good; {len(found.seeds)} seeds, outliers by {methods}, OOD sets {sets or 'none'}")
+    stores, sets = ", ".join(found.synthesize.stores), ", ".join(found.data.ood_sets())
+    typer.echo(f"{params}: good; {len(found.seeds)} seeds, outliers {stores}, OOD sets {sets or 'none'}")
 
 
 @app.command()
 def results(metrics: MetricsFile = METRICS_FILE) -> None:
     """Print the result table of the last run."""
-    from rich.console import Console
-
     from pipeline.results import print_results
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=140)
-    print_results(metrics, console)
+    print_results(metrics, wide_console())
 
 
 @app.command()
-def verify(path: StoreFolder) -> None:
+def verify(path: StoreFolder, repo: Repository = None, rev: Revision = None) -> None:
     """Check every byte of a store of latents or outliers against its manifest."""
     import time
 
     from pipeline.progress import progress
-    from pipeline.store.reader import Store
+    from pipeline.sharing.revision import open_store
 
     began = time.perf_counter()
-    store = Store(path)
-    with progress(f"verifying {path}, bytes", store.total_bytes) as advance:
+    store = open_store(path, repo, rev)
+    with progress(f"verifying {store.source}, bytes", store.total_bytes) as advance:
         store.verify(advance)
     seconds, size = time.perf_counter() - began, store.total_bytes
     typer.echo(
-        f"{path}: whole; {store.rows} rows of {store.header.kind} in {store.manifest.shards} shards, {size:,} bytes "
-        f"in {len(store.manifest.files)} files, {seconds:.2f} s, {seconds * 2**30 / size:.2f} s per GiB"
+        f"{store.source}: whole; {store.rows} rows of {store.header.kind} in {store.manifest.shards} shards, "
+        f"{size:,} bytes in {len(store.manifest.files)} files, {seconds:.2f} s, {seconds * 2**30 / size:.2f} s per GiB"
     )
+
+
+@app.command()
+def inspect(
+    path: StoreFolder,
+    repo: Repository = None,
+    rev: Revision = None,
+    pairs: Annotated[int, typer.Option(min=1, help="Class pairs to print, the largest first.")] = 20,
+    rows: Annotated[int, typer.Option(min=0, help="Rows to decode into the picture; 0 draws none.")] = 48,
+    picture: Annotated[Path | None, typer.Option(help="PNG to write; by default reports/inspect/<store>.png.")] = None,
+    autoencoder: Annotated[Path, typer.Option(help="The autoencoder that decodes.")] = Path("models/autoencoder"),
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, draw nothing.")] = False,
+) -> None:
+    """Say what a store is, where it came from and what its rows are like, and draw some of them."""
+    import json
+
+    from pipeline.inspect import describe, draw_rows, load_decoder, print_description
+    from pipeline.sharing.revision import open_store
+
+    store = open_store(path, repo, rev)
+    report = describe(store)
+    if as_json:
+        typer.echo(json.dumps(report, indent=2, sort_keys=True))
+        return
+    print_description(report, pairs, wide_console())
+    if not autoencoder.is_dir():
+        typer.echo(f"no picture: {autoencoder} is not here; `dvc pull autoencoder` fetches it")
+    elif rows:
+        drawn = picture or Path("reports/inspect") / f"{path.name}.png"
+        draw_rows(drawn, store, load_decoder(autoencoder, store), rows)
+        typer.echo(f"decoded rows: {drawn}")
+
+
+@app.command()
+def remote_check(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Outputs to check; by default all stores.")] = None,
+    remote: Annotated[str | None, typer.Option(help="DVC remote; by default the default one.")] = None,
+) -> None:
+    """Compare every object of the stores with the remote, byte by byte; DVC itself trusts what is there."""
+    from pipeline.sharing.remote import check_remote, print_findings
+
+    targets = paths or [Path("data/latents"), Path("data/outliers")]
+    print_findings(check_remote(remote, targets), wide_console())
+
+
+def wide_console() -> "Console":
+    """Return where tables are printed: the terminal, or 140 columns where there is none."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
 
 
 def main() -> None:

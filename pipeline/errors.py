@@ -8,6 +8,8 @@
     │   ├── UnfinishedStoreError     it has no manifest: the stage that writes it did not end
     │   ├── DamagedStoreError        a file is missing, short, or not the bytes that were written
     │   └── IncompatibleStoreError   whole, but made for something else
+    ├── SharingError             DVC could not read or reach a repository, revision or remote
+    │   └── RemoteDamagedError       objects on a remote are missing or not what their names say
     ├── ModelError               a model folder that cannot be used
     ├── DeviceError              the device that was asked for is not there
     ├── DivergedError            a training whose loss is no longer finite
@@ -88,6 +90,27 @@ class IncompatibleStoreError(StoreError):
         super().__init__(
             f"{store}: {what} is {found!r}, wanted {wanted!r}. "
             f"It was made for something else: run `dvc repro` so that both sides come from the same inputs."
+        )
+
+
+class SharingError(PipelineError):
+    """DVC could not read or reach a repository, a revision or a remote."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(
+            f"{what}: DVC could not read it ({' '.join(reason.split())}). Check the name, `dvc remote list` and the "
+            f"access to it, and that whoever made it ran `dvc push`."
+        )
+
+
+class RemoteDamagedError(SharingError):
+    """Objects on a remote are missing, or not what their names say."""
+
+    def __init__(self, remote: str, bad: int, all_objects: int) -> None:
+        PipelineError.__init__(
+            self,
+            f"{remote}: {bad} of {all_objects} objects are missing or altered. Where the stores are whole (`dvc pull` "
+            f"and `latent-outliers verify` tell), delete on the remote what is named above, then `dvc push` again.",
         )
 
 

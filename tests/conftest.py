@@ -4,6 +4,8 @@ import socket
 
 import pytest
 
+from tests.project import call, make_project, stages_run
+
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path, monkeypatch):
@@ -18,11 +20,23 @@ def on_the_cpu(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
+    connect = socket.socket.connect
+
     def refuse(self, address):
-        message = f"a test wanted to connect to {address}"
-        raise AssertionError(message)
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "localhost", "::1"):
+            message = f"a test wanted to connect to {address}"
+            raise AssertionError(message)
+        return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """A project that has run once, and the stages it ran; whoever changes it puts it back."""
+    folder = tmp_path_factory.mktemp("made") / "project"
+    make_project(folder)
+    return folder, stages_run(call(folder, "dvc", "repro"))
 
 
 TOLD = pytest.StashKey[list]()

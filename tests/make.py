@@ -74,8 +74,12 @@ def latents_store(folder, *, per_class=30, classes=3, seed=0, space=SPACE, stand
 def outliers_store(folder, *, rows=40, classes=3, seed=1, space=SPACE, standardisation=UNIT):
     values = np.random.default_rng(seed).standard_normal((rows, *space.shape)).astype(np.float16)
     names = tuple(f"class {index}" for index in range(classes))
-    lam = np.linspace(0, 1, rows, dtype=np.float32)
-    return write_store(folder, values, {"lam": lam}, "outliers", names, space, standardisation)
+    columns = {
+        "class_a": (np.arange(rows) % classes).astype(np.int32),
+        "class_b": (np.arange(rows) // classes % classes).astype(np.int32),
+        "lam": np.linspace(0, 1, rows, dtype=np.float32),
+    }
+    return write_store(folder, values, columns, "outliers", names, space, standardisation)
 
 
 def write_store(folder, values, columns, kind, names, space=SPACE, standardisation=UNIT):

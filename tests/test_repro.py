@@ -1,59 +1,23 @@
 """The whole product, small: a real `dvc repro` in a repository of its own, then the reruns that matter."""
 
 import json
-import os
-import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from pipeline.store.reader import Store
-from tests.make import ROOT, tiny_params, write_params
+from tests.project import call, stages_run
 
 pytestmark = pytest.mark.slow
 
 OOD = ("held_out", "photographs", "noise")
 ENCODE = [f"encode@{name}" for name in ("id_train", "id_validation", "id_test", *OOD)]
 SYNTHESIZE = [f"synthesize@{name}" for name in ("perturb", "mixup", "shuffle")]
-IDENTITY = {f"GIT_{who}_{what}": "tester@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A copy of the project's files with tiny parameters, committed, and run once."""
-    folder = tmp_path_factory.mktemp("project")
-    for name in ("pipeline", "stages", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "dvc.yaml"):
-        source, target = ROOT / name, folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target)
-    write_params(folder, tiny_params())
-    call(folder, "git", "init", "--quiet")
-    call(folder, "git", "add", "--all")
-    call(folder, "git", "commit", "--quiet", "--message", "start")
-    first = stages_run(call(folder, "dvc", "repro"))
-    return folder, first
-
-
-def call(folder, *arguments):
-    home = folder.parent / "home"
-    home.mkdir(exist_ok=True)
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | IDENTITY | {"HOME": str(home), "PATH": path, "LATENT_OUTLIERS_DEVICE": "cpu"}
-    done = subprocess.run(
-        arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=250
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def stages_run(output):
-    return re.findall(r"Running stage '([^']+)'", output)
+def project(made):
+    """The project that all tests share, and the stages of its first run; each test leaves it as it was."""
+    return made
 
 
 def test_one_command_runs_every_stage_once(project):

@@ -65,7 +65,7 @@ def _groups(params: Params) -> dict[str, list[str]]:
 def _draw_pictures(folder: Path, params: Params, inputs: Inputs, id_train: Latents) -> None:
     autoencoder, _ = load_stage_output(inputs.autoencoder)
     autoencoder.to(torch.device("cpu"))
-    for method in params.synthesize.methods:
-        store = Store(inputs.outliers / method)
+    for name in params.synthesize.stores:
+        store = Store(inputs.outliers / name)
         store.require("outliers", id_train.header.space, id_train.class_names)
-        draw_outliers(folder / f"{method}.png", store, id_train, autoencoder, params.score.pictures_per_method)
+        draw_outliers(folder / f"{name}.png", store, id_train, autoencoder, params.score.pictures_per_method)

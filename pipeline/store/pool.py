@@ -29,7 +29,9 @@ class RowPool:
         return self.header.rows
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:  # (m,) -> (m, c, h, w)
-        """Return the given rows, in their order."""
+        """Return the given rows, in their order; IndexError when there is no such row (a shard may be padded)."""
+        if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
+            raise IndexError(f"rows {rows.min()} to {rows.max()} of {len(self)}")
         values = np.empty((len(rows), *self.header.space.shape), LATENT_DTYPE)
         shards, places = np.divmod(rows, self.header.rows_per_shard)
         for row, (shard, place) in enumerate(zip(shards.tolist(), places.tolist(), strict=True)):

@@ -169,7 +169,7 @@ class Store:
         for name, promised in self.manifest.files.items():
             if name not in present:
                 raise DamagedStoreError(self.source.place(name), "no such file", f"{promised.bytes} bytes")
-            if present[name] != promised.bytes:
+            if present[name] not in (promised.bytes, None):
                 raise DamagedStoreError(self.source.place(name), f"{present[name]} bytes", f"{promised.bytes} bytes")
         for name in sorted(set(present) - set(self.manifest.files) - {MANIFEST}):
             raise DamagedStoreError(self.source.place(name), "a file the manifest does not know", "none")

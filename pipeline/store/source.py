@@ -9,8 +9,8 @@ from pipeline.files import folder_files
 class Source(Protocol):
     """The files of one store."""
 
-    def sizes(self) -> dict[str, int]:
-        """Return the bytes of every finished file, by its name inside the store."""
+    def sizes(self) -> dict[str, int | None]:
+        """Return the bytes of every finished file, by its name inside the store; None where only reading tells."""
         ...
 
     def open(self, name: str) -> BinaryIO:
@@ -32,7 +32,7 @@ class Folder:
         """Return the path."""
         return str(self.path)
 
-    def sizes(self) -> dict[str, int]:
+    def sizes(self) -> dict[str, int | None]:
         """Return the bytes of every finished file; those still being written do not count."""
         return {file.relative_to(self.path).as_posix(): file.stat().st_size for file in folder_files(self.path)}
 

@@ -1,12 +1,13 @@
 """The `synthesize` section of params.yaml: which methods make outliers, and how many rows each."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from pipeline.config import Count, Fraction, Positive, Section, Seed
 
 MethodName = Literal["perturb", "mixup", "shuffle"]
+StoreName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 class PerturbParams(Section):
@@ -52,15 +53,24 @@ class SynthesizeParams(Section):
     """The methods of a run, and the parameters of each method there is."""
 
     methods: tuple[MethodName, ...] = Field(min_length=1)
+    imported: tuple[StoreName, ...]
+    """Folders of `data/outliers` that `dvc import` brought from another repository."""
     seed: Seed
     perturb: PerturbParams
     mixup: MixupParams
     shuffle: ShuffleParams
 
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """Every store in `data/outliers` that the detector trains on."""
+        return (*self.methods, *self.imported)
+
     @model_validator(mode="after")
-    def _methods_are_distinct(self) -> Self:
-        if len(set(self.methods)) < len(self.methods):
-            raise ValueError(f"methods names one twice: {', '.join(self.methods)}")
+    def _stores_are_distinct(self) -> Self:
+        if len(set(self.stores)) < len(self.stores):
+            raise ValueError(f"methods and imported name a store twice: {', '.join(self.stores)}")
+        if taken := set(self.imported) & set(get_args(MethodName)):
+            raise ValueError(f"imported may not have the name of a method: {', '.join(sorted(taken))}")
         return self
 
 

@@ -37,7 +37,7 @@ class TrainParams(Section):
 
 
 class Params(Section):
-    """What this stage reads of params.yaml; of `synthesize` only which methods there are."""
+    """What this stage reads of params.yaml; of `synthesize` only which stores there are."""
 
     seeds: Seeds
     synthesize: SynthesizeParams

@@ -36,12 +36,12 @@ def train_detectors(
 ) -> None:
     """Train the detector of every seed; finished ones of a killed run are kept."""
     params = load_params(params_file, Params)
-    stores = tuple(outliers / method for method in params.synthesize.methods)
-    note_forgotten(outliers, params.synthesize.methods)
+    stores = tuple(outliers / name for name in params.synthesize.stores)
+    note_forgotten(outliers, params.synthesize.stores)
     check_outliers(stores, load_id_train(latents).header)
     facts = {
         "seeds": params.seeds,
-        "methods": params.synthesize.methods,
+        "outliers": params.synthesize.stores,
         "params": params.train.model_dump(mode="json"),
     }
     with unfinished(output, facts, [latents, *stores, teachers]) as work:

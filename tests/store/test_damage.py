@@ -17,9 +17,11 @@ from pipeline.train.outliers import check_outliers
 from tests.make import latents_store, outliers_store
 
 ROWS = 600  # three shards of 256, the last one padded
-FLIPS = 200
-CHUNKS = [f"latent/c/{shard}/0/0/0" for shard in range(3)] + [f"lam/c/{shard}" for shard in range(3)]
-FILES = ["zarr.json", "latent/zarr.json", "lam/zarr.json", *CHUNKS, MANIFEST]
+FLIPS = 60  # in each of 18 files
+COLUMNS = {"class_a": np.dtype("<i4"), "class_b": np.dtype("<i4"), "lam": np.dtype("<f4")}
+ARRAYS = ("latent", "class_a", "class_b", "lam")
+CHUNKS = [chunk_file(array, shard) for array in ARRAYS for shard in range(3)]
+FILES = ["zarr.json", *(f"{array}/zarr.json" for array in ARRAYS), *CHUNKS, MANIFEST]
 
 
 @pytest.fixture
@@ -73,7 +75,7 @@ def test_every_damage_to_every_file_is_named_and_never_trained_on(store, tmp_pat
         for damage, changed in damages(content, (other / name).read_bytes()).items():
             put(path, changed)
             strange = (name, damage) == (MANIFEST, "of another store")  # whole in itself: the files do not match it
-            told = "zarr.json|latent/|lam/" if strange else name
+            told = "|".join(FILES) if strange else name
             for use in (verify, lambda folder: check_outliers([folder], header)):
                 with pytest.raises(StoreError, match=told) as caught:
                     use(store)
@@ -110,7 +112,7 @@ def test_damaged_id_latents_are_never_handed_out(tmp_path):
         (folder / name).write_bytes(content)
 
 
-@pytest.mark.parametrize(("one", "two"), [(CHUNKS[0], CHUNKS[1]), (CHUNKS[3], CHUNKS[4])])
+@pytest.mark.parametrize(("one", "two"), [(CHUNKS[0], CHUNKS[1]), (CHUNKS[-2], CHUNKS[-1])])
 def test_swapped_shards_are_found(store, header, one, two):
     first, second = (store / one).read_bytes(), (store / two).read_bytes()
     (store / one).write_bytes(second)
@@ -183,7 +185,7 @@ def test_a_manifest_of_this_format_that_lacks_a_field_is_damaged(store):
 
 
 def test_a_resumed_writer_never_keeps_a_damaged_shard(store):
-    writer = StoreWriter(store, ROWS, (4, 4, 4), {"lam": np.dtype("<f4")})
+    writer = StoreWriter(store, ROWS, (4, 4, 4), COLUMNS)
     assert writer.missing_shards() == []
     for shard in range(3):
         path = store / chunk_file("latent", shard)

@@ -1,0 +1,63 @@
+"""A store in a revision of a DVC repository, read from its cache or remote without checking anything out."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from pipeline.errors import SharingError
+from pipeline.store.reader import Store
+
+
+class Revision:
+    """The files of a store, as `Store` reads them.
+
+    repo: a path or URL; None is the repository of the current folder. rev: a commit, branch or tag; None is what is
+    checked out. Raises SharingError when there is no such repository or revision.
+    """
+
+    def __init__(self, path: str, repo: str | None, rev: str | None) -> None:
+        from dvc.api import DVCFileSystem
+
+        self.path = path.strip("/")
+        self.name = f"{self.path} in {repo or 'this repository'}" + (f" at {rev}" if rev else "")
+        with _explained(self.name):
+            self._files = DVCFileSystem(repo, rev=rev)
+
+    def __str__(self) -> str:
+        """Return what was asked for."""
+        return self.name
+
+    def sizes(self) -> dict[str, int | None]:
+        """Return the names of the store's files, with their bytes where DVC knows them."""
+        with _explained(self.name):
+            found = self._files.find(self.path, detail=True)
+        return {name.removeprefix(f"{self.path}/"): facts["size"] for name, facts in found.items()}
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file where it is: in the cache, else on the remote."""
+        with _explained(self.place(name)):
+            return cast("BinaryIO", self._files.open(f"{self.path}/{name}", "rb"))
+
+    def place(self, name: str) -> str:
+        """Return file, repository and revision."""
+        return f"{self.path}/{name}{self.name.removeprefix(self.path)}"
+
+
+def open_store(path: Path, repo: str | None, rev: str | None) -> Store:
+    """Open the store in a folder or, when a repository or revision is named, as it was there."""
+    return Store(path) if repo is None and rev is None else Store(Revision(path.as_posix(), repo, rev))
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn DVC's errors into ours."""
+    from dvc.exceptions import DvcException
+    from scmrepo.exceptions import SCMError
+
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise SharingError(what, "that revision, or its cache and remote, does not have it") from error
+    except (DvcException, SCMError) as error:
+        raise SharingError(what, str(error) or type(error).__name__) from error

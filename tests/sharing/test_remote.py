@@ -1,0 +1,103 @@
+"""Every object is compared with its name, and what is wrong is named with what to do."""
+
+import hashlib
+import shutil
+
+import pytest
+from rich.console import Console
+
+from pipeline.errors import RemoteDamagedError, SharingError
+from pipeline.sharing.remote import check_remote, print_findings
+from pipeline.store.format import MANIFEST
+from tests.make import outliers_store
+from tests.project import call, commit
+
+STORE = "data/outliers/mixup"
+
+
+@pytest.fixture(scope="module")
+def alice(tmp_path_factory):
+    home = tmp_path_factory.mktemp("pushed")
+    folder, remote = home / "alice", home / "remote"
+    outliers_store(folder / STORE)
+    call(folder, "git", "init", "--quiet", "--initial-branch", "main")
+    call(folder, "dvc", "init", "--quiet")
+    call(folder, "dvc", "remote", "add", "--default", "team", remote)
+    call(folder, "dvc", "add", "--quiet", STORE)
+    call(folder, "dvc", "push", "--quiet")
+    commit(folder, "pushed")
+    return folder, remote
+
+
+@pytest.fixture
+def pushed(alice, tmp_path, monkeypatch):
+    """A repository, and a remote that the test may damage."""
+    folder, remote = alice
+    shutil.copytree(remote, tmp_path / "whole")
+    monkeypatch.chdir(folder)
+    yield folder, remote
+    shutil.rmtree(remote)
+    (tmp_path / "whole").rename(remote)
+
+
+def object_of(folder, remote, name):
+    md5 = hashlib.md5((folder / STORE / name).read_bytes()).hexdigest()
+    return remote / "files/md5" / md5[:2] / md5[2:]
+
+
+def states(report):
+    return {found.wanted.file: found.state for found in report.findings if found.state != "whole"}
+
+
+def test_a_whole_remote_is_whole(pushed):
+    folder, _ = pushed
+    report = check_remote(None, [STORE])
+    assert states(report) == {}
+    contents = {path.read_bytes() for path in (folder / STORE).rglob("*") if path.is_file()}
+    assert len(report.findings) == len(contents) + 1  # and the listing; what is the same is kept once
+
+
+@pytest.mark.parametrize("name", ["zarr.json", "latent/c/0/0/0/0", "lam/c/0", MANIFEST])
+@pytest.mark.parametrize("damage", ["missing", "altered"])
+def test_what_is_missing_or_altered_is_named(pushed, name, damage, capsys):
+    path = object_of(*pushed, name)
+    path.chmod(0o644)
+    path.unlink() if damage == "missing" else path.write_bytes(path.read_bytes()[:-1])
+    report = check_remote("team", ["data/outliers"])
+    assert states(report) == {f"{STORE}/{name}": damage}
+    with pytest.raises(RemoteDamagedError, match="1 of 10 objects are missing or altered") as caught:
+        print_findings(report, Console())
+    told = capsys.readouterr().out
+    assert "\n" not in str(caught.value)
+    assert (f"delete: {path}" in told) == (damage == "altered")
+    assert ".dir" in told
+
+
+def test_a_listing_that_is_gone_is_named_and_its_files_are_still_compared(pushed):
+    _, remote = pushed
+    (listing,) = remote.rglob("*.dir")
+    listing.unlink()
+    report = check_remote(None, [STORE])
+    assert states(report) == {STORE: "missing"}
+    assert len(report.findings) == 10
+
+
+def test_a_colleague_without_the_data_checks_by_the_remote_s_own_listing(pushed, tmp_path, monkeypatch):
+    folder, remote = pushed
+    call(tmp_path, "git", "clone", "--quiet", folder, "bob")
+    monkeypatch.chdir(tmp_path / "bob")
+    object_of(folder, remote, "lam/c/0").unlink()
+    assert states(check_remote(None, [STORE])) == {f"{STORE}/lam/c/0": "missing"}
+
+
+@pytest.mark.parametrize(
+    ("remote", "target", "message"),
+    [
+        ("nope", STORE, "remote 'nope' doesn't exist"),
+        (None, "data/nope", "data/nope: .*no output there"),
+    ],
+)
+def test_what_is_not_there_is_one_line(pushed, remote, target, message):
+    with pytest.raises(SharingError, match=message) as caught:
+        check_remote(remote, [target])
+    assert "\n" not in str(caught.value)
