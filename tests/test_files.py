@@ -9,8 +9,14 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "kept"
     files.write_bytes(path, b"old")
     with pytest.raises(TypeError):
-        files.write_bytes(path, b"new", "not bytes")
+        files.write_pieces(path, [b"new", "not bytes"], sync=True)
     assert path.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_pieces_are_written_one_after_the_other(tmp_path, sync):
+    files.write_pieces(tmp_path / "a" / "b", (letter for letter in (b"x", memoryview(b"yz"), b"")), sync=sync)
+    assert [path.read_bytes() for path in (tmp_path / "a").iterdir()] == [b"xyz"]
 
 
 def test_partial_files_and_folders_are_neither_listed_nor_kept(tmp_path):

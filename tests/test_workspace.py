@@ -1,6 +1,7 @@
 """Unfinished work is found again under the same conditions only, and becomes the output as the last act."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,16 @@ def test_an_old_output_is_replaced_as_a_whole():
     with unfinished(OUTPUT, FACTS, []) as work:
         write_bytes(work / "new", b"y")
     assert [path.name for path in OUTPUT.iterdir()] == ["new"]
+
+
+def test_an_old_output_is_never_half_there(monkeypatch):
+    write_bytes(OUTPUT / "old", b"x")
+    deleted, rmtree = [], shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", lambda path: (deleted.append(Path(path)), rmtree(path)))
+    with unfinished(OUTPUT, FACTS, []) as work:
+        write_bytes(work / "new", b"y")
+    assert len(deleted) == 1
+    assert OUTPUT not in deleted
 
 
 def test_fingerprint_depends_on_the_inputs_contents(tmp_path):

@@ -181,7 +181,7 @@ class Store:
             raise DamagedStoreError(self.source.place(MANIFEST), f"no entry for {name}", "one")
         self._check_digest(name, lambda _: None)
         with self.source.open(name) as stream:
-            header = _validated(Header, json.loads(stream.read())["attributes"], self.source, name)
+            header = _validated(Header, json.loads(stream.read()).get("attributes", {}), self.source, name)
         if header.rows != self.manifest.rows:
             found, wanted = f"{header.rows} rows", f"{self.manifest.rows} rows, as in {MANIFEST}"
             raise DamagedStoreError(self.source.place(name), found, wanted)

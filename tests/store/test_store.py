@@ -7,6 +7,7 @@ from zarr.codecs import Crc32cCodec
 
 from pipeline.errors import IncompatibleStoreError
 from pipeline.store import format as layout
+from pipeline.store import writer as writer_module
 from pipeline.store.reader import Store
 from pipeline.store.writer import StoreWriter
 from tests.make import SPACE, UNIT, latents_store, outliers_store, write_store
@@ -94,6 +95,13 @@ def test_an_incomplete_store_cannot_be_finished(tmp_path, small_shards):
     writer = StoreWriter(tmp_path, 700, SPACE.shape, {})
     with pytest.raises(RuntimeError, match=r"shards \[0, 1, 2\] are not written"):
         writer.finish(kind="latents", space=SPACE, standardisation=UNIT, class_names=(), provenance={})
+
+
+def test_a_file_that_is_short_on_disk_is_not_sealed(tmp_path, monkeypatch):
+    monkeypatch.setattr(writer_module, "_sync", lambda chunk: chunk.stat().st_size - 1)
+    with pytest.raises(OSError, match="shorter than what was written.*latent/c/0/0/0/0"):
+        write_store(tmp_path / "s", values(), {}, "latents", NAMES)
+    assert not (tmp_path / "s" / layout.MANIFEST).exists()
 
 
 def test_a_shard_of_the_wrong_shape_is_a_bug(tmp_path):
