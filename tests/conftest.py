@@ -39,15 +39,14 @@ def made(tmp_path_factory):
     return folder, stages_run(call(folder, "dvc", "repro"))
 
 
-TOLD = pytest.StashKey[list]()
-
-
 @pytest.fixture
-def tell(request):
+def tell(record_property):
     """Return a function whose lines are printed after the tests: what was tried, how often."""
-    return request.config.stash.setdefault(TOLD, []).append
+    return lambda line: record_property("told", line)
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    for line in config.stash.get(TOLD, []):
-        terminalreporter.write_line(line)
+def pytest_terminal_summary(terminalreporter):
+    for report in terminalreporter.getreports("passed"):
+        for name, line in report.user_properties:
+            if name == "told" and report.when == "call":
+                terminalreporter.write_line(line)

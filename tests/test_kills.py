@@ -18,7 +18,7 @@ from pipeline.store.reader import Store
 from tests.make import ROOT, changed, latents_store, tiny_params, write_params
 
 KILLS = 50
-SHARDS = 24
+SHARDS = 12
 
 STARTER = """
 import os, runpy, sys

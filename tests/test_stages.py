@@ -57,7 +57,7 @@ def test_a_damaged_store_is_one_line_and_leaves_no_output(tmp_path):
     chunk.write_bytes(b"\0" * chunk.stat().st_size)
     code, _, err = run("stages.synthesize", "mixup", "id", "out")
     assert code == 1
-    assert err.startswith("error: id/latent/c/0/0/0/0: found SHA-256")
+    assert err.startswith("error: id/latent/c/0/0/0/0: found CRC-32C")
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 

