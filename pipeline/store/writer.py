@@ -40,13 +40,12 @@ SHARDS_BEHIND = 2
 
 @dataclass(frozen=True)
 class Sealing:
-    """A chunk file that is written, but not yet known to be on disk as it should be."""
+    """A chunk file that is written, but not digested yet."""
 
     name: str
     bytes: int
     crc32c: int
     sha256_of_values: Future["hashlib._Hash"]
-    size_on_disk: Future[int]
 
 
 class StoreWriter:
@@ -75,6 +74,7 @@ class StoreWriter:
         self._whole: dict[str, FileEntry] = {}
         self._behind = ThreadPoolExecutor(BEHIND)
         self._sealing: deque[Sealing] = deque()
+        self._syncing: list[Future[None]] = []
 
     def missing_shards(self) -> list[int]:
         """Return the shards that are not yet, or not rightly, on disk: those to write before `finish`."""
@@ -111,6 +111,7 @@ class StoreWriter:
         written in full.
         """
         self._settle(at_most=0)
+        self._sync_all()
         if missing := self._unwritten():
             raise RuntimeError(f"{self.folder}: shards {missing} are not written")
         header = Header(
@@ -149,18 +150,24 @@ class StoreWriter:
             yield crc32c.to_bytes(CRC_BYTES, "little")
 
         write_pieces(self.folder / name, pieces(), sync=False)
-        size = self._behind.submit(_sync, self.folder / name)
-        self._sealing.append(Sealing(name, chunk.nbytes + CRC_BYTES, crc32c, sha256, size))
+        self._sealing.append(Sealing(name, chunk.nbytes + CRC_BYTES, crc32c, sha256))
+        if array == LATENT:
+            self._syncing.append(self._behind.submit(_sync, self.folder / name, chunk.nbytes + CRC_BYTES))
 
     def _settle(self, at_most: int) -> None:
         """Wait until at most so many files are not yet sealed."""
         while len(self._sealing) > at_most:
             file = self._sealing.popleft()
-            if file.size_on_disk.result() != file.bytes:
-                raise OSError(errno.EIO, "shorter than what was written", str(self.folder / file.name))
             sha256 = file.sha256_of_values.result()
             sha256.update(file.crc32c.to_bytes(CRC_BYTES, "little"))
             self._whole[file.name] = FileEntry(bytes=file.bytes, sha256=sha256.hexdigest(), crc32c=file.crc32c)
+
+    def _sync_all(self) -> None:
+        """Wait until every file is on disk; the small ones of the columns together, which is one commit of the disk."""
+        columns = [name for name in self._whole if not name.startswith(f"{LATENT}/")]
+        sync = [self._behind.submit(_sync, self.folder / name, self._whole[name].bytes) for name in columns]
+        for synced in (*self._syncing, *sync):
+            synced.result()
 
     def _write_metadata(self, header: Header) -> dict[str, FileEntry]:
         """Let zarr-python write the metadata of the group and its arrays, then spell it in sorted order."""
@@ -205,11 +212,12 @@ def _fill_value(dtype: np.dtype[Any]) -> Any:
     return np.array(np.nan if dtype.kind == "f" else 0, dtype)[()]
 
 
-def _sync(chunk: Path) -> int:
-    """Return the size of a file, once it is on disk."""
+def _sync(chunk: Path, size: int) -> None:
+    """Return when a file of this size is on disk; raises OSError when it is not whole there."""
     with chunk.open("rb", buffering=0) as stream:
         os.fsync(stream.fileno())
-        return os.fstat(stream.fileno()).st_size
+        if os.fstat(stream.fileno()).st_size != size:
+            raise OSError(errno.EIO, "shorter than what was written", str(chunk))
 
 
 def _whole_chunk(chunk: Path) -> FileEntry | None:

@@ -98,7 +98,10 @@ def test_an_incomplete_store_cannot_be_finished(tmp_path, small_shards):
 
 
 def test_a_file_that_is_short_on_disk_is_not_sealed(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer_module, "_sync", lambda chunk: chunk.stat().st_size - 1)
+    write = writer_module.write_pieces
+    monkeypatch.setattr(
+        writer_module, "write_pieces", lambda path, pieces, sync: write(path, list(pieces)[:-1], sync=sync)
+    )
     with pytest.raises(OSError, match="shorter than what was written.*latent/c/0/0/0/0"):
         write_store(tmp_path / "s", values(), {}, "latents", NAMES)
     assert not (tmp_path / "s" / layout.MANIFEST).exists()
