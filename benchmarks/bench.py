@@ -1,7 +1,7 @@
 """`make bench`: speed of the store and of synthesis against the plain thing, side by side in one run.
 
-Every ratio is the median over rounds of (time of the plain thing) / (our time), both measured in that round, so that
-a slow moment of the machine hits both. 1 means as fast, above 1 faster.
+Every ratio is (time of the plain thing) / (our time), each the fastest of several rounds in which the two take turns:
+what else the machine does can only add to a time. 1 means as fast, above 1 faster; medians stand beside it.
 """
 
 import os
@@ -68,21 +68,25 @@ def main() -> None:
         ratios = {}
         with progress("measuring, rounds", ROUNDS * len(cases)) as advance:
             for what, case in cases.items():
-                ratios[what] = {"value": round(ratio(case, advance), 3), "goal": case.goal, "at_least": True}
+                ratios[what] = measured(case, advance)
     report = {"format": FORMAT, "hardware": hardware(), "commit": git_revision(), "ratios": ratios}
     write_json(RESULT, report)
     show(ratios)
 
 
-def ratio(case: Case, advance: Callable[[int], None]) -> float:
-    """Return the median ratio of times; which side goes first alternates."""
-    found = []
+def measured(case: Case, advance: Callable[[int], None]) -> dict[str, float | bool]:
+    """Return the ratio of the fastest times, that of the medians, and the goal; which side goes first alternates."""
+    times: dict[Side, list[float]] = {case.plain: [], case.ours: []}
     for index in range(ROUNDS):
-        first, second = (case.plain, case.ours) if index % 2 else (case.ours, case.plain)
-        times = {first: seconds(first, case.clear), second: seconds(second, case.clear)}
-        found.append(times[case.plain] / times[case.ours])
+        for side in (case.plain, case.ours) if index % 2 else (case.ours, case.plain):
+            times[side].append(seconds(side, case.clear))
         advance(1)
-    return statistics.median(found)
+    return {
+        "value": round(min(times[case.plain]) / min(times[case.ours]), 3),
+        "of_medians": round(statistics.median(times[case.plain]) / statistics.median(times[case.ours]), 3),
+        "goal": case.goal,
+        "at_least": True,
+    }
 
 
 def seconds(side: Side, clear: Side) -> float:
@@ -193,11 +197,12 @@ def hardware() -> str:
 def show(ratios: dict[str, dict[str, float | bool]]) -> None:
     """Print the ratios beside their goals."""
     table = Table(title=f"ratios, written to {RESULT}")
-    for name in ("what", "ratio", "goal", "reached"):
+    for name in ("what", "ratio", "of medians", "goal", "reached"):
         table.add_column(name)
     for what, found in ratios.items():
         reached = found["value"] >= found["goal"]
-        table.add_row(what, f"{found['value']:.2f}", f">= {found['goal']:.2f}", "yes" if reached else "[red]no[/red]")
+        told = "yes" if reached else "[red]no[/red]"
+        table.add_row(what, f"{found['value']:.2f}", f"{found['of_medians']:.2f}", f">= {found['goal']:.2f}", told)
     Console(width=100).print(table)
 
 
