@@ -23,8 +23,16 @@ def make_project(folder, **changes):
         else:
             shutil.copy(source, target)
     write_params(folder, tiny_params(**changes))
-    call(folder, "git", "init", "--quiet", "--initial-branch", "main")
+    make_repository(folder)
     commit(folder, "start")
+
+
+def make_repository(folder):
+    """Start git and, unless its files are there, DVC in a folder."""
+    folder.mkdir(exist_ok=True)
+    call(folder, "git", "init", "--quiet", "--initial-branch", "main")
+    if not (folder / ".dvc").exists():
+        call(folder, "dvc", "init", "--quiet")
 
 
 def commit(folder, message):

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.store.reader import Store
 from tests.make import ROOT, outliers_store
-from tests.project import call, commit
+from tests.project import call, commit, make_repository
 
 
 def python_blocks(name):
@@ -27,8 +27,7 @@ def test_a_store_is_read_without_this_project(store):
 
 
 def test_a_revision_is_read_without_this_project(store, tmp_path):
-    call(tmp_path, "git", "init", "--quiet", "--initial-branch", "main")
-    call(tmp_path, "dvc", "init", "--quiet")
+    make_repository(tmp_path)
     call(tmp_path, "dvc", "add", "--quiet", store)
     commit(tmp_path, "a store")
     call(tmp_path, "git", "tag", "v1")

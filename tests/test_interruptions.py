@@ -10,7 +10,7 @@ import pytest
 from pipeline.store import format as layout
 from pipeline.store.reader import Store
 from tests.make import changed, latents_store, outliers_store, tiny_params, write_params
-from tests.project import call, commit, environment
+from tests.project import call, commit, environment, make_repository
 
 pytestmark = pytest.mark.slow
 
@@ -24,8 +24,7 @@ def shared(tmp_path, monkeypatch):
     monkeypatch.setattr(layout, "SHARD_BYTES", 2**15)
     folder, remote = tmp_path / "alice", tmp_path / "remote"
     outliers_store(folder / STORE, rows=256 * SHARDS)
-    call(folder, "git", "init", "--quiet", "--initial-branch", "main")
-    call(folder, "dvc", "init", "--quiet")
+    make_repository(folder)
     call(folder, "dvc", "remote", "add", "--default", "team", remote)
     call(folder, "dvc", "remote", "modify", "team", "verify", "true")
     call(folder, "dvc", "add", "--quiet", STORE)

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.store.reader import Store
 from tests.make import changed, tiny_params, write_params
-from tests.project import call, commit, stages_run
+from tests.project import call, commit, make_repository, stages_run
 from tests.remotes import configure, open_remote, use
 
 pytestmark = pytest.mark.slow
@@ -71,7 +71,7 @@ def test_another_project_trains_on_imported_shards(alice, tmp_path):
     commit(alice, "other shares")
     carol = tmp_path / "carol"
     shutil.copytree(alice, carol, ignore=shutil.ignore_patterns(".git", "mixup", "perturb"))
-    call(carol, "git", "init", "--quiet", "--initial-branch", "main")
+    make_repository(carol)
     commit(carol, "her own project")
     call(carol, "dvc", "import", alice, MIXUP, "--rev", "v1", "--out", "data/outliers/alice_mixup")
     call(carol, "dvc", "get", alice, MIXUP, "--rev", "main", "--out", "data/outliers/got_mixup")

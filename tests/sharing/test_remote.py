@@ -10,7 +10,7 @@ from pipeline.errors import RemoteDamagedError, SharingError
 from pipeline.sharing.remote import check_remote, print_findings
 from pipeline.store.format import MANIFEST
 from tests.make import outliers_store
-from tests.project import call, commit
+from tests.project import call, commit, make_repository
 
 STORE = "data/outliers/mixup"
 
@@ -20,8 +20,7 @@ def alice(tmp_path_factory):
     home = tmp_path_factory.mktemp("pushed")
     folder, remote = home / "alice", home / "remote"
     outliers_store(folder / STORE)
-    call(folder, "git", "init", "--quiet", "--initial-branch", "main")
-    call(folder, "dvc", "init", "--quiet")
+    make_repository(folder)
     call(folder, "dvc", "remote", "add", "--default", "team", remote)
     call(folder, "dvc", "add", "--quiet", STORE)
     call(folder, "dvc", "push", "--quiet")

@@ -12,7 +12,7 @@ from pipeline.errors import DamagedStoreError, SharingError
 from pipeline.sharing.revision import open_store
 from pipeline.store.reader import Store
 from tests.make import outliers_store
-from tests.project import call, commit
+from tests.project import call, commit, make_repository
 
 STORE = Path("data/outliers/mixup")
 
@@ -21,9 +21,7 @@ STORE = Path("data/outliers/mixup")
 def repository(tmp_path_factory):
     """Two versions of a store, tagged; the first is only in the cache."""
     folder = tmp_path_factory.mktemp("shared") / "repository"
-    folder.mkdir()
-    call(folder, "git", "init", "--quiet", "--initial-branch", "main")
-    call(folder, "dvc", "init", "--quiet")
+    make_repository(folder)
     for version in (1, 2):
         outliers_store(folder / STORE, seed=version)
         call(folder, "dvc", "add", "--quiet", STORE)
