@@ -43,8 +43,8 @@ BLOCKS = 4
 RESULT = Path("benchmarks/results/bench-cpu.json")
 SPACE = LatentSpace(autoencoder="bench", scaling_factor=1.0, image_size=256, shape=SHAPE)
 UNIT = Standardisation(mean=(0.0,) * 4, std=(1.0,) * 4)
-PERTURB = PerturbParams(rows=1, neighbours=10, boundary_share=0.5, sigma=1.0, candidates=8)
-MIXUP = MixupParams(rows=1, lam_min=0.3, lam_max=0.7, masked_share=0.5)
+PERTURB = PerturbParams(rows=1, neighbours=10, boundary_share=0.5, sigma=1.0, noise="diagonal", candidates=8)
+MIXUP = MixupParams(rows=1, kinds=("linear", "masked"), classes=2, lam_min=0.3, lam_max=0.7)
 
 Side = Callable[[], object]
 

@@ -13,15 +13,17 @@ BatchRows = Annotated[int, typer.Option(min=1, help="Rows a worker computes at a
 def synthesize(
     method: str,
     latents: Path,
+    models: Path,
     output: Path,
     params: ParamsFile = PARAMS_FILE,
     workers: Workers = None,
     batch_rows: BatchRows = 1024,
 ) -> None:
-    """Make the outliers of METHOD from the ID training store LATENTS into the store OUTPUT."""
+    """Make the outliers of METHOD from the ID training store LATENTS and its MODELS into the store OUTPUT."""
+    from pipeline.synthesize.run import Inputs
     from pipeline.synthesize.run import synthesize as make_outliers
 
-    make_outliers(method, params, latents, output, workers, batch_rows)
+    make_outliers(method, params, Inputs(latents, models), output, workers, batch_rows)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from pipeline.autoencoder.params import TrainingParams
 from pipeline.device import seeded
 from pipeline.images.image_set import ImageSet, pixel_batch
+from pipeline.schedule import warm_cosine
 
 
 def train_autoencoder(
@@ -32,7 +34,8 @@ def train_autoencoder(
     with seeded(params.seed, device) as generator:
         model = _untrained(params, image_size).to(device, memory_format=torch.channels_last)
         optimiser = torch.optim.AdamW(model.parameters(), params.learning_rate)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _warm_cosine(steps(len(images), params)))
+        total = steps(len(images), params)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, partial(warm_cosine, total=total))
         order = torch.Generator().manual_seed(params.seed)
         for _ in range(params.epochs):
             for rows in torch.randperm(len(images), generator=order).split(params.batch_size):
@@ -76,11 +79,6 @@ def _step(
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimiser.step()
-
-
-def _warm_cosine(total: int) -> Callable[[int], float]:
-    warm = max(1, total // 20)
-    return lambda step: min(1.0, (step + 1) / warm) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, step / total)))
 
 
 @torch.no_grad()

@@ -1,8 +1,10 @@
 """What every synthesis method has in common: a block of rows in, outliers with their ancestry out."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from types import MappingProxyType
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,6 +14,7 @@ from torch import Tensor
 from pipeline.files import digest
 from pipeline.latents import Latents
 from pipeline.store.format import BLOCK_ROWS
+from pipeline.synthesize.params import NOBODY
 
 ANCESTRY: Mapping[str, np.dtype[Any]] = {
     "class_a": np.dtype("<i4"),
@@ -23,7 +26,8 @@ ANCESTRY: Mapping[str, np.dtype[Any]] = {
     "seed": np.dtype("<i8"),
 }
 """Columns of every outlier store. class: index into the class names; parent: row of the ID training latents; lam: the
-share of parent a; method: index into the store's method names. A method with one parent says it twice, lam = 1."""
+share of class a; method: index into the store's method names. A row of one parent says it twice, with lam 1; a row
+without parents, or of no class, says NOBODY there."""
 
 
 Columns = dict[str, NDArray[Any]]
@@ -63,22 +67,28 @@ class Outliers:
             extra=extra or {},
         )
 
+    @classmethod
+    def without_parents(cls, values: Tensor) -> Self:
+        """Return rows that come from no ID latent and no class."""
+        nobody = np.full(len(values), NOBODY)
+        return cls.of_one_parent(values, nobody, nobody)
 
-class Method(Protocol):
+
+class Method(ABC):
     """A way to make outliers from ID latents."""
 
     method_names: tuple[str, ...]
-    """The variants a row may come from."""
-    extra_columns: Mapping[str, np.dtype[Any]]
+    """The variants a row may come from; a method without variants has its own name only."""
+    extra_columns: Mapping[str, np.dtype[Any]] = MappingProxyType({})
     """Columns beside ANCESTRY."""
 
+    @abstractmethod
     def block(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Outliers:
         """Return the outliers numbered `rows`, a whole block, from no randomness but `rng`'s."""
-        ...
 
-    def facts(self, columns: Columns) -> dict[str, Any]:
+    def facts(self, columns: Columns) -> dict[str, Any]:  # noqa: ARG002  # not every method has any
         """Return what was derived from the ID latents, or from all rows made, and belongs into the provenance."""
-        ...
+        return {}
 
 
 class Parents:
@@ -87,6 +97,7 @@ class Parents:
     def __init__(self, latents: Latents, device: torch.device) -> None:
         self.values = latents.values.to(device)
         self.labels = latents.labels
+        self.header = latents.header
         self.class_names = latents.class_names
         self.members = [np.flatnonzero(latents.labels == label) for label in range(len(latents.class_names))]
         if empty := [name for name, rows in zip(self.class_names, self.members, strict=True) if not len(rows)]:

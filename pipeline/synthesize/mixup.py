@@ -1,8 +1,4 @@
-"""Outliers between classes: two latents of different classes, mixed everywhere or block by block."""
-
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
+"""Outliers between classes: latents of different classes mixed everywhere, place by place or channel by channel."""
 
 import numpy as np
 import torch
@@ -10,93 +6,159 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.errors import PipelineError
-from pipeline.synthesize.method import Columns, Outliers, Parents, draw
-from pipeline.synthesize.params import MixupParams
+from pipeline.synthesize.method import Columns, Method, Outliers, Parents, draw
+from pipeline.synthesize.params import NOBODY, MixupParams
+from pipeline.synthesize.shares import convex_shares, distinct_classes, further, further_columns
 
-LINEAR, MASKED = 0, 1
 
+class Mixup(Method):
+    """Class-crossing mixup of latents, its kinds in equal parts.
 
-class Mixup:
-    """Class-crossing mixup of latents.
-
-    linear: lam a + (1 - lam) b, Zhang et al. 2018, https://arxiv.org/abs/1710.09412, eq. 1, with a and b always of
-    different classes and lam away from 0 and 1: what is a regulariser there is an outlier here.
+    linear: the convex combination of one latent of each of `classes` different classes. Zhang et al. 2018,
+    https://arxiv.org/abs/1710.09412, eq. 1, but never within a class, lam away from 0 and 1, and two or more latents:
+    what is a regulariser there is an outlier here.
+    spherical: the same along great circles, which keeps the norm that a straight line loses. Shoemake 1985,
+    https://doi.org/10.1145/325165.325242; three or more latents are met one after the other.
     masked: a rectangle of b pasted into a, Yun et al. 2019, https://arxiv.org/abs/1905.04899, eq. 1; it keeps local
-    statistics and breaks global ones. Its size is such that the share of a that is left, the recorded lam, is in range.
+    statistics and breaks global ones. channels: the same with channels for places. In both the share of a that is
+    left, the recorded lam, is in range.
     """
 
-    method_names: tuple[str, ...] = ("mixup/linear", "mixup/masked")
-    extra_columns: Mapping[str, np.dtype[Any]] = MappingProxyType({})
-
     def __init__(self, parents: Parents, params: MixupParams) -> None:
-        if len(parents.members) < 2:
-            raise PipelineError("synthesize.methods has 'mixup', which wants two or more ID classes; there is one.")
+        if len(parents.members) < params.classes:
+            raise PipelineError(
+                f"synthesize.mixup.classes is {params.classes}, but there are {len(parents.members)} ID classes."
+            )
         self.parents = parents
         self.params = params
-        height, width = parents.values.shape[2:]
-        self.sides = _sides_in_range(height, width, params)
-        if params.masked_share and not len(self.sides):
-            raise PipelineError(
-                f"synthesize.mixup: no rectangle of {height} x {width} latents leaves a share of {params.lam_min} to "
-                f"{params.lam_max}. Widen lam_min and lam_max, set masked_share to 0, or use larger images."
-            )
+        self.method_names = tuple(f"mixup/{kind}" for kind in params.kinds)
+        self.extra_columns = further_columns(params.classes, "class", "parent", "lam")
+        self.masks: dict[str, NDArray[np.int64]] = {
+            kind: self._masks(kind) for kind in ("masked", "channels") if kind in params.kinds
+        }
 
     def block(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Outliers:
         """Return the outliers numbered `rows`."""
-        classes = len(self.parents.members)
-        class_a = self.parents.cycle(rows)
-        class_b = (class_a + rng.integers(1, classes, len(rows))) % classes
-        parent_a, parent_b = draw(self.parents.members, class_a, rng), draw(self.parents.members, class_b, rng)
-        lam = rng.uniform(self.params.lam_min, self.params.lam_max, len(rows)).astype(np.float32)
-        method = np.where(rng.random(len(rows)) < self.params.masked_share, MASKED, LINEAR)
-        masks = _rectangles(self.sides, self.parents.values.shape[2:], len(rows), rng)
-        lam = np.where(method == MASKED, 1.0 - masks.mean((1, 2)), lam).astype(np.float32)
-        share = np.where((method == MASKED)[:, None, None], ~masks, lam[:, None, None]).astype(np.float32)
+        params, present = self.params, len(self.parents.members)
+        classes = distinct_classes(self.parents.cycle(rows), params.classes, present, rng)
+        drawn = [draw(self.parents.members, column, rng) for column in classes.T]
+        parents, shares = (
+            np.stack(drawn, axis=1),
+            convex_shares(len(rows), params.classes, params.lam_min, params.lam_max, rng),
+        )
+        kinds = rows // present % len(params.kinds)  # in turn, like the classes
+        values = torch.empty((len(rows), *self.parents.values.shape[1:]), device=self.parents.values.device)
+        for number, kind in enumerate(params.kinds):
+            mine = np.flatnonzero(kinds == number)
+            if kind in self.masks:
+                values[torch.from_numpy(mine)], shares[mine, 0] = self._pasted(kind, parents[mine], rng)
+                shares[mine, 1] = 1 - shares[mine, 0]
+                classes[mine, 2:], parents[mine, 2:], shares[mine, 2:] = NOBODY, NOBODY, 0
+            else:
+                values[torch.from_numpy(mine)] = self._blended(kind, parents[mine], shares[mine])
         return Outliers(
-            values=self._mix(parent_a, parent_b, share),
-            class_a=class_a,
-            class_b=class_b,
-            parent_a=parent_a,
-            parent_b=parent_b,
-            lam=lam,
-            method=method,
+            values=values,
+            class_a=classes[:, 0],
+            class_b=classes[:, 1],
+            parent_a=parents[:, 0],
+            parent_b=parents[:, 1],
+            lam=shares[:, 0],
+            method=kinds,
+            extra=_extra(classes, parents, shares),
         )
 
-    def facts(self, columns: Columns) -> dict[str, Any]:  # noqa: ARG002  # the interface of Method
-        """Return nothing: mixing derives nothing from the latents as a whole."""
-        return {}
-
-    def _mix(
+    def _blended(
         self,
-        parent_a: NDArray[np.int64],  # (n,)
-        parent_b: NDArray[np.int64],  # (n,)
-        share: NDArray[np.float32],  # (n, h, w) of parent a at each place
+        kind: str,
+        parents: NDArray[np.int64],  # (n, classes)
+        shares: NDArray[np.float64],  # (n, classes)
     ) -> Tensor:  # (n, c, h, w)
-        a, b = (self.parents.values[torch.from_numpy(rows)] for rows in (parent_a, parent_b))
-        return torch.lerp(b, a, torch.from_numpy(share)[:, None].to(a.device))
+        """Mix the parents one after the other, each with its share of what has been mixed so far."""
+        blend = torch.lerp if kind == "linear" else slerp
+        mixed, total = self._values(parents[:, 0]), shares[:, 0]
+        for parent, share in zip(parents.T[1:], shares.T[1:], strict=True):
+            total = total + share
+            weight = torch.from_numpy((share / total).astype(np.float32)).to(mixed.device)
+            mixed = blend(mixed, self._values(parent), weight[:, None, None, None])
+        return mixed
+
+    def _pasted(
+        self,
+        kind: str,
+        parents: NDArray[np.int64],  # (n, classes), the first two of which meet
+        rng: np.random.Generator,
+    ) -> tuple[Tensor, NDArray[np.float64]]:  # (n, c, h, w), (n,)
+        """Put the second parent's values where a random mask says so; return it and what is left of the first."""
+        shape = tuple(self.parents.values.shape[1:])
+        sizes = self.masks[kind]
+        masks = (_rectangles if kind == "masked" else _channels)(sizes, shape, len(parents), rng)
+        first, second = self._values(parents[:, 0]), self._values(parents[:, 1])
+        return torch.where(torch.from_numpy(masks).to(first.device), second, first), 1 - masks.mean((1, 2, 3))
+
+    def _values(self, parents: NDArray[np.int64]) -> Tensor:
+        return self.parents.values[torch.from_numpy(parents)]
+
+    def _masks(self, kind: str) -> NDArray[np.int64]:
+        """Return the sizes a mask of this kind may have; raises PipelineError when none leaves a share in range."""
+        channels, height, width = self.parents.values.shape[1:]
+        params = self.params
+        sizes = _sides(height, width) if kind == "masked" else np.arange(1, channels)[:, None]
+        places = height * width if kind == "masked" else channels
+        left = 1.0 - sizes.prod(1) / places
+        allowed: NDArray[np.int64] = sizes[(left >= params.lam_min) & (left <= params.lam_max)]
+        if not len(allowed):
+            what = f"rectangle of {height} x {width} latents" if kind == "masked" else f"choice of {channels} channels"
+            raise PipelineError(
+                f"synthesize.mixup: no {what} leaves a share of {params.lam_min} to {params.lam_max}. Widen lam_min "
+                f"and lam_max, take {kind!r} out of kinds, or use larger latents."
+            )
+        return allowed
 
 
-def _sides_in_range(height: int, width: int, params: MixupParams) -> NDArray[np.int64]:  # (count, 2)
-    """Return the height and width of every rectangle that leaves parent a a share of the range."""
-    sides = np.stack(np.meshgrid(np.arange(1, height + 1), np.arange(1, width + 1)), axis=-1).reshape(-1, 2)
-    left = 1.0 - sides.prod(1) / (height * width)
-    allowed: NDArray[np.int64] = sides[(left >= params.lam_min) & (left <= params.lam_max)]
-    return allowed
+def slerp(
+    first: Tensor,  # (n, c, h, w)
+    second: Tensor,  # (n, c, h, w)
+    weight: Tensor,  # (n, 1, 1, 1) of the second one
+) -> Tensor:  # (n, c, h, w)
+    """Return sin((1 - w) o) / sin(o) a + sin(w o) / sin(o) b, o the angle between a and b; parallel rows: the lerp."""
+    cosine = torch.cosine_similarity(first.flatten(1), second.flatten(1))[:, None, None, None]
+    angle = torch.arccos(cosine.clamp(-1, 1))
+    sine = torch.sin(angle)
+    around = (torch.sin((1 - weight) * angle) * first + torch.sin(weight * angle) * second) / sine
+    return torch.where(sine > 1e-3, around, torch.lerp(first, second, weight))
+
+
+def _extra(classes: NDArray[np.int64], parents: NDArray[np.int64], shares: NDArray[np.float64]) -> Columns:
+    return further(**{"class": classes, "parent": parents, "lam": shares})
+
+
+def _sides(height: int, width: int) -> NDArray[np.int64]:  # (height * width, 2)
+    return np.stack(np.meshgrid(np.arange(1, height + 1), np.arange(1, width + 1)), axis=-1).reshape(-1, 2)
 
 
 def _rectangles(
     sides: NDArray[np.int64],  # (count, 2) to choose from
-    places: tuple[int, ...],  # height, width of the latents
+    shape: tuple[int, ...],  # c, h, w of the latents
     rows: int,
     rng: np.random.Generator,
-) -> NDArray[np.bool_]:  # (rows, height, width)
+) -> NDArray[np.bool_]:  # (rows, 1, height, width)
     """Return for each row one of the rectangles at a random place, all equally likely."""
-    if not len(sides):
-        return np.zeros((rows, *places), np.bool_)
     chosen = sides[rng.integers(0, len(sides), rows)]
     bounds = []
-    for axis, length in enumerate(places):
+    for axis, length in enumerate(shape[1:]):
         start = np.floor(rng.random(rows) * (length - chosen[:, axis] + 1))
         place = np.arange(length)
         bounds.append((place >= start[:, None]) & (place < (start + chosen[:, axis])[:, None]))
-    return np.asarray(bounds[0][:, :, None] & bounds[1][:, None, :])
+    return np.asarray(bounds[0][:, None, :, None] & bounds[1][:, None, None, :])
+
+
+def _channels(
+    counts: NDArray[np.int64],  # (count, 1) to choose from
+    shape: tuple[int, ...],  # c, h, w of the latents
+    rows: int,
+    rng: np.random.Generator,
+) -> NDArray[np.bool_]:  # (rows, channels, 1, 1)
+    """Return for each row a random choice of channels, as many as one of the counts."""
+    chosen = counts[rng.integers(0, len(counts), rows)]
+    order = rng.permuted(np.tile(np.arange(shape[0]), (rows, 1)), axis=1)
+    return np.asarray(order < chosen)[:, :, None, None]

@@ -1,6 +1,7 @@
 """Run the stage: from the ID training latents to `data/outliers/<method>/`, at any batch size and worker count."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,21 @@ from pipeline.progress import progress
 from pipeline.store.format import BLOCK_ROWS
 from pipeline.store.writer import StoreWriter, as_latents
 from pipeline.synthesize.method import ANCESTRY, Columns, Method, Outliers, Parents, block_generator, block_rows
+from pipeline.synthesize.needed import needed_models
 from pipeline.synthesize.params import Params, SynthesizeParams
 from pipeline.workspace import unfinished
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """The folders the stage reads."""
+
+    latents: Path
+    models: Path
+
+
 def synthesize(
-    name: str, params_file: Path, latents_folder: Path, output: Path, workers: int | None, batch_rows: int
+    name: str, params_file: Path, inputs: Inputs, output: Path, workers: int | None, batch_rows: int
 ) -> None:
     """Make the outliers of the method called `name`, shard by shard.
 
@@ -31,11 +41,12 @@ def synthesize(
     if name not in params.methods:
         raise ParamsError(params_file, [f"synthesize.methods has no {name!r}; it has {', '.join(params.methods)}"])
     repeatable(UNIT_THREADS)
-    latents, device = load_id_train(latents_folder), chosen_device()
-    method = load_method(name, params, Parents(latents, device))
+    latents, device = load_id_train(inputs.latents), chosen_device()
+    models = needed_models(inputs.models, name)
+    method = load_method(name, params, Parents(latents, device), inputs.models)
     own = getattr(params, name)
     facts = {"method": name, "seed": params.seed, "params": own.model_dump(mode="json")}
-    with unfinished(output, facts, [latents_folder]) as work:
+    with unfinished(output, facts | {"models": models}, [inputs.latents]) as work:
         writer = StoreWriter(work, own.rows, latents.header.space.shape, {**ANCESTRY, **method.extra_columns})
         _write_missing(writer, _Maker(name, method, params.seed), workers or default_workers(device), batch_rows)
         derived = method.facts(_read_columns(writer))
@@ -48,6 +59,7 @@ def synthesize(
                 **facts,
                 "method_names": list(method.method_names),
                 "latents": latents.digest,
+                "models": models,
                 **derived,
             },
         )
@@ -59,7 +71,7 @@ def _read_columns(writer: StoreWriter) -> Columns:
     return _join([{name: writer.read_back(name, shard) for name in writer.columns} for shard in shards])
 
 
-def load_method(name: str, params: SynthesizeParams, parents: Parents) -> Method:
+def load_method(name: str, params: SynthesizeParams, parents: Parents, models: Path) -> Method:
     """Return a method, importing only its own module, so that a change to another one reruns nothing of it."""
     match name:
         case "perturb":
@@ -74,6 +86,18 @@ def load_method(name: str, params: SynthesizeParams, parents: Parents) -> Method
             from pipeline.synthesize.shuffle import Shuffle
 
             return Shuffle(parents, params.shuffle)
+        case "label_mixup":
+            from pipeline.synthesize.label_mixup import LabelMixup
+
+            return LabelMixup(parents, params.label_mixup, models / "denoiser")
+        case "gaussian":
+            from pipeline.synthesize.gaussian import Gaussian
+
+            return Gaussian(parents, params.gaussian)
+        case "copies":
+            from pipeline.synthesize.copies import Copies
+
+            return Copies(parents, params.copies)
         case _:
             raise ValueError(f"no synthesis method {name!r}")
 

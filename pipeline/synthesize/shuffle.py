@@ -1,23 +1,18 @@
 """Outliers without meaning: the places of one latent permuted, so that local statistics stay and the object goes."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
-from pipeline.synthesize.method import Columns, Outliers, Parents, draw
+from pipeline.synthesize.method import Method, Outliers, Parents, draw
 from pipeline.synthesize.params import ShuffleParams
 
 
-class Shuffle:
+class Shuffle(Method):
     """Spatial shuffle: square patches of a latent change places, all channels together; never the identity."""
 
-    method_names: tuple[str, ...] = ("shuffle",)
-    extra_columns: Mapping[str, np.dtype[Any]] = MappingProxyType({})
+    method_names = ("shuffle",)
 
     def __init__(self, parents: Parents, params: ShuffleParams) -> None:
         height, width = parents.values.shape[2:]
@@ -44,7 +39,3 @@ class Shuffle:
         moved = patches[torch.arange(len(rows))[:, None], torch.from_numpy(order)]
         back = moved.view(-1, height // patch, width // patch, channels, patch, patch).permute(0, 3, 1, 4, 2, 5)
         return Outliers.of_one_parent(back.reshape(values.shape), classes, chosen)
-
-    def facts(self, columns: Columns) -> dict[str, Any]:  # noqa: ARG002  # the interface of Method
-        """Return nothing: shuffling derives nothing from the latents as a whole."""
-        return {}

@@ -8,17 +8,18 @@ import torch
 
 from pipeline.errors import PipelineError
 from pipeline.latents import load_id_train
+from pipeline.synthesize.copies import Copies
+from pipeline.synthesize.gaussian import Gaussian
 from pipeline.synthesize.method import Parents, block_generator, block_rows, draw
-from pipeline.synthesize.mixup import LINEAR, MASKED, Mixup
-from pipeline.synthesize.params import MixupParams, PerturbParams, ShuffleParams
+from pipeline.synthesize.params import NOBODY, CopiesParams, GaussianParams, PerturbParams, ShuffleParams
 from pipeline.synthesize.perturb import Perturb
 from pipeline.synthesize.shuffle import Shuffle
 from tests import oracles
 from tests.make import SPACE, latents_store
 
+NOISES = ("diagonal", "covariance")
 CPU = torch.device("cpu")
-PERTURB = PerturbParams(rows=256, neighbours=3, boundary_share=0.4, sigma=0.5, candidates=4)
-MIXUP = MixupParams(rows=256, lam_min=0.3, lam_max=0.7, masked_share=0.5)
+PERTURB = PerturbParams(rows=256, neighbours=3, boundary_share=0.4, sigma=0.5, noise="diagonal", candidates=4)
 
 
 @pytest.fixture
@@ -30,17 +31,17 @@ def make(method, block=0):
     return method.block(block_rows(block), block_generator(0, "test", block))
 
 
-@pytest.mark.parametrize("name", ["perturb", "mixup", "shuffle"])
+@pytest.mark.parametrize("name", ["perturb", "shuffle", "copies"])
 def test_classes_take_turns_and_parents_are_of_their_class(parents, name):
     methods = {
         "perturb": lambda: Perturb(parents, PERTURB),
-        "mixup": lambda: Mixup(parents, MIXUP),
         "shuffle": lambda: Shuffle(parents, ShuffleParams(rows=256, patch=1)),
+        "copies": lambda: Copies(parents, CopiesParams(rows=256)),
     }
     made = make(methods[name](), block=2)
     np.testing.assert_array_equal(made.class_a, np.arange(512, 768) % 3)
     np.testing.assert_array_equal(parents.labels[made.parent_a], made.class_a)
-    np.testing.assert_array_equal(parents.labels[made.parent_b], made.class_b)
+    np.testing.assert_array_equal(made.class_b, made.class_a)
     assert made.values.shape == (256, *SPACE.shape)
 
 
@@ -79,67 +80,24 @@ def test_perturb_keeps_the_candidate_farthest_from_its_class(parents):
         assert made.extra["knn_distance"][row] == pytest.approx(max(reach), rel=1e-5)
 
 
+def test_perturb_can_follow_the_covariance_of_the_class(tmp_path):
+    flat = latents_store(tmp_path / "flat", per_class=200, classes=2)
+    parents = Parents(load_id_train(flat), CPU)
+    parents.values[:, 1:] = parents.values[:, :1]  # every channel says the same
+    diagonal, covariance = (make(Perturb(parents, PERTURB.model_copy(update={"noise": kind}))) for kind in NOISES)
+    assert (diagonal.values[:, 1:] - diagonal.values[:, :1]).abs().max() > 1
+    assert (covariance.values[:, 1:] - covariance.values[:, :1]).abs().max() < 1e-3
+
+
 def test_perturb_counts_the_rows_beyond_the_boundary(parents):
     method = Perturb(parents, PERTURB)
-    columns = {"class_a": np.array([0, 0, 1]), "knn_distance": np.array([method.radii[0], 99.0, 99.0])}
+    columns = {"class_a": np.array([0, 0, 1]), "knn_distance": np.array([method.boundary.radii[0], 99.0, 99.0])}
     assert method.facts(columns)["beyond_boundary"] == pytest.approx(2 / 3)
 
 
 def test_perturb_refuses_a_class_too_small_for_its_neighbours(parents):
     with pytest.raises(PipelineError, match="neighbours is 30, but class 'class 0' has 30 .* and 31 are wanted"):
         Perturb(parents, PERTURB.model_copy(update={"neighbours": 30}))
-
-
-def test_mixup_crosses_classes_within_its_range(parents):
-    made = make(Mixup(parents, MIXUP))
-    assert (made.class_a != made.class_b).all()
-    linear = made.method == LINEAR
-    assert 90 < linear.sum() < 166
-    assert made.lam[linear].min() >= 0.3
-    assert made.lam[linear].max() <= 0.7
-    assert {(a, b) for a, b in zip(made.class_a, made.class_b, strict=True)} == {
-        (a, b) for a in range(3) for b in range(3) if a != b
-    }
-
-
-def test_linear_mixup_is_the_convex_combination_it_records(parents):
-    made = make(Mixup(parents, MIXUP))
-    for row in np.flatnonzero(made.method == LINEAR)[:5]:
-        a, b, lam = parents.values[made.parent_a[row]], parents.values[made.parent_b[row]], float(made.lam[row])
-        torch.testing.assert_close(made.values[row], lam * a + (1 - lam) * b)
-
-
-def test_masked_mixup_pastes_a_rectangle_of_the_size_it_records(parents):
-    made = make(Mixup(parents, MIXUP))
-    for row in np.flatnonzero(made.method == MASKED):
-        a, b = parents.values[made.parent_a[row]], parents.values[made.parent_b[row]]
-        from_b = (made.values[row] == b).all(0)
-        assert torch.equal(from_b, ~(made.values[row] == a).all(0))
-        rows, columns = torch.where(from_b)
-        area = (rows.max() - rows.min() + 1) * (columns.max() - columns.min() + 1)
-        assert 0 < int(from_b.sum()) == int(area) < 16
-        assert made.lam[row] == pytest.approx(1 - int(area) / 16)
-    assert set((16 * made.lam[made.method == MASKED]).round().astype(int)) == {7, 8, 10}  # 3 x 3, 2 x 4, 2 x 3
-
-
-@pytest.mark.parametrize(("share", "kind"), [(0.0, LINEAR), (1.0, MASKED)])
-def test_the_masked_share_is_kept(parents, share, kind):
-    made = make(Mixup(parents, MIXUP.model_copy(update={"masked_share": share})))
-    assert set(made.method) == {kind}
-
-
-def test_masked_mixup_refuses_latents_without_a_rectangle_in_range(tmp_path):
-    space = SPACE.model_copy(update={"shape": (4, 1, 1)})
-    small = Parents(load_id_train(latents_store(tmp_path / "small", space=space)), CPU)
-    with pytest.raises(PipelineError, match="no rectangle of 1 x 1 latents leaves a share of 0.3 to 0.7"):
-        Mixup(small, MIXUP)
-    assert set(make(Mixup(small, MIXUP.model_copy(update={"masked_share": 0.0}))).method) == {LINEAR}
-
-
-def test_mixup_refuses_one_class(tmp_path):
-    alone = Parents(load_id_train(latents_store(tmp_path / "one", classes=1)), CPU)
-    with pytest.raises(PipelineError, match="wants two or more ID classes; there is one"):
-        Mixup(alone, MIXUP)
 
 
 @pytest.mark.parametrize("patch", [1, 2])
@@ -177,3 +135,17 @@ def test_a_class_without_latents_is_a_bug(tmp_path):
     latents.labels[latents.labels == 1] = 0
     with pytest.raises(ValueError, match="no ID latents of class class 1"):
         Parents(latents, CPU)
+
+
+def test_copies_are_copies(parents):
+    made = make(Copies(parents, CopiesParams(rows=256)))
+    assert torch.equal(made.values, parents.values[torch.from_numpy(made.parent_a)])
+
+
+def test_gaussian_has_the_mean_and_covariance_of_the_id_latents_and_no_parents(parents):
+    method = Gaussian(parents, GaussianParams(rows=256))
+    made = [make(method, block) for block in range(80)]
+    rows, known = torch.cat([block.values for block in made]).flatten(1), parents.values.flatten(1)
+    torch.testing.assert_close(rows.mean(0), known.mean(0), atol=0.1, rtol=0)
+    torch.testing.assert_close(rows.T.cov(), known.T.cov(), atol=0.35, rtol=0)
+    assert {*made[0].class_a, *made[0].class_b, *made[0].parent_a, *made[0].parent_b} == {NOBODY}

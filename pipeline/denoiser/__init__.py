@@ -1,0 +1,1 @@
+"""Stage `denoiser`: a class-conditional latent diffusion model, trained on the ID latents."""

@@ -1,0 +1,156 @@
+"""The denoiser: a diffusers UNet, an embedding of each class, and the schedule of the noise it was trained on."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as tensor_bytes
+from torch import Tensor, nn
+
+from pipeline.denoiser.params import DenoiserParams
+from pipeline.errors import IncompatibleStoreError, ModelError, PipelineError
+from pipeline.files import read_json, write_bytes, write_json
+from pipeline.store.format import LatentSpace, Standardisation
+
+CARD, UNET, SCHEDULER, EMBEDDINGS = "denoiser.json", "unet", "scheduler", "classes.safetensors"
+NOT_CONTENT = ("_name_or_path", "_diffusers_version")
+HEAD_WIDTH = 8
+"""Channels per attention head, as in diffusers' own default."""
+
+
+class DenoiserCard(BaseModel):
+    """What a denoiser was trained on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str = "latent-outliers-denoiser/1"
+    space: LatentSpace
+    standardisation: Standardisation
+    class_names: tuple[str, ...]
+
+
+class Denoiser(nn.Module):
+    """Predicts the velocity v = alpha noise - sigma latent (Salimans and Ho 2022, https://arxiv.org/abs/2202.00512).
+
+    It is conditioned on a vector that is added to the embedding of the noise level: that of one class, a mix of
+    several, or that of none.
+    """
+
+    def __init__(self, unet: Any, classes: int) -> None:
+        super().__init__()
+        self.unet = unet
+        self.classes = nn.Embedding(classes + 1, unet.config.block_out_channels[0] * 4)  # the last one: no class
+
+    @property
+    def no_class(self) -> int:
+        """The label of a row whose class is not told."""
+        return self.classes.num_embeddings - 1
+
+    def forward(
+        self,
+        noisy: Tensor,  # (n, c, h, w)
+        levels: Tensor,  # (n,) or one for all
+        condition: Tensor,  # (n, d)
+    ) -> Tensor:  # (n, c, h, w)
+        """Return the velocity of each noisy latent."""
+        velocity: Tensor = self.unet(noisy, levels, class_labels=condition).sample
+        return velocity
+
+    def mixed(
+        self,
+        shares: Tensor,  # (n, k), sums of 1
+    ) -> Tensor:  # (n, d)
+        """Return the convex combination of class embeddings that stands for a mix of labels."""
+        return shares @ self.classes.weight[:-1]
+
+    def nothing(self, rows: int) -> Tensor:
+        """Return the embedding of no class, once for each row, (n, d)."""
+        return self.classes.weight[-1:].expand(rows, -1)
+
+
+def untrained(space: LatentSpace, classes: int, params: DenoiserParams) -> Denoiser:
+    """Return a denoiser with fresh weights; raises PipelineError when it cannot halve latents that often."""
+    from diffusers import UNet2DModel
+
+    channels, *sides = space.shape
+    if any(side % 2 ** (len(params.channels) - 1) for side in sides):
+        raise PipelineError(
+            f"denoiser.channels has {len(params.channels)} resolutions, but latents are {sides[0]} x {sides[1]} and "
+            f"cannot be halved {len(params.channels) - 1} times. Take fewer."
+        )
+    kinds = ["Attn" if attention else "" for attention in params.attention]
+    unet = UNet2DModel(
+        sample_size=sides[0],
+        in_channels=channels,
+        out_channels=channels,
+        block_out_channels=params.channels,
+        down_block_types=tuple(f"{kind}DownBlock2D" for kind in kinds),
+        up_block_types=tuple(f"{kind}UpBlock2D" for kind in reversed(kinds)),
+        layers_per_block=params.layers_per_block,
+        norm_num_groups=params.norm_groups,
+        attention_head_dim=HEAD_WIDTH,
+        class_embed_type="identity",
+    )
+    return Denoiser(unet, classes)
+
+
+def noise_schedule(levels: int) -> Any:
+    """Return the diffusion that training and sampling share, as diffusers' DDIM scheduler.
+
+    Cosine schedule (Nichol and Dhariwal 2021, https://arxiv.org/abs/2102.09672, eq. 17), velocity prediction. Sampling
+    starts at the last level (Lin et al. 2023, https://arxiv.org/abs/2305.08891, section 3.3), where all is noise.
+    """
+    from diffusers import DDIMScheduler
+
+    return DDIMScheduler(
+        num_train_timesteps=levels,
+        beta_schedule="squaredcos_cap_v2",
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        clip_sample=False,
+    )
+
+
+def save_denoiser(folder: Path, denoiser: Denoiser, schedule: Any, card: DenoiserCard) -> None:
+    """Write the UNet and the schedule in diffusers' layout, the embeddings and, last, the card."""
+    for name, part in ((UNET, denoiser.unet), (SCHEDULER, schedule)):
+        part.save_pretrained(folder / name)
+        for path in (folder / name).glob("*.json"):
+            config = read_json(path)
+            write_json(path, {key: value for key, value in config.items() if key not in NOT_CONTENT})
+    write_bytes(folder / EMBEDDINGS, tensor_bytes({"classes": denoiser.classes.weight.detach().cpu().contiguous()}))
+    write_json(folder / CARD, card.model_dump(mode="json"))
+
+
+def load_denoiser(folder: Path, wanted: DenoiserCard) -> tuple[Denoiser, Any]:
+    """Return a denoiser in evaluation mode and its schedule.
+
+    Raises IncompatibleStoreError unless it was trained on latents like those in `wanted`, ModelError when it cannot be
+    read.
+    """
+    from diffusers import DDIMScheduler, UNet2DModel
+
+    try:
+        card = DenoiserCard.model_validate_json((folder / CARD).read_bytes())
+        for what in DenoiserCard.model_fields:
+            if (found := getattr(card, what)) != (asked := getattr(wanted, what)):
+                raise IncompatibleStoreError(folder, f"its {what.replace('_', ' ')}", found, asked)
+        unet, loading = UNet2DModel.from_pretrained(
+            folder / UNET, use_safetensors=True, low_cpu_mem_usage=False, output_loading_info=True
+        )
+        if absent := loading["missing_keys"]:
+            raise ModelError(f"{folder}: its weights lack {len(absent)} tensors, {absent[0]!r} first. Run `dvc repro`.")
+        denoiser = Denoiser(unet, len(card.class_names))
+        denoiser.classes.load_state_dict({"weight": load_file(folder / EMBEDDINGS)["classes"]})
+        schedule = DDIMScheduler.from_pretrained(folder / SCHEDULER)
+    except (OSError, ValidationError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{folder}: no denoiser could be read ({reason}). Run `dvc repro denoiser`.") from error
+    return denoiser.eval().requires_grad_(requires_grad=False), schedule
+
+
+def card_for(space: LatentSpace, standardisation: Standardisation, class_names: tuple[str, ...]) -> DenoiserCard:
+    """Return the card of a denoiser for such latents."""
+    return DenoiserCard(space=space, standardisation=standardisation, class_names=class_names)

@@ -1,0 +1,38 @@
+"""Run the stage: from the ID training latents to `models/denoiser/`."""
+
+from pathlib import Path
+
+import torch
+
+from pipeline.config import load_params
+from pipeline.denoiser.model import card_for, noise_schedule, save_denoiser, untrained
+from pipeline.denoiser.params import Params
+from pipeline.denoiser.train import train_denoiser
+from pipeline.device import STAGE_THREADS, chosen_device, repeatable, seeded
+from pipeline.files import folder_digest, write_json
+from pipeline.latents import load_id_train
+from pipeline.progress import progress
+from pipeline.workspace import unfinished
+
+HISTORY = "history.json"
+
+
+def make_denoiser(params_file: Path, latents_folder: Path, output: Path, needed_by: Path) -> None:
+    """Train the denoiser into `output`, and name what was made in the file `needed_by`.
+
+    Of a killed run the last checkpoint is kept, and the training goes on from there.
+    """
+    params = load_params(params_file, Params).denoiser
+    repeatable(STAGE_THREADS)
+    latents, device = load_id_train(latents_folder), chosen_device()
+    header = latents.header
+    with unfinished(output, {"params": params.model_dump(mode="json")}, [latents_folder]) as work:
+        with seeded(params.seed, device):
+            denoiser = untrained(header.space, len(header.class_names), params).to(device)
+        labels = torch.from_numpy(latents.labels).long().to(device)
+        with progress("training the denoiser, epochs", params.epochs) as advance:
+            history = train_denoiser(denoiser, latents.values.to(device), labels, params, work, advance)
+        write_json(work / HISTORY, [{"velocity": loss} for loss in history])
+        card = card_for(header.space, header.standardisation, header.class_names)
+        save_denoiser(work, denoiser.cpu(), noise_schedule(params.noise_levels), card)
+    write_json(needed_by, {output.name: folder_digest(output)})
