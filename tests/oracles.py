@@ -44,6 +44,31 @@ def distillation(student, teacher, temperature):
     return [temperature**2 * kl(softmax(q), softmax(p)) for p, q in zip(cool, aim, strict=True)]
 
 
+def energy_bound(known_logits, outlier_logits, known_energy, outlier_energy):
+    def energy(row):
+        return -math.log(sum(math.exp(value) for value in row))
+
+    known = [max(0, energy(row) - known_energy) ** 2 for row in known_logits]
+    return known, [max(0, outlier_energy - energy(row)) ** 2 for row in outlier_logits]
+
+
+def log_normal(row, mean, log_variance):
+    """Log density of a normal distribution with independent dimensions."""
+    return sum(
+        -((value - m) ** 2) / (2 * math.exp(v)) - math.log(2 * math.pi * math.exp(v)) / 2
+        for value, m, v in zip(row, mean, log_variance, strict=True)
+    )
+
+
+def club(y, means, log_variances):
+    """Per pair: log q(y_i | x_i) less the mean over every j of log q(y_j | x_i)."""
+    values = []
+    for i, (mean, log_variance) in enumerate(zip(means, log_variances, strict=True)):
+        every = [log_normal(row, mean, log_variance) for row in y]
+        values.append(every[i] - sum(every) / len(every))
+    return values
+
+
 def kth_distance(query, bank, k):
     return sorted(math.dist(query, row) for row in bank)[k - 1]
 

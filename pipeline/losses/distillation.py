@@ -1,4 +1,4 @@
-"""Logit distillation: keep what a teacher knows of the ID classes while the student learns to reject outliers."""
+"""Distillation: keep what a teacher knows of the ID classes while the student learns to reject outliers."""
 
 from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax
@@ -19,6 +19,30 @@ def logit_distillation(
     Source: Hinton et al. 2015, https://arxiv.org/abs/1503.02531, section 2; with t = 1 the logit term of OAL,
     https://arxiv.org/abs/2406.16525, except that its batch mean is left to the caller.
     """
+    return _softened_divergence(student, teacher, temperature)
+
+
+def feature_distillation(
+    student: Tensor,  # (n, d) features
+    translated: Tensor,  # (n, d) the teacher's features, after the translator
+    *,
+    temperature: float,
+) -> Tensor:  # (n,) nats
+    """Return how far each row's features in the student are from the teacher's, translated to the student's width.
+
+        loss_i = t^2 KL(q_i || p_i),   q = softmax(translated / t),   p = softmax(student / t)
+
+    t is the temperature. The soft-max is over the d features, so an equal shift of all of them is not seen. The
+    gradient reaches `translated` too: the translator learns together with the student. 0 when both agree; lower is
+    better; no rows give no values.
+
+    Source: OAL, https://arxiv.org/abs/2406.16525, the feature term of its code with t = 1; its batch mean is left to
+    the caller, and t is ours.
+    """
+    return _softened_divergence(student, translated, temperature)
+
+
+def _softened_divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     p = log_softmax(student / temperature, dim=1)
     q = log_softmax(teacher / temperature, dim=1)
     return temperature**2 * kl_div(p, q, reduction="none", log_target=True).sum(1)

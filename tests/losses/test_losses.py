@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.losses.distillation import logit_distillation
+from pipeline.losses.distillation import feature_distillation, logit_distillation
 from pipeline.losses.info_nce import info_nce
 from pipeline.losses.outlier_exposure import outlier_exposure
 from tests import oracles
@@ -77,9 +77,10 @@ def test_outlier_exposure_has_the_gradient_of_its_value():
     assert torch.autograd.gradcheck(outlier_exposure, torch.tensor(STUDENT, requires_grad=True))
 
 
+@pytest.mark.parametrize("distillation", [logit_distillation, feature_distillation])
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
-def test_distillation_equals_its_equation(temperature):
-    found = logit_distillation(torch.tensor(STUDENT), torch.tensor(TEACHER), temperature=temperature)
+def test_distillation_equals_its_equation(temperature, distillation):
+    found = distillation(torch.tensor(STUDENT), torch.tensor(TEACHER), temperature=temperature)
     np.testing.assert_allclose(found, oracles.distillation(STUDENT, TEACHER, temperature), rtol=1e-10)
 
 
@@ -91,3 +92,21 @@ def test_distillation_has_the_gradient_of_its_value():
     teacher = torch.tensor(TEACHER)
     student = torch.tensor(STUDENT, requires_grad=True)
     assert torch.autograd.gradcheck(lambda logits: logit_distillation(logits, teacher, temperature=2.0), student)
+
+
+def test_feature_distillation_has_the_gradient_of_its_value_on_both_sides():
+    inputs = (torch.tensor(STUDENT, requires_grad=True), torch.tensor(TEACHER, requires_grad=True))
+    assert torch.autograd.gradcheck(lambda ours, theirs: feature_distillation(ours, theirs, temperature=2.0), inputs)
+
+
+def test_feature_distillation_of_nothing_is_zero_with_a_gradient():
+    features = torch.zeros(0, 4, requires_grad=True)
+    loss = feature_distillation(features, features, temperature=1.0)
+    loss.sum().backward()
+    assert loss.shape == (0,)
+    assert features.grad.shape == (0, 4)
+
+
+def test_feature_distillation_of_far_features_stays_finite_in_float32():
+    far = 1e6 * torch.tensor(STUDENT).float()
+    assert torch.isfinite(feature_distillation(far, -far, temperature=0.1)).all()
