@@ -26,7 +26,7 @@ class GaussianPosterior(nn.Module):
 
         log_variance(x) = bound * tanh(v(x))
 
-    Source: Cheng et al. 2020, https://arxiv.org/abs/2006.12013, section 4.1 and its code, whose bound is 1.
+    Source: Cheng et al. 2020, https://arxiv.org/abs/2006.12013, its published code, whose bound is 1.
     """
 
     def __init__(self, x_features: int, y_features: int, *, hidden: int, bound: float) -> None:

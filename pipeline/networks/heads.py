@@ -85,6 +85,7 @@ class _AngularHead(nn.Module):
         nn.init.xavier_uniform_(self.weight)
 
     def cosines(self, features: Tensor) -> Tensor:
+        """Return the cosine (n, k) of each row's angle to each class; of a row of zeros it is 0."""
         return linear(normalize(features, dim=1), normalize(self.weight, dim=1))
 
     def own_class(self, labels: Tensor) -> Tensor:
