@@ -228,8 +228,10 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     upper.plot([row.rho for row in rows], [row.club_limit for row in rows], ":", color="gray", label="CLUB, true q")
     upper.set_yscale("symlog", linthresh=1)
     upper.set_yticks([0, 0.5, 1, 3, 10, 30], ["0", "0.5", "1", "3", "10", "30"])
-    for axes, title in ((lower, "lower bound"), (upper, "upper bound")):
-        axes.set(title=title, xlabel="correlation", ylabel="mutual information in nats")
+    lower.set(title="lower bound", ylabel="mutual information in nats")
+    upper.set(title="upper bound", ylabel="in nats, logarithmic above 1")
+    for axes in (lower, upper):
+        axes.set_xlabel("correlation")
         axes.legend(frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100, metadata={"Software": None})
