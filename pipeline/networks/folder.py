@@ -16,7 +16,7 @@ from pipeline.networks.params import NetworkParams
 from pipeline.networks.resnet import LatentResNet
 from pipeline.store.format import LatentSpace, Standardisation
 
-NETWORK, WEIGHTS, HISTORY, OUTPUTS = "network.json", "model.safetensors", "history.json", "outputs.safetensors"
+NETWORK, WEIGHTS, HISTORY = "network.json", "model.safetensors", "history.json"
 
 
 class NetworkCard(BaseModel):
@@ -66,23 +66,6 @@ def load_network(folder: Path, space: LatentSpace, class_names: tuple[str, ...])
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{folder}: no trained network could be read ({reason}). Run `dvc repro`.") from error
     return TrainedNetwork(network.eval().requires_grad_(requires_grad=False), card)
-
-
-def save_outputs(folder: Path, logits: Tensor, features: Tensor) -> None:
-    """Keep what a teacher says of the ID training rows, in their order: logits (n, k) and features (n, d)."""
-    outputs = {"logits": logits.cpu().contiguous(), "features": features.cpu().contiguous()}
-    write_bytes(folder / OUTPUTS, tensor_bytes(outputs))
-
-
-def load_logits(folder: Path, rows: int) -> Tensor:
-    """Return a teacher's logits (n, k) on the ID training rows; raises ModelError when they are not `rows` many."""
-    try:
-        logits = load_file(folder / OUTPUTS)["logits"]
-    except (OSError, SafetensorError, KeyError) as error:
-        raise ModelError(f"{folder / OUTPUTS}: no teacher logits could be read ({error}). Run `dvc repro`.") from error
-    if len(logits) != rows:
-        raise ModelError(f"{folder / OUTPUTS}: found logits of {len(logits)} rows, wanted {rows}. Run `dvc repro`.")
-    return logits
 
 
 @torch.no_grad()

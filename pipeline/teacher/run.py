@@ -11,7 +11,8 @@ from pipeline.config import load_params
 from pipeline.device import UNIT_THREADS, chosen_device, default_workers, repeatable, seeded
 from pipeline.latents import load_id_train
 from pipeline.networks.fit import Losses, fit
-from pipeline.networks.folder import NetworkCard, predict, save_network, save_outputs
+from pipeline.networks.folder import NetworkCard, predict, save_network
+from pipeline.networks.outputs import save_outputs
 from pipeline.teacher.params import Params, TeacherParams
 from pipeline.units import finished_folder, run_units
 from pipeline.workspace import unfinished

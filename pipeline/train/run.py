@@ -10,7 +10,8 @@ from pipeline.config import load_params
 from pipeline.device import UNIT_THREADS, chosen_device, default_workers, repeatable, seeded
 from pipeline.latents import Latents, load_id_train
 from pipeline.networks.fit import Losses, fit
-from pipeline.networks.folder import load_logits, load_network, save_network
+from pipeline.networks.folder import load_network, save_network
+from pipeline.networks.outputs import load_outputs
 from pipeline.networks.resnet import LatentResNet, Prediction
 from pipeline.train.objective import objective
 from pipeline.train.outliers import OutlierBatches, check_outliers, open_outliers
@@ -62,7 +63,8 @@ def train_detector(unit: DetectorUnit) -> None:
         network = card.build().to(device)
     order = torch.Generator().manual_seed(unit.seed)
     outliers = OutlierBatches(open_outliers(unit.outliers, latents.header), unit.params.outlier_batch_size, order)
-    step = _Step(network, latents, load_logits(unit.teacher, len(latents.values)), outliers, unit.params)
+    said = load_outputs(unit.teacher, len(latents.values), len(latents.class_names))
+    step = _Step(network, latents, said.logits, outliers, unit.params)
     history = fit(network, len(latents.values), step, unit.params.optimiser, order)
     with finished_folder(unit.output) as folder:
         save_network(folder, network, card, history)

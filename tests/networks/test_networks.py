@@ -4,10 +4,12 @@ import math
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from pipeline.errors import DivergedError, IncompatibleStoreError, ModelError
 from pipeline.networks.fit import fit
-from pipeline.networks.folder import NetworkCard, load_logits, load_network, predict, save_network, save_outputs
+from pipeline.networks.folder import NetworkCard, load_network, predict, save_network
+from pipeline.networks.outputs import OUTPUTS, load_outputs, save_outputs
 from pipeline.networks.params import NetworkParams, OptimiserParams
 from pipeline.networks.resnet import LatentResNet
 from tests.make import SPACE, UNIT
@@ -58,11 +60,42 @@ def test_a_damaged_network_is_refused(folder, name, damage):
         load_network(folder, SPACE, NAMES)
 
 
-def test_outputs_of_other_rows_are_refused(tmp_path):
+def test_outputs_come_back_as_they_were(tmp_path):
+    logits, features = torch.randn(5, 3), torch.randn(5, 8)
+    save_outputs(tmp_path, logits, features)
+    found = load_outputs(tmp_path, rows=5, classes=3)
+    assert torch.equal(found.logits, logits)
+    assert torch.equal(found.features, features)
+
+
+@pytest.mark.parametrize(
+    ("logits", "features", "message"),
+    [
+        (torch.zeros(4, 3), torch.zeros(5, 8), r"found logits of shape \(4, 3\), wanted \(5, 3\)"),
+        (torch.zeros(5, 2), torch.zeros(5, 8), r"found logits of shape \(5, 2\), wanted \(5, 3\)"),
+        (torch.zeros(5, 3), torch.zeros(6, 8), r"found features of shape \(6, 8\), wanted \(5, any\)"),
+        (torch.zeros(5, 3), torch.zeros(5, 8, 1), r"found features of shape \(5, 8, 1\), wanted \(5, any\)"),
+        (torch.zeros(5, 3).half(), torch.zeros(5, 8), r"found logits of torch.float16, wanted torch.float32"),
+    ],
+)
+def test_outputs_of_other_rows_or_classes_are_refused(tmp_path, logits, features, message):
+    save_outputs(tmp_path, logits, features)
+    with pytest.raises(ModelError, match=message):
+        load_outputs(tmp_path, rows=5, classes=3)
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "no features"])
+def test_damaged_outputs_are_refused(tmp_path, damage):
     save_outputs(tmp_path, torch.zeros(5, 3), torch.zeros(5, 8))
-    assert load_logits(tmp_path, 5).shape == (5, 3)
-    with pytest.raises(ModelError, match="found logits of 5 rows, wanted 6"):
-        load_logits(tmp_path, 6)
+    path = tmp_path / OUTPUTS
+    if damage == "no features":
+        save_file({"logits": torch.zeros(5, 3)}, path)
+    else:
+        path.write_bytes(path.read_bytes()[:100])
+    if damage == "missing":
+        path.unlink()
+    with pytest.raises(ModelError, match="outputs.safetensors: no teacher outputs could be read"):
+        load_outputs(tmp_path, rows=5, classes=3)
 
 
 @pytest.mark.parametrize("shape", [(4, 2, 2), (4, 4, 4), (3, 8, 16)])

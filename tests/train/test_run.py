@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 from pipeline.errors import ModelError, PipelineError, UnfinishedStoreError
 from pipeline.files import folder_digest
 from pipeline.latents import load_id_train
-from pipeline.networks.folder import load_logits, load_network, predict
+from pipeline.networks.folder import load_network, predict
+from pipeline.networks.outputs import load_outputs
 from pipeline.teacher import run as teacher_stage
 from pipeline.train import run as train_stage
 from tests.make import latents_store, outliers_store, tiny_params, write_params
@@ -53,7 +54,7 @@ def test_the_stages_train_repeat_and_check(trained):
         cards = [load_network(folder / seed, latents.header.space, latents.class_names).card for seed in "01"]
         assert [(card.role, card.seed) for card in cards] == [(role, 0), (role, 1)]
     teacher = load_network(TEACHERS / "0", latents.header.space, latents.class_names)
-    torch.testing.assert_close(load_logits(TEACHERS / "0", 90), predict(teacher.network, latents.values)[0])
+    torch.testing.assert_close(tuple(load_outputs(TEACHERS / "0", 90, 3)), predict(teacher.network, latents.values))
     first = {folder: folder_digest(folder) for folder in (TEACHERS, DETECTORS)}
     train_teachers(workers=2)
     train_detectors(workers=2)

@@ -1,0 +1,47 @@
+"""What a teacher says of the ID training rows, computed once: its logits and features, in the order of the rows."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as tensor_bytes
+from torch import Tensor
+
+from pipeline.errors import ModelError
+from pipeline.files import write_bytes
+
+OUTPUTS = "outputs.safetensors"
+
+
+class TeacherOutputs(NamedTuple):
+    """Row i of both is the teacher's answer to ID training row i."""
+
+    logits: Tensor  # (n, k) float32, columns in the order of the ID classes
+    features: Tensor  # (n, d) float32, what its classification head reads
+
+
+def save_outputs(folder: Path, logits: Tensor, features: Tensor) -> None:
+    """Keep what a teacher says of the ID training rows, in their order: logits (n, k) and features (n, d)."""
+    outputs = {"logits": logits.cpu().contiguous(), "features": features.cpu().contiguous()}
+    write_bytes(folder / OUTPUTS, tensor_bytes(outputs))
+
+
+def load_outputs(folder: Path, rows: int, classes: int) -> TeacherOutputs:
+    """Return a teacher's outputs; raises ModelError unless they are of `rows` rows and `classes` classes."""
+    path = folder / OUTPUTS
+    try:
+        tensors = load_file(path)
+        outputs = TeacherOutputs(tensors["logits"], tensors["features"])
+    except (OSError, SafetensorError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path}: no teacher outputs could be read ({reason}). Run `dvc repro`.") from error
+    wanted = {"logits": f"({rows}, {classes})", "features": f"({rows}, any)"}
+    for name, tensor in outputs._asdict().items():
+        shape = tuple(tensor.shape)
+        if len(shape) != 2 or shape[0] != rows or (name == "logits" and shape[1] != classes):
+            raise ModelError(f"{path}: found {name} of shape {shape}, wanted {wanted[name]}. Run `dvc repro`.")
+        if tensor.dtype != torch.float32:
+            raise ModelError(f"{path}: found {name} of {tensor.dtype}, wanted torch.float32. Run `dvc repro`.")
+    return outputs
