@@ -18,6 +18,7 @@ SECTIONS = (
     "autoencoder",
     "encode",
     "teacher",
+    "pretrained_teacher",
     "synthesize",
     "train",
     "score",

@@ -11,7 +11,7 @@
     ├── SharingError             DVC could not read or reach a repository, revision or remote
     │   └── RemoteDamagedError       objects on a remote are missing or not what their names say
     ├── ModelError               a model folder that cannot be used
-    ├── HeadError                a classification head that makes no sense for this many classes
+    ├── MissingExtraError        an optional part that the parameters ask for is not installed
     ├── DeviceError              the device that was asked for is not there
     ├── DivergedError            a training whose loss is no longer finite
     ├── ScoreError               scores from which no metric can be computed
@@ -119,12 +119,13 @@ class ModelError(PipelineError):
     """A model folder is missing, damaged or of another kind than wanted."""
 
 
-class HeadError(PipelineError):
-    """A classification head that makes no sense for this many classes."""
+class MissingExtraError(PipelineError):
+    """The parameters ask for something that needs a package which is not installed by default."""
 
-    def __init__(self, kind: str, classes: int, wanted: int) -> None:
+    def __init__(self, package: str, extra: str, parameter: str, reason: str) -> None:
         super().__init__(
-            f"head.kind is {kind!r}, which wants at least {wanted} classes; found {classes}. Choose another head."
+            f"{parameter} needs the package {package}, which cannot be imported ({reason}). "
+            f"Install the extra: pip install -c constraints.txt -e '.[{extra}]'"
         )
 
 

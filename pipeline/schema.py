@@ -6,6 +6,7 @@ from pipeline.autoencoder.params import AutoencoderParams
 from pipeline.config import Section, Seeds, load_params
 from pipeline.encode.params import EncodeParams
 from pipeline.images.params import DataParams
+from pipeline.pretrained_teacher.params import PretrainedTeacherParams
 from pipeline.score.params import ScoreParams
 from pipeline.synthesize.params import SynthesizeParams
 from pipeline.teacher.params import TeacherParams
@@ -20,6 +21,7 @@ class AllParams(Section):
     autoencoder: AutoencoderParams
     encode: EncodeParams
     teacher: TeacherParams
+    pretrained_teacher: PretrainedTeacherParams
     synthesize: SynthesizeParams
     train: TrainParams
     score: ScoreParams

@@ -9,7 +9,7 @@ import pytest
 
 from tests.make import ROOT, changed, default_params, latents_store, tiny_params, write_params
 
-STAGES = ("autoencoder", "encode", "teacher", "synthesize", "train", "score")
+STAGES = ("autoencoder", "encode", "teacher", "pretrained_teacher", "synthesize", "train", "score")
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "LATENT_OUTLIERS_DEVICE": "cpu", "HF_HUB_OFFLINE": "1"}
 
 

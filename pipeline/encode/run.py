@@ -26,7 +26,6 @@ def encode(name: str, params_file: Path, autoencoder_folder: Path, output: Path)
     params = load_params(params_file, Params)
     if name not in params.data.sets:
         raise ParamsError(params_file, [f"data.sets has no {name!r}; it has {', '.join(params.data.sets)}"])
-    chosen = params.data.sets[name]
     repeatable(STAGE_THREADS)
     autoencoder, digest = load_stage_output(autoencoder_folder)
     encoder = _Encoder(autoencoder.to(chosen_device()), params)
@@ -46,10 +45,7 @@ def encode(name: str, params_file: Path, autoencoder_folder: Path, output: Path)
             ),
             standardisation=_standardisation(writer),
             class_names=images.class_names,
-            provenance={
-                "source": params.data.sources[chosen.source].model_dump(mode="json"),
-                "part": chosen.part,
-            },
+            provenance=params.data.provenance(name),
         )
 
 

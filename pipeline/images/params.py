@@ -1,6 +1,6 @@
 """The `data` section of params.yaml: which images there are, and which image set each of them belongs to."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -102,6 +102,11 @@ class DataParams(Section):
             if (first := taken.setdefault((chosen.source, chosen.part), name)) != name:
                 raise ValueError(f"sets.{name} is the same images as sets.{first}")
         return self
+
+    def provenance(self, name: str) -> dict[str, Any]:
+        """Return what says which images a set is, and in which order: its source's parameters and its part."""
+        chosen = self.sets[name]
+        return {"source": self.sources[chosen.source].model_dump(mode="json"), "part": chosen.part}
 
     def ood_sets(self) -> dict[str, Literal["near", "far"]]:
         """Return the group of every OOD set, in the order of the file."""
