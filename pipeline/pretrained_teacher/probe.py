@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.device import STAGE_THREADS
+from pipeline.device import UNIT_THREADS
 from pipeline.errors import ModelError
 
 FOLDS = 5
@@ -41,7 +41,7 @@ def linear_probe(
 
     folds = min(FOLDS, int(np.bincount(labels).min()))
     values, accuracy = features.astype(np.float64), None
-    with warnings.catch_warnings(), threadpool_limits(STAGE_THREADS):  # a split sum may differ in its last bit
+    with warnings.catch_warnings(), threadpool_limits(UNIT_THREADS):  # not the number of cores
         warnings.simplefilter("error", ConvergenceWarning)
         try:
             fitted = _pipeline(c).fit(values, labels)
