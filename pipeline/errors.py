@@ -3,6 +3,7 @@
     PipelineError
     ├── ParamsError              params.yaml asks for something that does not exist
     ├── MissingInputError        what an earlier stage makes is not there
+    ├── ImageFileError           a file of images is missing, damaged, or not what its parameters say
     ├── BusyError                another process is making the same output
     ├── StoreError               a store of latents or outliers cannot be trusted
     │   ├── UnfinishedStoreError     it has no manifest: the stage that writes it did not end
@@ -51,6 +52,13 @@ class MissingInputError(PipelineError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"{path}: not found. Run `dvc repro` to make it, or `dvc pull` to fetch it.")
+
+
+class ImageFileError(PipelineError):
+    """A file of images that the user brought is missing, damaged, or not what its parameters say."""
+
+    def __init__(self, file: Path | str, found: str, wanted: str, advice: str) -> None:
+        super().__init__(f"{file}: found {found}, wanted {wanted}. {advice}")
 
 
 class BusyError(PipelineError):

@@ -50,6 +50,33 @@ def tiny_params(**changes):
     return changed(small, **changes)
 
 
+PARQUET_SETS = {
+    "id_train": {"group": "id", "source": "animals", "part": "train"},
+    "id_validation": {"group": "id", "source": "animals", "part": "validation"},
+    "id_test": {"group": "id", "source": "animals", "part": "test"},
+    "held_out": {"group": "near", "source": "animals", "part": "held_out"},
+    "plants": {"group": "far", "source": "plants", "part": "all"},
+}
+
+
+def parquet_data(folder):
+    """The `data` section over train.parquet, test.parquet and plants.parquet of a folder, without any limit."""
+    animals = {
+        "kind": "parquet",
+        "train": f"{folder}/train.parquet",
+        "test": f"{folder}/test.parquet",
+        "image": "image",
+        "label": "label",
+        "class_names": ["ant", "bee", "cow", "dog"],
+        "held_out": ["bee"],
+        "validation": 0.2,
+        "limits": {"train": None, "validation": None, "test": None, "held_out": None},
+        "seed": 0,
+    }
+    plants = {"kind": "parquet_images", "file": f"{folder}/plants.parquet", "image": "image", "images": None, "seed": 0}
+    return {"image_size": 32, "sources": {"animals": animals, "plants": plants}, "sets": PARQUET_SETS}
+
+
 def section(model, content):
     """Return a part of params.yaml as its model, through the strict reader."""
     return validate(Path("params.yaml"), model, content)

@@ -1,6 +1,8 @@
 """The `data` section of params.yaml: which images there are, and which image set each of them belongs to."""
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Sequence
+from os.path import normpath
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -51,12 +53,102 @@ class NoiseSource(Section):
     seed: Seed
 
 
-Source = Annotated[DigitsSource | PhotographsSource | NoiseSource, Field(discriminator="kind")]
+Name = Annotated[str, Field(min_length=1)]
+
+
+class Limits(Section):
+    """At most so many images of each part, in proportion to its classes; null: all of them."""
+
+    train: Count | None
+    validation: Count | None
+    test: Count | None
+    held_out: Count | None
+
+
+class ParquetSource(Section):
+    """Labelled images in two Parquet files, a training and a test file, some classes held out as near-OOD."""
+
+    kind: Literal["parquet"]
+    train: Name
+    """File of the parts 'train' and 'validation'; paths start at the project's root."""
+    test: Name
+    """File of the parts 'test' and 'held_out'."""
+    image: Name
+    """Column of encoded images: their bytes, or structs with a field `bytes`, as Hugging Face datasets writes them."""
+    label: Name
+    """Column of integers, indices into `class_names`."""
+    class_names: tuple[Name, ...]
+    held_out: tuple[str, ...]
+    """Names of classes never trained on; may be empty."""
+    validation: Fraction
+    """Share of each ID class of the training file."""
+    limits: Limits
+    seed: Seed
+
+    def id_classes(self) -> list[int]:
+        """Return the labels of the classes to train on."""
+        return [label for label, name in enumerate(self.class_names) if name not in self.held_out]
+
+    def held_out_classes(self) -> list[int]:
+        """Return the labels of the classes never trained on."""
+        return [label for label, name in enumerate(self.class_names) if name in self.held_out]
+
+    @model_validator(mode="after")
+    def _classes_are_told_apart(self) -> Self:
+        for field, names in (("class_names", self.class_names), ("held_out", self.held_out)):
+            if twice := _first_repeated(names):
+                raise ValueError(f"{field} has {twice!r} twice")
+        for name in self.held_out:
+            if name not in self.class_names:
+                raise ValueError(f"held_out has {name!r}; {nearest_name(name, self.class_names)}")
+        if (left := len(self.id_classes())) < 2:
+            raise ValueError(f"held_out leaves {left} of the class_names, and a classifier needs two")
+        return self
+
+    @model_validator(mode="after")
+    def _every_class_fits_into_every_part(self) -> Self:
+        classes = {"train": self.id_classes(), "validation": self.id_classes(), "test": self.id_classes()}
+        for part, labels in {**classes, "held_out": self.held_out_classes()}.items():
+            limit = self.limits.model_dump()[part]
+            if limit is not None and limit < len(labels):
+                raise ValueError(f"limits.{part} {limit} is below one image of each of its {len(labels)} classes")
+        return self
+
+
+class ParquetImagesSource(Section):
+    """Images in one Parquet file, all of them OOD; a column of labels is not looked at."""
+
+    kind: Literal["parquet_images"]
+    file: Name
+    """The path starts at the project's root."""
+    image: Name
+    """Column of encoded images, as in a `parquet` source."""
+    images: Count | None
+    """At most so many, drawn at random; null: all of them."""
+    seed: Seed
+
+
+def _first_repeated(names: Sequence[str]) -> str | None:
+    return next((name for index, name in enumerate(names) if name in names[:index]), None)
+
+
+Source = Annotated[
+    DigitsSource | PhotographsSource | NoiseSource | ParquetSource | ParquetImagesSource, Field(discriminator="kind")
+]
 PARTS = {
     "digits": ("train", "validation", "test", "held_out"),
     "photographs": ("all",),
     "noise": ("all",),
+    "parquet": ("train", "validation", "test", "held_out"),
+    "parquet_images": ("all",),
 }
+
+
+def _files(source: Source) -> dict[str, str]:
+    """Return the files a source reads, each under the name of its parameter."""
+    if isinstance(source, ParquetSource):
+        return {"train": source.train, "test": source.test}
+    return {"file": source.file} if isinstance(source, ParquetImagesSource) else {}
 
 
 class ImageSetParams(Section):
@@ -82,9 +174,12 @@ class DataParams(Section):
                 raise ValueError(f"{where}.group: 'id' is for {', '.join(ID_SETS)}, and these are nothing else")
             if chosen.source not in self.sources:
                 raise ValueError(f"{where}.source is {chosen.source!r}; {nearest_name(chosen.source, [*self.sources])}")
-            parts = PARTS[self.sources[chosen.source].kind]
+            source = self.sources[chosen.source]
+            parts = PARTS[source.kind]
             if chosen.part not in parts:
                 raise ValueError(f"{where}.part is {chosen.part!r}; {nearest_name(chosen.part, parts)}")
+            if isinstance(source, ParquetSource) and chosen.part == "held_out" and not source.held_out:
+                raise ValueError(f"{where}.part is 'held_out', but sources.{chosen.source}.held_out names no class")
         return self
 
     @model_validator(mode="after")
@@ -103,10 +198,16 @@ class DataParams(Section):
                 raise ValueError(f"sets.{name} is the same images as sets.{first}")
         return self
 
-    def provenance(self, name: str) -> dict[str, Any]:
-        """Return what says which images a set is, and in which order: its source's parameters and its part."""
-        chosen = self.sets[name]
-        return {"source": self.sources[chosen.source].model_dump(mode="json"), "part": chosen.part}
+    @model_validator(mode="after")
+    def _no_file_is_read_as_two_things(self) -> Self:
+        """Refuse one file under two parameters: rows to train on would be scored as test images or as outliers."""
+        taken: dict[str, str] = {}
+        for name in sorted({chosen.source for chosen in self.sets.values()}):
+            for parameter, file in _files(self.sources[name]).items():
+                where = f"sources.{name}.{parameter}"
+                if (first := taken.setdefault(normpath(file), where)) != where:
+                    raise ValueError(f"{where} is the same file as {first}: {file}")
+        return self
 
     def ood_sets(self) -> dict[str, Literal["near", "far"]]:
         """Return the group of every OOD set, in the order of the file."""

@@ -16,6 +16,14 @@ def open_image_set(name: str, data: DataParams) -> ImageSet:
         from pipeline.images.photographs import photographs
 
         return photographs(source)
+    if source.kind == "parquet":
+        from pipeline.images.parquet import labelled_images
+
+        return labelled_images(source, chosen.part)
+    if source.kind == "parquet_images":
+        from pipeline.images.parquet import unlabelled_images
+
+        return unlabelled_images(source)
     from pipeline.images.noise import noise
 
     return noise(source)

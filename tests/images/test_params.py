@@ -1,0 +1,48 @@
+"""Sources of Parquet files that would mislead or could not work are refused before a file is opened."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.errors import ParamsError
+from pipeline.images.params import DataParams
+from tests.make import ROOT, changed, default_params, parquet_data, section
+
+DATA = parquet_data(Path("somewhere"))
+NAMES = DATA["sources"]["animals"]["class_names"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "wanted"),
+    [
+        ({"sources__animals__held_out": ["bea"]}, "sources.animals: held_out has 'bea'; did you mean 'bee'?"),
+        ({"sources__animals__held_out": ["bee", "bee"]}, "sources.animals: held_out has 'bee' twice"),
+        ({"sources__animals__class_names": ["ant", "bee", "ant"]}, "sources.animals: class_names has 'ant' twice"),
+        ({"sources__animals__held_out": NAMES[:3]}, "held_out leaves 1 of the class_names, and a classifier needs two"),
+        ({"sources__animals__held_out": []}, "sets.held_out.part is 'held_out', but sources.animals.held_out names no"),
+        ({"sources__animals__limits__test": 2}, "limits.test 2 is below one image of each of its 3 classes"),
+        ({"sources__animals__limits__tset": 2}, "sources.animals.limits.tset is not a parameter; did you mean 'test'"),
+        ({"sources__plants__images": 0}, "sources.plants.images is 0: input should be greater than"),
+        ({"sources__animals__class_names": [0, 1]}, "sources.animals.class_names.0 is 0: input should be a valid"),
+        ({"sources__plants__file": "./a", "sources__animals__train": "a"}, "plants.file is the same file as sources.a"),
+        ({"sources__animals__test": "b", "sources__animals__train": "c/../b"}, "animals.test is the same file as"),
+        ({"sets__id_test__part": "held_out"}, "sets.id_test: wanted source 'animals' and part 'test': one split for"),
+        ({"sets__plants__part": "train"}, "sets.plants.part is 'train'; valid here: all"),
+    ],
+)
+def test_impossible_parameters_are_named(wrong, wanted):
+    with pytest.raises(ParamsError) as caught:
+        section(DataParams, changed(DATA, **wrong))
+    assert wanted in str(caught.value)
+
+
+def test_a_source_that_no_set_uses_may_name_the_same_file():
+    spare = changed(DATA["sources"]["animals"], held_out=["dog"])
+    section(DataParams, changed(DATA, sources__spare=spare))
+
+
+def test_the_readme_shows_sources_that_are_valid():
+    [block] = re.findall(r"```yaml\n(sources:\n.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    section(DataParams, {**default_params()["data"], **yaml.safe_load(block)})
