@@ -15,7 +15,7 @@ develop: $(VENV)/.developed  ## install, and what tests and checks need
 
 repro: install  ## run every stage that is out of date, then print the result table
 	latent-outliers check
-	dvc repro
+	dvc repro score quality
 	latent-outliers results
 
 results: install  ## print the result table of the last run
@@ -51,4 +51,4 @@ $(VENV)/.developed: $(VENV)/.installed
 	@touch $@
 
 clean:  ## delete what the stages made; the DVC cache and .venv stay
-	rm -rf .work data/latents data/outliers models reports/metrics.json reports/plots
+	rm -rf .work data/latents data/outliers models/[!n]* models/needed_by/label_mixup.json reports/*

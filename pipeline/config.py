@@ -17,9 +17,11 @@ SECTIONS = (
     "data",
     "autoencoder",
     "encode",
+    "denoiser",
     "teacher",
     "pretrained_teacher",
     "synthesize",
+    "quality",
     "train",
     "score",
 )

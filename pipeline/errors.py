@@ -12,6 +12,7 @@
     ├── SharingError             DVC could not read or reach a repository, revision or remote
     │   └── RemoteDamagedError       objects on a remote are missing or not what their names say
     ├── ModelError               a model folder that cannot be used
+    ├── HeadError                a classification head that makes no sense for this many classes
     ├── MissingExtraError        an optional part that the parameters ask for is not installed
     ├── DeviceError              the device that was asked for is not there
     ├── DivergedError            a training whose loss is no longer finite
@@ -125,6 +126,15 @@ class RemoteDamagedError(SharingError):
 
 class ModelError(PipelineError):
     """A model folder is missing, damaged or of another kind than wanted."""
+
+
+class HeadError(PipelineError):
+    """A classification head that makes no sense for this many classes."""
+
+    def __init__(self, kind: str, classes: int, wanted: int) -> None:
+        super().__init__(
+            f"head.kind is {kind!r}, which wants at least {wanted} classes; found {classes}. Choose another head."
+        )
 
 
 class MissingExtraError(PipelineError):

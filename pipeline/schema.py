@@ -4,9 +4,11 @@ from pathlib import Path
 
 from pipeline.autoencoder.params import AutoencoderParams
 from pipeline.config import Section, Seeds, load_params
+from pipeline.denoiser.params import DenoiserParams
 from pipeline.encode.params import EncodeParams
 from pipeline.images.params import DataParams
 from pipeline.pretrained_teacher.params import PretrainedTeacherParams
+from pipeline.quality.params import QualityParams
 from pipeline.score.params import ScoreParams
 from pipeline.synthesize.params import SynthesizeParams
 from pipeline.teacher.params import TeacherParams
@@ -20,9 +22,11 @@ class AllParams(Section):
     data: DataParams
     autoencoder: AutoencoderParams
     encode: EncodeParams
+    denoiser: DenoiserParams
     teacher: TeacherParams
     pretrained_teacher: PretrainedTeacherParams
     synthesize: SynthesizeParams
+    quality: QualityParams
     train: TrainParams
     score: ScoreParams
 

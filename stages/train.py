@@ -9,14 +9,15 @@ def train(
     latents: Path,
     outliers: Path,
     teachers: Path,
+    pretrained_teacher: Path,
     output: Path,
     params: ParamsFile = PARAMS_FILE,
     workers: Workers = None,
 ) -> None:
-    """Train the detector of every seed on LATENTS, the stores in OUTLIERS and the TEACHERS, to the folder OUTPUT."""
-    from pipeline.train.run import train_detectors
+    """Train the detector of every seed on LATENTS, the stores in OUTLIERS and what the teachers say, to OUTPUT."""
+    from pipeline.train.run import Inputs, train_detectors
 
-    train_detectors(params, latents, outliers, teachers, output, workers)
+    train_detectors(params, Inputs(latents, outliers, teachers, pretrained_teacher), output, workers)
 
 
 if __name__ == "__main__":

@@ -2,17 +2,19 @@
 
 import ast
 from graphlib import TopologicalSorter
+from typing import get_args
 
 import numpy as np
 import pytest
 import yaml
 
+from pipeline.synthesize.params import MethodName
 from tests.make import ROOT
 
 LIBRARY = sorted([*ROOT.glob("pipeline/**/*.py"), *ROOT.glob("stages/*.py")])
 EVERYTHING = sorted([*LIBRARY, *ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/**/*.py")])
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-METHODS = yaml.safe_load((ROOT / "params.yaml").read_text())["synthesize"]["methods"]
+METHODS = get_args(MethodName)
 
 
 def function_lengths(path):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from os.path import normpath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -208,6 +208,11 @@ class DataParams(Section):
                 if (first := taken.setdefault(normpath(file), where)) != where:
                     raise ValueError(f"{where} is the same file as {first}: {file}")
         return self
+
+    def provenance(self, name: str) -> dict[str, Any]:
+        """Return what says which images a set is, and in which order: its source's parameters and its part."""
+        chosen = self.sets[name]
+        return {"source": self.sources[chosen.source].model_dump(mode="json"), "part": chosen.part}
 
     def ood_sets(self) -> dict[str, Literal["near", "far"]]:
         """Return the group of every OOD set, in the order of the file."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pipeline.errors import IncompatibleStoreError, ModelError
 from pipeline.files import write_bytes, write_json
-from pipeline.networks.params import NetworkParams
+from pipeline.networks.params import HeadParams, NetworkParams
 from pipeline.networks.resnet import LatentResNet
 from pipeline.store.format import LatentSpace, Standardisation
 
@@ -24,17 +24,18 @@ class NetworkCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal["latent-outliers-network/1"] = "latent-outliers-network/1"
+    format: Literal["latent-outliers-network/2"] = "latent-outliers-network/2"
     role: Literal["teacher", "detector"]
     seed: int
     network: NetworkParams
+    head: HeadParams
     space: LatentSpace
     standardisation: Standardisation
     class_names: tuple[str, ...]
 
     def build(self) -> LatentResNet:
         """Return the network with fresh weights."""
-        return LatentResNet(self.space.shape[0], len(self.class_names), self.network)
+        return LatentResNet(self.space.shape[0], len(self.class_names), self.network, self.head)
 
 
 class TrainedNetwork(NamedTuple):

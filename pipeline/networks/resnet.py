@@ -1,11 +1,12 @@
 """A pre-activation residual network over latents, which gives logits and the features behind them."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.networks.params import NetworkParams
+from pipeline.networks.heads import build_head
+from pipeline.networks.params import HeadParams, NetworkParams
 
 
 class Prediction(NamedTuple):
@@ -22,7 +23,7 @@ class LatentResNet(nn.Module):
     other rows of its batch, of which outliers are a part.
     """
 
-    def __init__(self, latent_channels: int, classes: int, params: NetworkParams) -> None:
+    def __init__(self, latent_channels: int, classes: int, params: NetworkParams, head: HeadParams) -> None:
         super().__init__()
         widths = [params.width * 2**stage for stage in range(len(params.blocks))]
         layers: list[nn.Module] = [nn.Conv2d(latent_channels, widths[0], 3, padding=1, bias=False)]
@@ -33,12 +34,19 @@ class LatentResNet(nn.Module):
                 before = width
         layers += [_norm(before), nn.ReLU()]
         self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(before, classes)
+        self.features = before
+        self.head = build_head(head, before, classes)
 
     def forward(self, latents: Tensor) -> Prediction:
         """Return logits (n, k) and features (n, d) of standardised latents (n, c, h, w)."""
         features = self.body(latents).mean((2, 3))  # a pooling layer has no repeatable gradient on a GPU
         return Prediction(self.head(features), features)
+
+    def take_over(self, other: Self) -> None:
+        """Start from the weights of another network: its body, and of its head what this one's has too."""
+        own = self.state_dict()
+        taken = {name: value for name, value in other.state_dict().items() if name in own}
+        self.load_state_dict(own | taken)
 
 
 class _Block(nn.Module):

@@ -13,6 +13,7 @@ from pipeline.latents import load_id_train
 from pipeline.networks.fit import Losses, fit
 from pipeline.networks.folder import NetworkCard, predict, save_network
 from pipeline.networks.outputs import save_outputs
+from pipeline.networks.params import LinearParams
 from pipeline.teacher.params import Params, TeacherParams
 from pipeline.units import finished_folder, run_units
 from pipeline.workspace import unfinished
@@ -45,6 +46,7 @@ def train_teacher(unit: TeacherUnit) -> None:
         role="teacher",
         seed=unit.seed,
         network=unit.params.network,
+        head=LinearParams(kind="linear"),
         space=latents.header.space,
         standardisation=latents.header.standardisation,
         class_names=latents.class_names,

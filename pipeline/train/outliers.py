@@ -1,56 +1,87 @@
 """Open the outlier stores a detector trains on, and draw batches in equal parts from each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.errors import IncompatibleStoreError
+from pipeline.errors import IncompatibleStoreError, PipelineError
+from pipeline.latents import Latents
 from pipeline.store.format import Header
 from pipeline.store.pool import RowPool
+from pipeline.store.reader import Store
+from pipeline.synthesize.params import NOBODY
+from pipeline.train.params import TrainParams
 
 
 class Rows(Protocol):
     """Latents that can be had in any order."""
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        ...
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
         """Return the given rows, (m, c, h, w)."""
         ...
 
 
-def open_outliers(folders: Sequence[Path], id_train: Header) -> list[RowPool]:
+@dataclass(frozen=True)
+class OutlierRows:
+    """The rows of one store and, of each, the ID training row that had the largest part in it."""
+
+    latents: Rows
+    parents: NDArray[np.int64]  # (m,) NOBODY where there is none, or none of these ID rows
+
+
+class OutlierBatch(NamedTuple):
+    """Outliers of one step."""
+
+    values: Tensor  # (m, c, h, w) float32, on the CPU
+    parents: Tensor  # (m,) row among the ID training latents, or NOBODY
+
+
+def open_outliers(folders: Sequence[Path], id_train: Latents) -> list[OutlierRows]:
     """Return the rows of each store, standardised as they were made.
 
     Raises IncompatibleStoreError unless each was made from latents like `id_train`'s: same autoencoder, image size,
     scaling, standardisation and classes.
     """
-    return [_open(folder, id_train) for folder in folders]
+    return [OutlierRows(pool, _parents(pool.store, id_train)) for pool in _pools(folders, id_train.header)]
 
 
-def check_outliers(folders: Sequence[Path], id_train: Header) -> None:
+def check_outliers(folders: Sequence[Path], id_train: Latents, params: TrainParams) -> None:
     """Read every store once from end to end, so that damage ends the stage before its first step.
 
-    Raises StoreError, which names the file, beside what `open_outliers` raises.
+    Raises StoreError, which names the file, beside what `open_outliers` raises; PipelineError when CLUB is asked for
+    and no outlier has a parent.
     """
-    for pool in open_outliers(folders, id_train):
+    for pool in _pools(folders, id_train.header):
         pool.store.check()
+    if params.micl.club.weight and all((rows.parents == NOBODY).all() for rows in open_outliers(folders, id_train)):
+        raise PipelineError(
+            f"train.micl.club.weight is {params.micl.club.weight}, but no row of {', '.join(map(str, folders))} has "
+            f"a parent among the ID training latents. Set it to 0, or add a method that starts from ID latents."
+        )
 
 
-def _open(folder: Path, id_train: Header) -> RowPool:
-    pool = RowPool(folder)
-    pool.store.require("outliers", id_train.space, id_train.class_names)
-    if pool.header.standardisation != id_train.standardisation:
-        found, wanted = pool.header.standardisation, id_train.standardisation
-        raise IncompatibleStoreError(folder, "its standardisation", found, wanted)
-    return pool
+def _pools(folders: Sequence[Path], id_train: Header) -> Iterator[RowPool]:
+    for folder in folders:
+        pool = RowPool(folder)
+        pool.store.require("outliers", id_train.space, id_train.class_names)
+        if pool.header.standardisation != id_train.standardisation:
+            found, wanted = pool.header.standardisation, id_train.standardisation
+            raise IncompatibleStoreError(folder, "its standardisation", found, wanted)
+        yield pool
+
+
+def _parents(store: Store, id_train: Latents) -> NDArray[np.int64]:
+    """Return each row's main parent; a store made from other ID rows, such as an imported one, knows none of these."""
+    if store.header.provenance.get("latents") != id_train.digest:
+        return np.full(store.rows, NOBODY)
+    main = np.where(store.column("lam") >= 0.5, store.column("parent_a"), store.column("parent_b"))
+    return main.astype(np.int64)
 
 
 class OutlierBatches:
@@ -59,24 +90,28 @@ class OutlierBatches:
     Every store gives the same number of rows; what a batch has beyond equal parts goes to the stores in turn.
     """
 
-    def __init__(self, stores: Sequence[Rows], batch_size: int, order: torch.Generator) -> None:
+    def __init__(self, stores: Sequence[OutlierRows], batch_size: int, order: torch.Generator) -> None:
         self.stores = stores
         self.order = order
         self.share, self.rest = divmod(batch_size, len(stores))
         self.drawn = 0
         self.waiting = [torch.empty(0, dtype=torch.long) for _ in stores]
 
-    def draw(self) -> Tensor:
-        """Return the next batch, (m, c, h, w) float32, on the CPU."""
+    def draw(self) -> OutlierBatch:
+        """Return the next batch."""
         turns = [(index - self.drawn * self.rest) % len(self.stores) for index in range(len(self.stores))]
         self.drawn += 1
         parts = [self.share + (turn < self.rest) for turn in turns]
-        drawn = [store.take(self._rows(index, parts[index]).numpy()) for index, store in enumerate(self.stores)]
-        return torch.from_numpy(np.concatenate(drawn)).float()
+        rows = [self._rows(index, part).numpy() for index, part in enumerate(parts)]
+        latents = [store.latents.take(mine) for store, mine in zip(self.stores, rows, strict=True)]
+        parents = [store.parents[mine] for store, mine in zip(self.stores, rows, strict=True)]
+        return OutlierBatch(
+            torch.from_numpy(np.concatenate(latents)).float(), torch.from_numpy(np.concatenate(parents))
+        )
 
     def _rows(self, index: int, wanted: int) -> Tensor:
         while len(self.waiting[index]) < wanted:
-            fresh = torch.randperm(len(self.stores[index]), generator=self.order)
+            fresh = torch.randperm(len(self.stores[index].parents), generator=self.order)
             self.waiting[index] = torch.cat([self.waiting[index], fresh])
         waiting = self.waiting[index]
         self.waiting[index] = waiting[wanted:]

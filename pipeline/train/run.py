@@ -4,16 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.config import load_params
 from pipeline.device import UNIT_THREADS, chosen_device, default_workers, repeatable, seeded
 from pipeline.latents import Latents, load_id_train
 from pipeline.networks.fit import Losses, fit
 from pipeline.networks.folder import load_network, save_network
-from pipeline.networks.outputs import load_outputs
+from pipeline.networks.outputs import TeacherOutputs, load_outputs
 from pipeline.networks.resnet import LatentResNet, Prediction
-from pipeline.train.objective import objective
+from pipeline.pretrained_teacher.card import load_pretrained_teacher
+from pipeline.synthesize.params import NOBODY
+from pipeline.train.objective import Objective, Seen
 from pipeline.train.outliers import OutlierBatches, check_outliers, open_outliers
 from pipeline.train.params import Params, TrainParams
 from pipeline.units import finished_folder, run_units
@@ -29,68 +31,122 @@ class DetectorUnit:
     latents: Path
     outliers: tuple[Path, ...]
     teacher: Path
+    pretrained_teacher: Path
     output: Path
 
 
-def train_detectors(
-    params_file: Path, latents: Path, outliers: Path, teachers: Path, output: Path, workers: int | None
-) -> None:
+@dataclass(frozen=True)
+class Inputs:
+    """The folders the stage reads."""
+
+    latents: Path
+    outliers: Path
+    teachers: Path
+    pretrained_teacher: Path
+
+
+def train_detectors(params_file: Path, inputs: Inputs, output: Path, workers: int | None) -> None:
     """Train the detector of every seed; finished ones of a killed run are kept."""
     params = load_params(params_file, Params)
-    stores = tuple(outliers / name for name in params.synthesize.stores)
-    note_forgotten(outliers, params.synthesize.stores)
-    check_outliers(stores, load_id_train(latents).header)
+    stores = tuple(inputs.outliers / name for name in params.synthesize.stores)
+    note_forgotten(inputs.outliers, params.synthesize.stores)
+    latents = load_id_train(inputs.latents)
+    check_outliers(stores, latents, params.train)
     facts = {
         "seeds": params.seeds,
         "outliers": params.synthesize.stores,
         "params": params.train.model_dump(mode="json"),
     }
-    with unfinished(output, facts, [latents, *stores, teachers]) as work:
-        units = [
-            DetectorUnit(seed, params.train, latents, stores, teachers / str(seed), work / str(seed))
-            for seed in params.seeds
-        ]
+    with unfinished(output, facts, [inputs.latents, *stores, inputs.teachers, inputs.pretrained_teacher]) as work:
+        units = [_unit(seed, params.train, inputs, stores, work) for seed in params.seeds]
         run_units(train_detector, units, workers=workers or default_workers(chosen_device()), what="training detectors")
 
 
+def _unit(seed: int, params: TrainParams, inputs: Inputs, stores: tuple[Path, ...], work: Path) -> DetectorUnit:
+    return DetectorUnit(
+        seed=seed,
+        params=params,
+        latents=inputs.latents,
+        outliers=stores,
+        teacher=inputs.teachers / str(seed),
+        pretrained_teacher=inputs.pretrained_teacher,
+        output=work / str(seed),
+    )
+
+
 def train_detector(unit: DetectorUnit) -> None:
-    """Train one detector of its teacher's architecture, from scratch."""
+    """Train one detector of its teacher's architecture, from fresh weights or from its teacher's."""
     repeatable(UNIT_THREADS)
-    latents, device = load_id_train(unit.latents), chosen_device()
+    params, device = unit.params, chosen_device()
+    latents = load_id_train(unit.latents)
     teacher = load_network(unit.teacher, latents.header.space, latents.class_names)
-    card = teacher.card.model_copy(update={"role": "detector"})
+    known = _teacher_outputs(unit, latents)
+    card = teacher.card.model_copy(update={"role": "detector", "head": params.head})
     with seeded(unit.seed, device):
-        network = card.build().to(device)
+        network = card.build()
+        if params.start == "teacher":
+            network.take_over(teacher.network)
+        network.to(device)
+        objective = Objective(params, network.features, known.features.shape[1], device)
     order = torch.Generator().manual_seed(unit.seed)
-    outliers = OutlierBatches(open_outliers(unit.outliers, latents.header), unit.params.outlier_batch_size, order)
-    said = load_outputs(unit.teacher, len(latents.values), len(latents.class_names))
-    step = _Step(network, latents, said.logits, outliers, unit.params)
-    history = fit(network, len(latents.values), step, unit.params.optimiser, order)
+    outliers = OutlierBatches(open_outliers(unit.outliers, latents), params.outlier_batch_size, order)
+    step = Step(network, objective, latents, known, outliers)
+    history = fit(nn.ModuleList([network, objective]), len(latents.values), step, params.optimiser, order)
     with finished_folder(unit.output) as folder:
         save_network(folder, network, card, history)
 
 
-class _Step:
-    """The losses of one step: ID rows and outliers go through the network together."""
+def _teacher_outputs(unit: DetectorUnit, latents: Latents) -> TeacherOutputs:
+    """Return what is distilled: the outputs of the pretrained teacher, or of this seed's own where there is none."""
+    pretrained = load_pretrained_teacher(unit.pretrained_teacher, latents.header)
+    own = (unit.teacher, len(latents.values), len(latents.class_names))
+    return pretrained or load_outputs(*own)
+
+
+class Step:
+    """The losses of one step: ID rows, outliers and, for CLUB, the outliers' parents pass the network together."""
 
     def __init__(
-        self, network: LatentResNet, latents: Latents, teacher: Tensor, outliers: OutlierBatches, params: TrainParams
+        self,
+        network: LatentResNet,
+        objective: Objective,
+        latents: Latents,
+        known: TeacherOutputs,
+        outliers: OutlierBatches,
     ) -> None:
         self.device = next(network.parameters()).device
-        self.network, self.outliers, self.params = network, outliers, params
+        self.network, self.objective, self.outliers = network, objective, outliers
         self.values = latents.values.to(self.device)
         self.labels = torch.from_numpy(latents.labels).long().to(self.device)
-        self.teacher = teacher.to(self.device)
+        self.teacher = TeacherOutputs(*(values.to(self.device) for values in known))
 
     def __call__(self, batch: Tensor) -> Losses:
-        rows, outliers = batch.to(self.device), self.outliers.draw().to(self.device)
-        together = self.network(torch.cat([self.values[rows], outliers]))
-        sizes = [len(rows), len(outliers)]
-        (known_logits, out_logits), (known, out) = together.logits.split(sizes), together.features.split(sizes)
-        return objective(
-            Prediction(known_logits, known),
-            Prediction(out_logits, out),
-            self.labels[rows],
-            self.teacher[rows],
-            self.params,
+        """Return the losses of the ID rows numbered `batch` (n,), with the next outliers."""
+        rows = batch.to(self.device)
+        labels = self.labels[rows]
+        outliers, parents = self._draw()
+        children = parents >= 0
+        passed = self.network(torch.cat([self.values[rows], outliers, self.values[parents[children]]]))
+        sizes = [len(rows), len(outliers), int(children.sum())]
+        logits, features = passed.logits.split(sizes), passed.features.split(sizes)
+        losses: Losses = self.objective(
+            Seen(
+                known=Prediction(logits[0], features[0]),
+                margin_logits=self.network.head.training_logits(features[0], labels),
+                labels=labels,
+                outliers=Prediction(logits[1], features[1]),
+                parents=features[2],
+                children=features[1][children],
+                teacher=TeacherOutputs(*(values[rows] for values in self.teacher)),
+            )
         )
+        return losses
+
+    def _draw(self) -> tuple[Tensor, Tensor]:
+        """Return outliers (m, c, h, w) and their parents' rows (m,); none, and NOBODY, where no loss looks at them."""
+        params = self.objective.params
+        if not params.uses_outliers:
+            return self.values[:0], self.labels[:0]
+        batch = self.outliers.draw()
+        parents = batch.parents if params.micl.club.weight else torch.full_like(batch.parents, NOBODY)
+        return batch.values.to(self.device), parents.to(self.device)
