@@ -26,6 +26,7 @@ BUDGET = 2048
 FOUR = ("perturb", "mixup", "shuffle", "label_mixup")
 FAMILIES: dict[str, tuple[str, ...]] = {
     **{name: (name,) for name in FOUR},
+    "first three": FOUR[:3],
     "all four": FOUR,
     "gaussian (null)": ("gaussian",),
     "copies (null)": ("copies",),
@@ -44,12 +45,13 @@ TRAININGS: dict[str, dict[str, float]] = {
     "OE": {OE: 0.5},
     "OE + KD": {OE: 0.5, KD: 0.5},
     "InfoNCE": {INFO_NCE: 0.5},
-    "InfoNCE + CLUB": {INFO_NCE: 0.5, CLUB: 0.1},
+    "InfoNCE + CLUB": {INFO_NCE: 0.5, CLUB: 0.01},
     "paper term": {PAPER: 0.1},
     "OE + InfoNCE + KD": {OE: 0.5, INFO_NCE: 0.5, KD: 0.5},
-    "all": {OE: 0.5, INFO_NCE: 0.5, CLUB: 0.1, KD: 0.5},
+    "all": {OE: 0.5, INFO_NCE: 0.5, CLUB: 0.01, KD: 0.5},
 }
-"""Weights were set by hand before any of these results was seen; a loss that is not named has none."""
+"""Weights were set by hand before any of these results was seen, that of CLUB so low because of what more of it costs in
+accuracy on ID validation; a loss that is not named has none."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def main() -> None:
             settings = [part for setting in cell.settings for part in ("--set-param", setting)]
             call("dvc", "exp", "run", "--queue", "--name", cell.name, *settings, "score")
             sys.stderr.write(f"queued {cell.name}\n")
-    subprocess.run(["dvc", "exp", "run", "--run-all", "--jobs", "1"], check=True)
+    subprocess.run(["dvc", "exp", "run", "--run-all", "--jobs", "2"], check=True)  # noqa: S607  # the one installed
     found = results({cell.name for cell in cells})
     if missing := [cell.name for cell in cells if cell.name not in found]:
         sys.exit(f"error: {len(missing)} experiments failed, {missing[0]} first; see `dvc queue status`")
@@ -136,22 +138,19 @@ def page(report: dict[str, Any]) -> str:
     """Return the page of results in Markdown."""
     score, seeds = report["cells"][0]["score"], len(report["seeds"])
     took = "" if report["seconds"] is None else f", {report['seconds'] / 60:.0f} minutes"
-    lines = [
-        "# Results of the ablation",
-        "",
+    heading = (
         f"Written by `make ablation`; commit {report['commit']}, {report['hardware']}{took}. The embedded digits, "
         f"{seeds} seeds, {report['budget']} outliers for every detector. In percent, mean ± std over seeds; score: "
-        f"{score}; baseline: cross-entropy alone. Intervals: paired bootstrap at 95 %.",
-        "",
+        f"{score}; baseline: cross-entropy alone. Intervals: paired bootstrap at 95 %."
+    )
+    care = (
         "Weights and parameters were set by hand before any of these figures was seen, and not changed since; "
-        "`docs/log.md` says what to make of them.",
-        "",
-        "| training | outliers | ID accuracy | near AUROC | near − baseline | far AUROC | far − baseline |",
-        "|---|---|---|---|---|---|---|",
-        *(_line(cell, score) for cell in report["cells"]),
-        "",
-    ]
-    return "\n".join(lines)
+        "`docs/log.md` says what to make of them."
+    )
+    columns = ("training", "outliers", "ID accuracy", "near AUROC", "near gain", "far AUROC", "far gain")
+    lines = [_line(cell, score) for cell in report["cells"]]
+    table = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|", *lines]
+    return "\n".join(["# Results of the ablation", "", heading, "", care, "", *table, ""])
 
 
 def _line(cell: dict[str, Any], score: str) -> str:
@@ -174,7 +173,7 @@ def _difference(gain: dict[str, Any]) -> str:
 
 def call(*arguments: str) -> str:
     """Run a command and return what it prints; its errors are printed and end this one."""
-    return subprocess.run(arguments, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return subprocess.run(arguments, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603  # our own
 
 
 if __name__ == "__main__":
