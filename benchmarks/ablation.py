@@ -50,8 +50,8 @@ TRAININGS: dict[str, dict[str, float]] = {
     "OE + InfoNCE + KD": {OE: 0.5, INFO_NCE: 0.5, KD: 0.5},
     "all": {OE: 0.5, INFO_NCE: 0.5, CLUB: 0.01, KD: 0.5},
 }
-"""Weights were set by hand before any of these results was seen, that of CLUB so low because of what more of it costs in
-accuracy on ID validation; a loss that is not named has none."""
+"""Weights were set by hand before any of these results was seen, that of CLUB so low because more of it costs accuracy
+on ID validation; a loss that is not named has none."""
 
 
 @dataclass(frozen=True)

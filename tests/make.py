@@ -4,9 +4,13 @@ import copy
 from pathlib import Path
 
 import numpy as np
+import torch
 import yaml
 
 from pipeline.config import validate
+from pipeline.denoiser.model import card_for, noise_schedule, save_denoiser, untrained
+from pipeline.denoiser.params import DenoiserParams
+from pipeline.files import folder_digest, write_json
 from pipeline.store.format import LatentSpace, Standardisation
 from pipeline.store.writer import StoreWriter
 
@@ -42,6 +46,13 @@ def tiny_params(**changes):
         teacher__network={"width": 8, "blocks": [1]},
         teacher__optimiser__epochs=2,
         train__optimiser__epochs=2,
+        denoiser__channels=[8, 16],
+        denoiser__epochs=2,
+        synthesize__label_mixup__rows=300,
+        synthesize__label_mixup__steps=3,
+        synthesize__gaussian__rows=300,
+        synthesize__copies__rows=300,
+        quality__rows=300,
         synthesize__perturb__rows=300,
         synthesize__mixup__rows=300,
         synthesize__shuffle__rows=300,
@@ -98,24 +109,50 @@ def latents_store(folder, *, per_class=30, classes=3, seed=0, space=SPACE, stand
     return write_store(folder, values, {"label": labels}, "latents", names, space, standardisation)
 
 
-def outliers_store(folder, *, rows=40, classes=3, seed=1, space=SPACE, standardisation=UNIT):
+def models(method):
+    """Return a folder of models that has what `method` needs for `latents_store`s of three classes, made once."""
+    needed = Path("models/needed_by") / f"{method}.json"
+    if needed.is_file():
+        return Path("models")
+    if method == "label_mixup":
+        torch.manual_seed(0)
+        params = section(DenoiserParams, tiny_params()["denoiser"])
+        card = card_for(SPACE, UNIT, tuple(f"class {index}" for index in range(3)))
+        save_denoiser(Path("models/denoiser"), untrained(SPACE, 3, params), noise_schedule(params.noise_levels), card)
+        write_json(needed, {"denoiser": folder_digest(Path("models/denoiser"))})
+    else:
+        write_json(needed, {})
+    return Path("models")
+
+
+def outliers_store(folder, *, rows=40, classes=3, seed=1, space=SPACE, standardisation=UNIT, latents="abc", **columns):
+    """Write a store of outliers; columns: in place of, or beside, those of every row."""
     values = np.random.default_rng(seed).standard_normal((rows, *space.shape)).astype(np.float16)
     names = tuple(f"class {index}" for index in range(classes))
-    columns = {
+    usual = {
         "class_a": (np.arange(rows) % classes).astype(np.int32),
         "class_b": (np.arange(rows) // classes % classes).astype(np.int32),
+        "parent_a": np.full(rows, -1, np.int32),
+        "parent_b": np.full(rows, -1, np.int32),
         "lam": np.linspace(0, 1, rows, dtype=np.float32),
     }
-    return write_store(folder, values, columns, "outliers", names, space, standardisation)
+    given = {name: values.astype(usual[name].dtype) for name, values in columns.items()}
+    return write_store(folder, values, usual | given, "outliers", names, space, standardisation, latents)
 
 
-def write_store(folder, values, columns, kind, names, space=SPACE, standardisation=UNIT):
+def write_store(folder, values, columns, kind, names, space=SPACE, standardisation=UNIT, latents="abc"):
     folder.mkdir(parents=True, exist_ok=True)
     writer = StoreWriter(folder, len(values), space.shape, {name: col.dtype for name, col in columns.items()})
     for shard, rows in enumerate(writer.shards):
         part = slice(rows.start, rows.stop)
         writer.write_shard(shard, values[part], {name: col[part] for name, col in columns.items()})
-    writer.finish(kind=kind, space=space, standardisation=standardisation, class_names=names, provenance={"seed": 0})
+    writer.finish(
+        kind=kind,
+        space=space,
+        standardisation=standardisation,
+        class_names=names,
+        provenance={"seed": 0, "latents": latents},
+    )
     return folder
 
 

@@ -13,23 +13,24 @@ from pipeline.device import UNIT_THREADS, repeatable
 from pipeline.images.params import DataParams
 from pipeline.images.source import open_image_set
 from pipeline.networks.fit import fit
-from pipeline.networks.params import NetworkParams, OptimiserParams
+from pipeline.networks.params import LinearParams, NetworkParams, OptimiserParams
 from pipeline.networks.resnet import LatentResNet
 from pipeline.store.reader import Store
-from pipeline.synthesize.run import synthesize
-from tests.make import latents_store, section, tiny_params, write_params
+from pipeline.synthesize.run import Inputs, synthesize
+from tests.make import latents_store, models, section, tiny_params, write_params
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
 GPU = torch.device("cuda")
 
 
-@pytest.mark.parametrize("method", ["perturb", "mixup", "shuffle"])
+@pytest.mark.parametrize("method", ["perturb", "mixup", "shuffle", "label_mixup", "gaussian", "copies"])
 def test_synthesis_agrees_with_the_cpu(method, monkeypatch):
     latents_store(Path("id"))
     made = {}
     for device in ("cpu", "cuda"):
         monkeypatch.setenv("LATENT_OUTLIERS_DEVICE", device)
-        synthesize(method, write_params(Path(), tiny_params()), Path("id"), Path(device), 1, 1024)
+        params = write_params(Path(), tiny_params(synthesize__methods=[method]))
+        synthesize(method, params, Inputs(Path("id"), models(method)), Path(device), 1, 1024)
         made[device] = Store(Path(device))
     for name in ("parent_a", "parent_b", "lam", "method"):
         np.testing.assert_array_equal(made["cpu"].column(name), made["cuda"].column(name))
@@ -42,7 +43,7 @@ def test_a_classifier_trains_repeatably():
 
     def trained():
         torch.manual_seed(0)
-        network = LatentResNet(4, 3, NetworkParams(width=8, blocks=(1, 1))).to(GPU)
+        network = LatentResNet(4, 3, NetworkParams(width=8, blocks=(1, 1)), LinearParams(kind="linear")).to(GPU)
         latents, labels = torch.randn(60, 4, 4, 4).to(GPU), torch.arange(60).to(GPU) % 3
         params = OptimiserParams(epochs=2, batch_size=16, learning_rate=0.05, momentum=0.9, weight_decay=0.0)
 

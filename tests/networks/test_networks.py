@@ -10,13 +10,16 @@ from pipeline.errors import DivergedError, IncompatibleStoreError, ModelError
 from pipeline.networks.fit import fit
 from pipeline.networks.folder import NetworkCard, load_network, predict, save_network
 from pipeline.networks.outputs import OUTPUTS, load_outputs, save_outputs
-from pipeline.networks.params import NetworkParams, OptimiserParams
+from pipeline.networks.params import AdaCosParams, LinearParams, NetworkParams, OptimiserParams
 from pipeline.networks.resnet import LatentResNet
 from tests.make import SPACE, UNIT
 
 NAMES = ("a", "b", "c")
 PARAMS = NetworkParams(width=8, blocks=(1, 1))
-CARD = NetworkCard(role="teacher", seed=0, network=PARAMS, space=SPACE, standardisation=UNIT, class_names=NAMES)
+LINEAR = LinearParams(kind="linear")
+CARD = NetworkCard(
+    role="teacher", seed=0, network=PARAMS, head=LINEAR, space=SPACE, standardisation=UNIT, class_names=NAMES
+)
 
 
 @pytest.fixture
@@ -100,19 +103,29 @@ def test_damaged_outputs_are_refused(tmp_path, damage):
 
 @pytest.mark.parametrize("shape", [(4, 2, 2), (4, 4, 4), (3, 8, 16)])
 def test_logits_and_features_have_their_shapes(shape):
-    network = LatentResNet(shape[0], 3, PARAMS)
+    network = LatentResNet(shape[0], 3, PARAMS, LINEAR)
     logits, features = predict(network, torch.randn(7, *shape), batch_size=3)
     assert (logits.shape, features.shape) == ((7, 3), (7, 16))
 
 
 def test_a_prediction_does_not_depend_on_the_rest_of_the_batch():
-    network, latents = LatentResNet(4, 3, PARAMS).train(), torch.randn(6, 4, 4, 4)
+    network, latents = LatentResNet(4, 3, PARAMS, LINEAR).train(), torch.randn(6, 4, 4, 4)
     torch.testing.assert_close(network(latents).logits[:2], network(latents[:2]).logits)
+
+
+def test_a_network_with_another_head_takes_over_the_body_and_the_class_weights():
+    teacher, network = LatentResNet(4, 3, PARAMS, LINEAR), LatentResNet(4, 3, PARAMS, AdaCosParams(kind="adacos"))
+    scale = network.head.scale.clone()
+    network.take_over(teacher)
+    latents = torch.randn(5, 4, 4, 4)
+    torch.testing.assert_close(network(latents).features, teacher(latents).features)
+    assert torch.equal(network.head.weight, teacher.head.weight)
+    assert network.head.scale == scale
 
 
 def test_fitting_lowers_the_loss_and_logs_every_epoch():
     torch.manual_seed(0)
-    network, latents = LatentResNet(4, 2, PARAMS), torch.randn(40, 4, 4, 4)
+    network, latents = LatentResNet(4, 2, PARAMS, LINEAR), torch.randn(40, 4, 4, 4)
     labels = (latents[:, 0].mean((1, 2)) > 0).long()
 
     def losses(rows):
@@ -127,7 +140,7 @@ def test_fitting_lowers_the_loss_and_logs_every_epoch():
 
 @pytest.mark.parametrize(("rows", "batch_size", "sizes"), [(9, 4, [4, 4, 1]), (8, 4, [4, 4])])
 def test_every_row_is_seen_once_an_epoch_and_the_rate_ends_at_zero(rows, batch_size, sizes, monkeypatch):
-    network, seen, rates = LatentResNet(4, 2, PARAMS), [], []
+    network, seen, rates = LatentResNet(4, 2, PARAMS, LINEAR), [], []
     step = torch.optim.SGD.step
 
     def watched(self, *args, **kwargs):
@@ -149,7 +162,7 @@ def test_every_row_is_seen_once_an_epoch_and_the_rate_ends_at_zero(rows, batch_s
 
 
 def test_a_diverged_training_is_stopped_and_says_what_to_lower():
-    network = LatentResNet(4, 2, PARAMS)
+    network = LatentResNet(4, 2, PARAMS, LINEAR)
     params = OptimiserParams(epochs=3, batch_size=4, learning_rate=7.5, momentum=0.0, weight_decay=0.0)
     with pytest.raises(DivergedError, match="ce is nan in epoch 1.*optimiser.learning_rate, which is 7.5"):
         fit(network, 4, lambda _: {"ce": network.head.weight.sum() * math.nan}, params, torch.Generator())

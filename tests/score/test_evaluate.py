@@ -9,7 +9,7 @@ import torch
 from pipeline.errors import IncompatibleStoreError
 from pipeline.latents import load_id_train, load_latents
 from pipeline.networks.folder import NetworkCard, save_network
-from pipeline.networks.params import NetworkParams
+from pipeline.networks.params import LinearParams, NetworkParams
 from pipeline.score.evaluate import evaluate
 from pipeline.score.scores import energy_score, knn_score
 from pipeline.store.format import Standardisation
@@ -17,9 +17,14 @@ from tests.make import SPACE, UNIT, latents_store
 
 FOLDERS = {"baseline": Path("teachers"), "detector": Path("detectors")}
 CARD = NetworkCard(
-    role="teacher", seed=0, network=NetworkParams(width=8, blocks=(1,)), space=SPACE, standardisation=UNIT,
+    role="teacher",
+    seed=0,
+    network=NetworkParams(width=8, blocks=(1,)),
+    head=LinearParams(kind="linear"),
+    space=SPACE,
+    standardisation=UNIT,
     class_names=("class 0", "class 1", "class 2"),
-)  # fmt: skip
+)
 
 
 def saved(side, seed, card=CARD):

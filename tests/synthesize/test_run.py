@@ -10,10 +10,12 @@ from pipeline.latents import load_id_train
 from pipeline.store import format as layout
 from pipeline.store.reader import Store
 from pipeline.store.writer import StoreWriter
-from pipeline.synthesize.run import synthesize
-from tests.make import interrupt_shard, latents_store, tiny_params, write_params
+from pipeline.synthesize.params import NOBODY
+from pipeline.synthesize.run import Inputs, synthesize
+from tests.make import interrupt_shard, latents_store, models, tiny_params, write_params
 
-METHODS = ["perturb", "mixup", "shuffle"]
+METHODS = ["perturb", "mixup", "shuffle", "label_mixup", "gaussian", "copies"]
+WITH_PARENTS = ["perturb", "mixup", "shuffle", "copies"]
 ROWS = 1300
 ID = Path("id")
 
@@ -26,8 +28,9 @@ def id_latents(monkeypatch):
 
 
 def made(method, output, workers=1, batch_rows=256, **changes):
-    params = tiny_params(**{f"synthesize__{method}__rows": ROWS} | changes)
-    synthesize(method, write_params(Path(), params), ID, Path(output), workers, batch_rows)
+    own = {"synthesize__methods": METHODS, f"synthesize__{method}__rows": ROWS}
+    params = write_params(Path(), tiny_params(**own | changes))
+    synthesize(method, params, Inputs(ID, models(method)), Path(output), workers, batch_rows)
     return Store(Path(output))
 
 
@@ -87,7 +90,10 @@ def test_every_row_says_where_it_came_from(method):
     assert set(store.column("seed")) == {0}
     names = store.header.provenance["method_names"]
     assert {names[code].split("/")[0] for code in store.column("method")} == {method}
-    np.testing.assert_array_equal(id_train.labels[store.column("parent_a")], store.column("class_a"))
+    if method in WITH_PARENTS:
+        np.testing.assert_array_equal(id_train.labels[store.column("parent_a")], store.column("class_a"))
+    else:
+        assert set(store.column("parent_a")) == set(store.column("parent_b")) == {NOBODY}
     assert store.header.provenance["latents"] == id_train.digest
     assert store.header.provenance["params"]["rows"] == ROWS
     assert store.header.class_names == id_train.class_names

@@ -1,45 +1,124 @@
-"""The detector minimises the weighted sum it says, and a weight of zero switches a loss off."""
+"""The detector minimises the weighted sum it says, a weight of zero switches a loss off, and nothing is undefined."""
 
 import numpy as np
 import pytest
 import torch
 
+from pipeline.losses.club import club
+from pipeline.networks.outputs import TeacherOutputs
 from pipeline.networks.resnet import Prediction
-from pipeline.train.objective import objective
+from pipeline.train.objective import Objective, Seen
 from pipeline.train.params import TrainParams
 from tests import oracles
 from tests.make import changed, default_params, section
 
 RNG = np.random.default_rng(0)
-KNOWN = Prediction(torch.tensor(RNG.standard_normal((4, 3))), torch.tensor(RNG.standard_normal((4, 5))))
-OUTLIERS = Prediction(torch.tensor(RNG.standard_normal((6, 3))), torch.tensor(RNG.standard_normal((6, 5))))
-LABELS, TEACHER = torch.tensor([0, 0, 1, 1]), torch.tensor(RNG.standard_normal((4, 3)))
-WEIGHTS = {"outlier_exposure__weight": 0.3, "micl__weight": 0.7, "distillation__weight": 0.9}
+CPU = torch.device("cpu")
+WEIGHTS = {
+    "outlier_exposure": 0.3,
+    "energy_bound": 0.2,
+    "micl__info_nce": 0.7,
+    "micl__club": 0.4,
+    "micl__paper": 0.6,
+    "distillation__logits": 0.9,
+    "distillation__features": 0.5,
+}
+NAMES = dict(
+    zip(
+        WEIGHTS,
+        ("outlier_exposure", "energy_bound", "info_nce", "club", "paper", "logit_distillation", "feature_distillation"),
+        strict=True,
+    )
+)
 
 
-def losses(**changes):
-    params = section(TrainParams, changed(default_params()["train"], **(WEIGHTS | changes)))
-    return params, objective(KNOWN, OUTLIERS, LABELS, TEACHER, params)
+def normal(*shape):
+    return torch.tensor(RNG.standard_normal(shape))
+
+
+SEEN = Seen(
+    known=Prediction(normal(4, 3), normal(4, 5)),
+    margin_logits=normal(4, 3),
+    labels=torch.tensor([0, 0, 1, 1]),
+    outliers=Prediction(normal(6, 3), normal(6, 5)),
+    parents=normal(5, 5),
+    children=normal(5, 5),
+    teacher=TeacherOutputs(normal(4, 3), normal(4, 7)),
+)
+
+
+def losses(seen=SEEN, **weights):
+    settings = {f"{name}__weight": value for name, value in (WEIGHTS | weights).items()}
+    params = section(TrainParams, changed(default_params()["train"], **settings))
+    torch.manual_seed(0)
+    objective = Objective(params, 5, 7, CPU).double()
+    if params.micl.club.weight:
+        objective.club.posterior.double()
+    if params.micl.paper.weight:
+        objective.never_fitted[0].double()
+    return objective, objective(seen)
+
+
+def mean(values):
+    return float(np.mean(np.asarray(values)))
 
 
 def test_each_loss_is_its_weighted_mean():
-    params, found = losses()
-    features, outliers = KNOWN.features.tolist(), OUTLIERS.features.tolist()
-    contrast = oracles.info_nce(features, LABELS.tolist(), outliers, params.micl.temperature)
-    kept = oracles.distillation(KNOWN.logits.tolist(), TEACHER.tolist(), params.distillation.temperature)
-    hits = [oracles.softmax(row)[label] for row, label in zip(KNOWN.logits.tolist(), LABELS, strict=True)]
+    objective, found = losses()
+    params, known, outliers = objective.params, SEEN.known, SEEN.outliers
+    hits = [oracles.softmax(row)[label] for row, label in zip(SEEN.margin_logits.tolist(), SEEN.labels, strict=True)]
+    contrast = oracles.info_nce(
+        known.features.tolist(), SEEN.labels.tolist(), outliers.features.tolist(), params.micl.info_nce.temperature
+    )
+    logits = params.distillation.logits.temperature
     wanted = {
-        "cross_entropy": -np.mean(np.log(hits)),
-        "outlier_exposure": 0.3 * np.mean(oracles.outlier_exposure(OUTLIERS.logits.tolist())),
-        "micl": 0.7 * np.mean(contrast),
-        "distillation": 0.9 * np.mean(kept),
+        "cross_entropy": -mean(np.log(hits)),
+        "outlier_exposure": 0.3 * mean(oracles.outlier_exposure(outliers.logits.tolist())),
+        "info_nce": 0.7 * mean(contrast),
+        "logit_distillation": 0.9
+        * mean(oracles.distillation(known.logits.tolist(), SEEN.teacher.logits.tolist(), logits)),
     }
-    assert set(found) == set(wanted)
     for name, value in wanted.items():
         assert float(found[name]) == pytest.approx(value, rel=1e-10), name
+    assert set(found) == {"cross_entropy", *NAMES.values()}
 
 
-@pytest.mark.parametrize("name", ["outlier_exposure", "micl", "distillation"])
+def test_energies_are_bounded_on_both_sides():
+    _, found = losses()
+    energies = [-torch.logsumexp(side.logits, 1).numpy() for side in (SEEN.known, SEEN.outliers)]
+    wanted = np.mean(np.maximum(0, energies[0] + 7) ** 2) + np.mean(np.maximum(0, -3 - energies[1]) ** 2)
+    assert float(found["energy_bound"]) == pytest.approx(0.2 * wanted, rel=1e-10)
+
+
+def test_club_pairs_each_outlier_with_its_parent_at_unit_variance_after_its_fit():
+    objective, found = losses()
+    pairs = [np.sqrt(5) * torch.nn.functional.normalize(rows) for rows in (SEEN.parents, SEEN.children)]
+    assert float(found["club"]) == pytest.approx(0.4 * float(club(*pairs, objective.club.posterior).mean()), rel=1e-10)
+
+
+def test_the_translator_learns_along_and_posteriors_do_not():
+    objective, found = losses()
+    assert {name.split(".")[0] for name, _ in objective.named_parameters()} == {"translator"}
+    sum(found.values()).backward()
+    assert all(parameter.grad is not None for parameter in objective.translator.parameters())
+    assert all(parameter.grad is None for parameter in objective.never_fitted[0].parameters())
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
 def test_a_weight_of_zero_switches_its_loss_off(name):
-    _, found = losses(**{f"{name}__weight": 0})
-    assert set(found) == {"cross_entropy", "outlier_exposure", "micl", "distillation"} - {name}
+    _, found = losses(**{name: 0})
+    assert set(found) == {"cross_entropy", *NAMES.values()} - {NAMES[name]}
+
+
+def test_outliers_without_parents_give_club_zero_with_a_gradient():
+    nobody = torch.zeros(0, 5, dtype=torch.float64, requires_grad=True)
+    _, found = losses(SEEN._replace(parents=nobody, children=nobody))
+    found["club"].backward()
+    assert found["club"].item() == 0
+
+
+def test_only_losses_on_outliers_ask_for_them():
+    for name in WEIGHTS:
+        only = {f"{other}__weight": float(other == name) for other in WEIGHTS}
+        params = section(TrainParams, changed(default_params()["train"], **only))
+        assert params.uses_outliers == (not name.startswith("distillation")), name

@@ -6,21 +6,24 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.errors import IncompatibleStoreError
+from pipeline.errors import IncompatibleStoreError, PipelineError
+from pipeline.latents import load_id_train
 from pipeline.store.format import Standardisation
 from pipeline.store.reader import Store
-from pipeline.train.outliers import OutlierBatches, open_outliers
-from tests.make import SPACE, latents_store, outliers_store
+from pipeline.synthesize.params import NOBODY
+from pipeline.train.outliers import OutlierBatches, OutlierRows, check_outliers, open_outliers
+from pipeline.train.params import TrainParams
+from tests.make import SPACE, changed, default_params, latents_store, outliers_store, section
 
 
 @pytest.fixture
 def id_train(tmp_path):
-    return Store(latents_store(tmp_path / "id")).header
+    return load_id_train(latents_store(tmp_path / "id"))
 
 
 def test_stores_like_the_latents_are_read(tmp_path, id_train):
     pools = open_outliers([outliers_store(tmp_path / "s")], id_train)
-    batch = OutlierBatches(pools, 40, torch.Generator()).draw()
+    batch = OutlierBatches(pools, 40, torch.Generator()).draw().values
     assert (batch.shape, batch.dtype) == ((40, 4, 4, 4), torch.float32)
     assert sorted(batch.flatten().tolist()) == sorted(Store(tmp_path / "s").latents().flatten().tolist())
 
@@ -39,29 +42,58 @@ def test_stores_of_something_else_are_refused(tmp_path, id_train, difference, me
         open_outliers([outliers_store(tmp_path / "s", **difference)], id_train)
 
 
-class Numbered:
-    """Rows whose only value is their number."""
-
-    def __init__(self, rows, offset):
-        self.values = (offset + np.arange(rows, dtype=np.float16))[:, None, None, None]
-
-    def __len__(self):
-        return len(self.values)
+class Values:
+    def __init__(self, values):
+        self.values = values
 
     def take(self, rows):
         return self.values[rows]
 
 
+def numbered(rows, offset):
+    """Return rows whose only value is their number, and whose parent is a hundred more."""
+    numbers = offset + np.arange(rows)
+    return OutlierRows(Values(numbers.astype(np.float16)[:, None, None, None]), numbers + 100)
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 8, 9])
 def test_every_method_gives_the_same_number_of_rows(batch_size):
-    batches = OutlierBatches([Numbered(50, 0), Numbered(7, 100), Numbered(9, 200)], batch_size, torch.Generator())
-    drawn = [Counter(int(value) // 100 for value in batches.draw().flatten()) for _ in range(30)]
+    batches = OutlierBatches([numbered(50, 0), numbered(7, 100), numbered(9, 200)], batch_size, torch.Generator())
+    drawn = [Counter(int(value) // 100 for value in batches.draw().values.flatten()) for _ in range(30)]
     assert all(sum(origin.values()) == batch_size for origin in drawn)
     assert all(max(origin.values()) - batch_size // 3 <= 1 for origin in drawn)
     assert sum(drawn, Counter()) == dict.fromkeys(range(3), 10 * batch_size)
 
 
 def test_every_row_is_drawn_once_before_any_is_drawn_again():
-    batches = OutlierBatches([Numbered(7, 0)], 3, torch.Generator().manual_seed(0))
-    drawn = [int(value) for _ in range(7) for value in batches.draw().flatten()]
+    batches = OutlierBatches([numbered(7, 0)], 3, torch.Generator().manual_seed(0))
+    drawn = [int(value) for _ in range(7) for value in batches.draw().values.flatten()]
     assert all(sorted(drawn[start : start + 7]) == list(range(7)) for start in (0, 7, 14))
+
+
+def test_a_row_travels_with_its_parent():
+    batch = OutlierBatches([numbered(7, 0)], 5, torch.Generator().manual_seed(0)).draw()
+    assert (batch.values.flatten().long() + 100).tolist() == batch.parents.tolist()
+
+
+def with_parents(folder, made_from):
+    columns = {"parent_a": np.array([1, 2, 3, NOBODY]), "parent_b": np.array([4, 5, 6, NOBODY])}
+    return outliers_store(folder, rows=4, latents=made_from, **columns, lam=np.array([0.3, 0.5, 1.0, 0.7]))
+
+
+def test_the_parent_of_a_row_is_the_one_with_the_larger_share(tmp_path, id_train):
+    (rows,) = open_outliers([with_parents(tmp_path / "s", id_train.digest)], id_train)
+    assert rows.parents.tolist() == [4, 2, 3, NOBODY]
+
+
+def test_rows_made_from_other_latents_have_no_parents_here(tmp_path, id_train):
+    (rows,) = open_outliers([with_parents(tmp_path / "s", "other")], id_train)
+    assert rows.parents.tolist() == [NOBODY] * 4
+
+
+def test_club_without_any_parent_is_refused(tmp_path, id_train):
+    stores = [outliers_store(tmp_path / "s")]
+    params = section(TrainParams, changed(default_params()["train"], micl__club__weight=0.1))
+    with pytest.raises(PipelineError, match=r"micl.club.weight is 0.1, but no row of .*/s has a parent"):
+        check_outliers(stores, id_train, params)
+    check_outliers([*stores, with_parents(tmp_path / "t", id_train.digest)], id_train, params)

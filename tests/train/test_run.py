@@ -7,15 +7,16 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline.errors import ModelError, PipelineError, UnfinishedStoreError
-from pipeline.files import folder_digest
+from pipeline.files import folder_digest, read_json
 from pipeline.latents import load_id_train
 from pipeline.networks.folder import load_network, predict
-from pipeline.networks.outputs import load_outputs
+from pipeline.networks.outputs import TeacherOutputs, load_outputs
+from pipeline.pretrained_teacher.card import write_card
 from pipeline.teacher import run as teacher_stage
 from pipeline.train import run as train_stage
 from tests.make import latents_store, outliers_store, tiny_params, write_params
 
-ID, OUTLIERS, TEACHERS, DETECTORS = Path("id"), Path("outliers"), Path("teachers"), Path("detectors")
+ID, OUTLIERS, TEACHERS, PRETRAINED, DETECTORS = map(Path, ("id", "outliers", "teachers", "pretrained", "detectors"))
 FEW = {"synthesize__methods": ["mixup", "shuffle"]}
 
 
@@ -30,6 +31,8 @@ def folder(tmp_path_factory):
         for seed, method in enumerate(FEW["synthesize__methods"]):
             outliers_store(OUTLIERS / method, seed=seed)
         train_teachers()
+        PRETRAINED.mkdir()
+        write_card(PRETRAINED, None)
         train_detectors()
     return folder
 
@@ -45,7 +48,7 @@ def train_teachers(output=TEACHERS, workers=1, **changes):
 
 def train_detectors(output=DETECTORS, workers=1, **changes):
     params = write_params(Path(), tiny_params(**(FEW | changes)))
-    train_stage.train_detectors(params, ID, OUTLIERS, TEACHERS, output, workers)
+    train_stage.train_detectors(params, train_stage.Inputs(ID, OUTLIERS, TEACHERS, PRETRAINED), output, workers)
 
 
 def test_the_stages_train_repeat_and_check(trained):
@@ -84,6 +87,40 @@ def test_finished_seeds_of_a_failed_run_are_kept(trained, monkeypatch):
     monkeypatch.setattr(train_stage, "run_units", only_the_second)
     train_detectors(Path("again"))
     assert folder_digest(Path("again")) == wanted
+
+
+def test_every_loss_and_another_head_train(trained):
+    weights = ("energy_bound", "micl__paper", "distillation__features")
+    wanted = {f"train__{name}__weight": 0.1 for name in weights} | {"train__head": {"kind": "adacos"}}
+    train_detectors(Path("other"), seeds=[0], **wanted)
+    latents = load_id_train(ID)
+    found = load_network(Path("other/0"), latents.header.space, latents.class_names)
+    assert found.card.head.kind == "adacos"
+    history = read_json(Path("other/0/history.json"))
+    assert {"energy_bound", "paper", "feature_distillation"} < set(history[-1])
+
+
+def test_a_detector_can_start_from_its_teacher(trained):
+    slow = {"train__optimiser__learning_rate": 1e-9, "train__optimiser__weight_decay": 0.0, "train__start": "teacher"}
+    train_detectors(Path("tuned"), seeds=[0], **slow)
+    weights = [load_file(folder / "0" / "model.safetensors") for folder in (TEACHERS, Path("tuned"))]
+    assert weights[0].keys() == weights[1].keys()
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, rtol=0, atol=1e-6)
+
+
+def test_a_detector_learns_from_a_pretrained_teacher_where_there_is_one(trained, monkeypatch):
+    asked = []
+
+    def pretrained(folder, header):
+        asked.append(folder)
+        return TeacherOutputs(torch.zeros(90, 3), torch.zeros(90, 11))
+
+    monkeypatch.setattr(train_stage, "load_pretrained_teacher", pretrained)
+    monkeypatch.setattr(train_stage, "run_units", lambda function, units, **how: function(units[0]))
+    train_detectors(Path("taught"), seeds=[0])
+    assert set(asked) == {PRETRAINED}
+    assert folder_digest(Path("taught/0")) != folder_digest(DETECTORS / "0")
 
 
 def test_what_is_missing_is_named(trained):

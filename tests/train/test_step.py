@@ -1,33 +1,82 @@
-"""A step shows the network ID rows and outliers, and compares each with what belongs to it."""
+"""A step shows the network ID rows, outliers and their parents, and compares each with what belongs to it."""
 
 import numpy as np
+import pytest
 import torch
 
 from pipeline.latents import load_id_train
-from pipeline.networks.params import NetworkParams
+from pipeline.networks.outputs import TeacherOutputs
+from pipeline.networks.params import ArcFaceParams, NetworkParams
 from pipeline.networks.resnet import LatentResNet, Prediction
-from pipeline.store.pool import RowPool
-from pipeline.train.objective import objective
-from pipeline.train.outliers import OutlierBatches
+from pipeline.synthesize.params import NOBODY
+from pipeline.train.objective import Objective, Seen
+from pipeline.train.outliers import OutlierBatch
 from pipeline.train.params import TrainParams
-from pipeline.train.run import _Step
-from tests.make import default_params, latents_store, outliers_store, section
+from pipeline.train.run import Step
+from tests.make import changed, default_params, latents_store, section
+
+CPU = torch.device("cpu")
+ROWS = torch.tensor([70, 3, 41, 5, 88])
+OUTLIERS = OutlierBatch(torch.randn(6, 4, 4, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([3, -1] * 3))
 
 
-def test_a_step_is_the_objective_of_its_rows(tmp_path):
-    latents, params = load_id_train(latents_store(tmp_path / "id")), section(TrainParams, default_params()["train"])
+class Always:
+    """Draws the same outliers every time, and says how often."""
+
+    def __init__(self):
+        self.drawn = 0
+
+    def draw(self):
+        self.drawn += 1
+        return OUTLIERS
+
+
+@pytest.fixture
+def latents(tmp_path):
+    return load_id_train(latents_store(tmp_path / "id"))
+
+
+def make_step(latents, **changes):
+    params = section(TrainParams, changed(default_params()["train"], **changes))
     torch.manual_seed(0)
-    network, stored = LatentResNet(4, 3, NetworkParams(width=8, blocks=(1,))), RowPool(outliers_store(tmp_path / "s"))
-    teacher, batch = torch.randn(90, 3), torch.tensor([70, 3, 41, 5, 88])
-    drawn, outliers = (OutlierBatches([stored], 6, torch.Generator().manual_seed(4)) for _ in range(2))
-    found = _Step(network, latents, teacher, drawn, params)(batch)
-    wanted = objective(
-        Prediction(*network(latents.values[batch])),
-        Prediction(*network(outliers.draw())),
-        torch.tensor([2, 0, 1, 0, 2]),
-        teacher[batch],
-        params,
+    network = LatentResNet(4, 3, NetworkParams(width=8, blocks=(1,)), ArcFaceParams(kind="arcface", scale=8, margin=1))
+    teacher, outliers = TeacherOutputs(torch.randn(90, 3), torch.randn(90, 7)), Always()
+    return Step(network, Objective(params, 8, 7, CPU), latents, teacher, outliers), outliers
+
+
+def test_a_step_is_the_objective_of_its_rows(latents):
+    step, _ = make_step(latents)
+    network, labels = step.network, torch.tensor([2, 0, 1, 0, 2])
+    known = network(latents.values[ROWS])
+    wanted = step.objective(
+        Seen(
+            known=known,
+            margin_logits=network.head.training_logits(known.features, labels),
+            labels=labels,
+            outliers=network(OUTLIERS.values),
+            parents=known.features[:0],
+            children=known.features[:0],
+            teacher=TeacherOutputs(*(values[ROWS] for values in step.teacher)),
+        )
     )
-    assert set(found) == {"cross_entropy", "outlier_exposure", "micl", "distillation"}
+    found = step(ROWS)
+    assert set(found) == {"cross_entropy", "outlier_exposure", "info_nce", "logit_distillation"}
     for name, value in wanted.items():
         np.testing.assert_allclose(found[name].item(), value.item(), rtol=1e-5)
+
+
+def test_club_sees_the_outliers_that_have_parents_beside_these(latents):
+    step, seen = make_step(latents, micl__club__weight=1.0)[0], []
+    step.objective.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    step(ROWS)
+    assert (OUTLIERS.parents == NOBODY).sum() == 3
+    parents, children = (step.network(rows) for rows in (latents.values[[3, 3, 3]], OUTLIERS.values[::2]))
+    torch.testing.assert_close(seen[0].parents, parents.features)
+    torch.testing.assert_close(seen[0].children, children.features)
+    assert isinstance(seen[0].known, Prediction)
+
+
+def test_outliers_that_no_loss_looks_at_are_not_drawn(latents):
+    step, outliers = make_step(latents, outlier_exposure__weight=0.0, micl__info_nce__weight=0.0)
+    assert set(step(ROWS)) == {"cross_entropy", "logit_distillation"}
+    assert outliers.drawn == 0

@@ -1,0 +1,173 @@
+"""Test two claims of arXiv 2405.00631: other heads beat soft-max, and every head gains from synthetic outliers.
+
+Run `python -m benchmarks.heads NAME` in a project that `dvc repro` has run with all of `METHODS`. Every head of
+`HEADS` is trained with every seed of params.yaml: alone, with label-mixup outliers, as in the paper, and with those of
+the other three methods; cross-entropy and, on outliers, outlier exposure, nothing else. Finished trainings are kept.
+Prints a table and writes `benchmarks/results/heads-NAME.json`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.bench import hardware
+from pipeline.command import PARAMS_FILE
+from pipeline.device import chosen_device, default_workers
+from pipeline.errors import PipelineError
+from pipeline.files import write_json
+from pipeline.latents import Latents, load_id_train, load_latents
+from pipeline.progress import progress
+from pipeline.runlog import git_revision
+from pipeline.schema import AllParams, load_all
+from pipeline.score.evaluate import evaluate
+from pipeline.score.report import build_report
+from pipeline.train.params import TrainParams
+from pipeline.train.run import DetectorUnit, train_detector
+from pipeline.units import run_units
+
+LATENTS, OUTLIERS, MODELS = Path("data/latents"), Path("data/outliers"), Path("models")
+RESULTS, WORK = Path("benchmarks/results"), Path(".work/heads")
+METHODS = ("perturb", "mixup", "shuffle", "label_mixup")
+HEADS: dict[str, dict[str, Any]] = {
+    "soft-max": {"kind": "linear"},
+    "LogitNorm": {"kind": "logit_norm", "temperature": 0.1},
+    "SphereFace": {"kind": "sphereface", "margin": 2.0},
+    "CosFace": {"kind": "cosface", "scale": 16.0, "margin": 0.2},
+    "ArcFace": {"kind": "arcface", "scale": 16.0, "margin": 0.2},
+    "AdaCos": {"kind": "adacos"},
+}
+"""Scales and margins below the papers', whose networks and data are larger; set once, by hand."""
+OUTLIERS_OF: dict[str, tuple[str, ...]] = {"none": (), "label_mixup": ("label_mixup",), "three": METHODS[:3]}
+EXPOSURE = 0.5
+SCORES = ("msp", "knn")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One head, trained with one choice of outliers."""
+
+    head: str
+    outliers: str
+
+    @property
+    def folder(self) -> Path:
+        """Where its detectors are, one per seed."""
+        return WORK / f"{self.head}-{self.outliers}"
+
+
+def main(name: str) -> None:
+    """Train every variant with every seed, compare them and show the table; NAME is that of the data."""
+    params = load_all(PARAMS_FILE)
+    if missing := [method for method in METHODS if not (OUTLIERS / method).is_dir()]:
+        raise PipelineError(f"{OUTLIERS}: no {', '.join(missing)}; add to synthesize.methods and run `dvc repro`.")
+    variants = [Variant(head, outliers) for head in HEADS for outliers in OUTLIERS_OF]
+    units = [unit(variant, seed, params.train) for variant in variants for seed in params.seeds]
+    run_units(train_detector, units, workers=default_workers(chosen_device()), what="training detectors")
+    found = compared(params, variants)
+    report = {
+        "format": "latent-outliers-heads/1",
+        "data": name,
+        "commit": git_revision(),
+        "hardware": hardware(),
+        "seeds": list(params.seeds),
+        "epochs": params.train.optimiser.epochs,
+        "heads": HEADS,
+        "variants": found,
+    }
+    write_json(RESULTS / f"heads-{name}.json", report)
+    show(name, found)
+
+
+def unit(variant: Variant, seed: int, params: TrainParams) -> DetectorUnit:
+    """Return one training; what is not named here is as in params.yaml."""
+    content = params.model_dump()
+    content["head"] = HEADS[variant.head]
+    for loss in (content["energy_bound"], *content["micl"].values(), *content["distillation"].values()):
+        loss["weight"] = 0.0
+    content["outlier_exposure"]["weight"] = EXPOSURE if OUTLIERS_OF[variant.outliers] else 0.0
+    return DetectorUnit(
+        seed=seed,
+        params=TrainParams.model_validate(content),
+        latents=LATENTS / "id_train",
+        outliers=tuple(OUTLIERS / method for method in OUTLIERS_OF[variant.outliers] or METHODS[:1]),
+        teacher=MODELS / "teacher" / str(seed),
+        pretrained_teacher=MODELS / "pretrained_teacher",
+        output=variant.folder / str(seed),
+    )
+
+
+def compared(params: AllParams, variants: list[Variant]) -> list[dict[str, Any]]:
+    """Return each variant beside what its claim is about: without outliers the soft-max, with them itself without."""
+    id_train = load_id_train(LATENTS / "id_train")
+    ood = params.data.ood_sets()
+    groups = {group: [name for name in ood if ood[name] == group] for group in ("near", "far")}
+    sets = {name: load_latents(LATENTS / name, id_train.header) for name in ("id_validation", "id_test", *ood)}
+    entries = []
+    with progress("comparing", len(variants)) as advance:
+        for variant in variants:
+            against = Variant(variant.head, "none") if OUTLIERS_OF[variant.outliers] else Variant("soft-max", "none")
+            entries.append({"head": variant.head, "outliers": variant.outliers, "against": against.head}
+                           | difference(params, against, variant, id_train, sets, groups))  # fmt: skip
+            advance(1)
+    return entries
+
+
+def difference(
+    params: AllParams,
+    against: Variant,
+    variant: Variant,
+    id_train: Latents,
+    sets: dict[str, Latents],
+    groups: dict[str, list[str]],
+) -> dict[str, Any]:
+    """Return the accuracy and the groups of a variant's report, whose baseline is `against`."""
+    folders = {"baseline": against.folder, "detector": variant.folder}
+    found = evaluate(params.seeds, folders, id_train, sets, params.score.knn_neighbours, lambda _: None)
+    report = build_report(found, params.seeds, groups, params.score)
+    return {"id_accuracy": report["id_accuracy"]["detector"], "groups": report["groups"]}
+
+
+def show(name: str, variants: list[dict[str, Any]]) -> None:
+    """Print one line per variant, and the same as Markdown for the docs."""
+    columns = [
+        "head",
+        "outliers",
+        "ID accuracy",
+        *(f"{group} {score}" for group in ("near", "far") for score in SCORES),
+    ]
+    table = Table(
+        title=f"{name}: AUROC, and its gain over soft-max (no outliers) or over the same head without outliers"
+    )
+    for column in columns:
+        table.add_column(column)
+    lines = [_cells(variant) for variant in variants]
+    for line in lines:
+        table.add_row(*line)
+    console = Console(width=180)
+    console.print(table, markup=False)
+    console.print(f"| {' | '.join(columns)} |\n" + "|---" * len(columns) + "|", markup=False, highlight=False)
+    for line in lines:
+        console.print(f"| {' | '.join(line)} |", markup=False, highlight=False)
+
+
+def _cells(variant: dict[str, Any]) -> list[str]:
+    accuracy = variant["id_accuracy"]
+    cells = [variant["head"], variant["outliers"], f"{100 * accuracy['mean']:.1f} ± {100 * accuracy['std']:.1f}"]
+    for group in ("near", "far"):
+        for score in SCORES:
+            entry = variant["groups"][group][score]
+            auroc, gain = entry["detector"]["auroc"], entry["difference"]["auroc"]
+            low, high = gain["ci95"]
+            reached = f"{100 * auroc['mean']:.1f} ± {100 * auroc['std']:.1f}"
+            told = f"{100 * gain['mean']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}) {gain['verdict']}"
+            alone = (variant["head"], variant["outliers"]) == ("soft-max", "none")
+            cells.append(reached if alone else f"{reached}; {told}")
+    return cells
+
+
+if __name__ == "__main__":
+    typer.run(main)

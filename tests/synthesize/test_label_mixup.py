@@ -1,0 +1,94 @@
+"""Label-mixup asks the denoiser for the classes and shares it records, and waits for the denoiser DVC knows of."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.errors import MissingInputError, ModelError, PipelineError
+from pipeline.latents import load_id_train
+from pipeline.synthesize.diffusion import guided
+from pipeline.synthesize.label_mixup import LabelMixup
+from pipeline.synthesize.method import Parents, block_generator, block_rows
+from pipeline.synthesize.needed import needed_models
+from pipeline.synthesize.params import NOBODY, LabelMixupParams
+from tests.make import SPACE, latents_store, models
+
+PARAMS = LabelMixupParams(rows=256, classes=2, lam_min=0.3, lam_max=0.7, steps=2, guidance=1.0)
+
+
+def method(**changes):
+    parents = Parents(load_id_train(latents_store(Path("id"))), torch.device("cpu"))
+    return LabelMixup(parents, PARAMS.model_copy(update=changes), models("label_mixup") / "denoiser")
+
+
+def make(**changes):
+    return method(**changes).block(block_rows(1), block_generator(0, "test", 1))
+
+
+def test_rows_lie_between_two_classes_and_have_no_parents():
+    made = make()
+    np.testing.assert_array_equal(made.class_a, np.arange(256, 512) % 3)
+    assert (made.class_a != made.class_b).all()
+    assert made.lam.min() == pytest.approx(0.31, abs=0.01)
+    assert made.lam.max() == pytest.approx(0.69, abs=0.01)
+    assert set(made.parent_a) == set(made.parent_b) == {NOBODY}
+    assert made.values.shape == (256, *SPACE.shape)
+    assert not made.extra
+
+
+def test_rows_of_three_classes_say_all_of_them():
+    made = make(classes=3)
+    assert [{*row} for row in zip(made.class_a, made.class_b, made.extra["class_3"], strict=True)] == [{0, 1, 2}] * 256
+    shares = np.stack([made.lam, made.extra["lam_3"]], axis=1)
+    assert shares.min() > 0
+    assert shares.max() <= 0.7
+    assert 1 - shares.sum(1).min() <= 0.7
+
+
+def test_the_denoiser_is_asked_for_the_shares_that_are_recorded(monkeypatch):
+    asked, mixup = [], method()
+    monkeypatch.setattr(mixup, "sample", lambda weights, noise: asked.append(weights) or noise)
+    made = mixup.block(block_rows(0), block_generator(0, "test", 0))
+    rows = np.arange(256)
+    np.testing.assert_allclose(asked[0][rows, made.class_a], made.lam, rtol=1e-6)
+    np.testing.assert_allclose(asked[0][rows, made.class_b], 1 - made.lam, rtol=1e-6)
+    assert np.count_nonzero(asked[0]) == 512
+
+
+def test_guidance_goes_from_no_class_towards_and_beyond_the_class():
+    condition, nothing = torch.full((2, 1), 5.0), torch.full((2, 1), 3.0)
+    predict = [guided(lambda latents, level, given: given + 0 * latents, condition, nothing, g) for g in (0, 1, 2.5)]
+    assert [float(one(torch.zeros(2, 1), torch.tensor(0))[0]) for one in predict] == [3.0, 5.0, 8.0]
+
+
+def test_more_classes_than_there_are_are_refused():
+    with pytest.raises(PipelineError, match="label_mixup.classes is 4, but there are 3 ID classes"):
+        method(classes=4)
+
+
+def test_a_method_needs_no_model_or_the_one_its_file_names():
+    assert needed_models(models("mixup"), "mixup") == {}
+    assert [*needed_models(models("label_mixup"), "label_mixup")] == ["denoiser"]
+
+
+def test_a_needed_model_that_is_not_the_one_named_is_refused():
+    folder = models("label_mixup")
+    (folder / "denoiser" / "classes.safetensors").write_bytes(b"other")
+    with pytest.raises(ModelError, match=r"models/denoiser: its content is .* names .*Run `dvc repro denoiser`"):
+        needed_models(folder, "label_mixup")
+    (folder / "denoiser").rename("gone")
+    with pytest.raises(MissingInputError, match="models/denoiser: not found"):
+        needed_models(folder, "label_mixup")
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"{"])
+def test_a_damaged_list_of_needed_models_is_refused(content):
+    path = models("mixup") / "needed_by" / "mixup.json"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"needed_by/mixup.json: found no JSON object"):
+        needed_models(Path("models"), "mixup")
+    path.unlink()
+    with pytest.raises(MissingInputError, match=r"needed_by/mixup.json: not found"):
+        needed_models(Path("models"), "mixup")
