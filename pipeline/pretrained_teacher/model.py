@@ -1,7 +1,6 @@
 """Any transformers image classifier behind one function: images to its logits and to what its head reads."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,10 +10,10 @@ from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from pipeline.errors import MissingExtraError, ModelError
+from pipeline.errors import ModelError
 from pipeline.files import folder_digest
+from pipeline.huggingface import import_transformers, quiet, reason
 
-EXTRA = "pretrained"
 CONFIG = "config.json"
 
 
@@ -46,9 +45,9 @@ class Classifier:
 
         Safetensors only, and no code but that of transformers: what a repository brings along is never run.
         """
-        transformers = _transformers()
+        transformers = import_transformers("pretrained_teacher.model")
         try:
-            with _quiet():
+            with quiet():
                 commit = _commit(source, revision)
                 pinned = {"revision": commit or revision, "trust_remote_code": False}
                 processor = transformers.AutoImageProcessor.from_pretrained(source, backend="pil", **pinned)
@@ -57,7 +56,7 @@ class Classifier:
                 )
         except (OSError, ValueError, KeyError, AttributeError, RuntimeError, ImportError, SafetensorError) as error:
             raise ModelError(
-                f"{source}: no image classifier could be loaded ({_reason(error)}). Wanted a folder with config.json, "
+                f"{source}: no image classifier could be loaded ({reason(error)}). Wanted a folder with config.json, "
                 f"preprocessor_config.json and safetensors weights, or an id on the hub (needs a network)."
             ) from error
         if absent := sorted(loading["missing_keys"]):
@@ -84,12 +83,12 @@ class Classifier:
     @torch.no_grad()
     def _logits(self, images: Sequence[Image.Image]) -> Tensor:
         try:
-            with _quiet():
+            with quiet():
                 inputs = self.processor(images=[image.convert("RGB") for image in images], return_tensors="pt")
             logits: Tensor = self.module(**inputs.to(self.device)).logits.cpu()
         except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
             raise ModelError(
-                f"{self.source}: the {type(self.module).__name__} could not classify images ({_reason(error)}). Wanted "
+                f"{self.source}: the {type(self.module).__name__} could not classify images ({reason(error)}). Wanted "
                 f"an image processor that fits the model, and a pretrained_teacher.batch_size that fits into memory."
             ) from error
         return logits
@@ -137,17 +136,6 @@ def _plain(name: str) -> str:
     return name.strip().casefold()
 
 
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def _transformers() -> Any:
-    try:
-        return import_module("transformers")
-    except ImportError as error:
-        raise MissingExtraError("transformers", EXTRA, "pretrained_teacher.model", _reason(error)) from error
-
-
 def _commit(source: str, revision: str | None) -> str | None:
     """Return the commit that a revision on the hub stands for, and None for a local folder.
 
@@ -157,18 +145,3 @@ def _commit(source: str, revision: str | None) -> str | None:
         return None
     config: str = import_module("transformers.utils.hub").cached_file(source, CONFIG, revision=revision)
     return Path(config).parent.name
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' own bars and notes off the terminal; the stage has its own, and what is wrong is an error."""
-    logging = import_module("transformers.utils.logging")
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

@@ -1,5 +1,6 @@
 """Sample latents from a diffusion model, under any mix of conditions."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -16,14 +17,19 @@ def sample(
     schedule: Any,
     noise: Tensor,  # (n, c, h, w), unit variance
     steps: int,
+    draws: torch.Generator | None = None,
 ) -> Tensor:  # (n, c, h, w)
-    """Take noise to latents in `steps` steps of a diffusers scheduler, a fresh one, since schedulers remember."""
+    """Take noise to latents in `steps` steps of a diffusers scheduler, a fresh one, since schedulers remember.
+
+    draws: of further noise, for a scheduler that adds some at each step.
+    """
     scheduler = type(schedule).from_config(schedule.config)
     scheduler.set_timesteps(steps, device=noise.device)
+    own = {"generator": draws} if "generator" in inspect.signature(scheduler.step).parameters else {}
     latents: Tensor = noise * scheduler.init_noise_sigma
     for level in scheduler.timesteps:
         predicted = predict(scheduler.scale_model_input(latents, level), level)
-        latents = scheduler.step(predicted, level, latents).prev_sample
+        latents = scheduler.step(predicted, level, latents, **own).prev_sample
     return latents
 
 

@@ -2,13 +2,28 @@
 
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config import Count, Fraction, Positive, Section, Seed, Weight
 
-MethodName = Literal["perturb", "mixup", "shuffle", "label_mixup", "gaussian", "copies"]
+MethodName = Literal["perturb", "mixup", "shuffle", "label_mixup", "dream", "gaussian", "copies"]
 NOBODY = -1
 """Parent or class of a row that has none."""
+
+
+def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("one is there twice")
+    return values
+
+
+def _one_gap(prompt: str) -> str:
+    if prompt.count("{}") != 1:
+        raise ValueError("it wants {} once, where the name of the class goes")
+    return prompt
+
+
+Prompt = Annotated[str, AfterValidator(_one_gap)]
 StoreName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
@@ -35,14 +50,14 @@ class Shares(Section):
     """Different classes that meet in a row."""
     lam_min: Fraction
     lam_max: Fraction
-    """Range of the first of two classes' share; away from 0 and 1, or the row shows one class only. Of three or more
-    classes none has a share above lam_max."""
+    """Range of the first of two classes' share; away from 0 and 1, or the row shows one class only. Of three classes or
+    more none has a share above lam_max, and lam_min is not looked at."""
 
     @model_validator(mode="after")
     def _range_is_possible(self) -> Self:
         if self.lam_min > self.lam_max:
             raise ValueError(f"lam_min {self.lam_min} is above lam_max {self.lam_max}")
-        if self.lam_max * self.classes < 1:
+        if self.classes > 2 and self.lam_max * self.classes < 1:
             raise ValueError(f"lam_max {self.lam_max} is below 1 / classes, so {self.classes} shares make no whole")
         return self
 
@@ -70,6 +85,46 @@ class LabelMixupParams(Shares):
     """Of the sampler, from noise to a latent."""
     guidance: Weight
     """Scale of classifier-free guidance: 1 is none, more exaggerates the classes."""
+
+
+class TextToImageParams(Section):
+    """A Stable Diffusion model that exists already, in diffusers' folder layout."""
+
+    source: str
+    """A local folder, or an id on the Hugging Face hub."""
+    revision: str | None
+    """Commit, tag or branch on the hub; pin a commit so that a run can be repeated."""
+
+
+class DreamParams(Shares):
+    """A text-to-image model asked for something beside a class, or between classes."""
+
+    rows: Count
+    model: TextToImageParams | None
+    prompts: Annotated[tuple[Prompt, ...], AfterValidator(_distinct)]
+    """Templates, with {} for the name of the class; a class is the set of what they give."""
+    kinds: Annotated[tuple[Literal["perturbed", "mixed"], ...], Field(min_length=1), AfterValidator(_distinct)]
+    """In equal parts."""
+    neighbours: Count
+    """k of the k-NN distance that says how far out an embedding is."""
+    boundary_share: Annotated[float, Field(gt=0, le=1)]
+    """Share of a class's prompts, the outermost by k-NN distance, that perturbed rows start from."""
+    sigma: Positive
+    """Standard deviation of the noise, in units of the class's own per value."""
+    candidates: Count
+    """Noisy copies per row, of which the one farthest from its class is kept."""
+    steps: Count
+    """Of the sampler, from noise to a latent."""
+    guidance: Weight
+    """Scale of classifier-free guidance: 1 is none, more exaggerates what is asked for."""
+
+    @model_validator(mode="after")
+    def _prompts_have_neighbours(self) -> Self:
+        if len(self.prompts) <= self.neighbours:
+            raise ValueError(
+                f"neighbours is {self.neighbours}, which wants {self.neighbours + 1} prompts; found {len(self.prompts)}"
+            )
+        return self
 
 
 class ShuffleParams(Section):
@@ -103,6 +158,7 @@ class SynthesizeParams(Section):
     mixup: MixupParams
     shuffle: ShuffleParams
     label_mixup: LabelMixupParams
+    dream: DreamParams
     gaussian: GaussianParams
     copies: CopiesParams
 
@@ -117,6 +173,12 @@ class SynthesizeParams(Section):
             raise ValueError(f"methods and imported name a store twice: {', '.join(self.stores)}")
         if taken := set(self.imported) & set(get_args(MethodName)):
             raise ValueError(f"imported may not have the name of a method: {', '.join(sorted(taken))}")
+        return self
+
+    @model_validator(mode="after")
+    def _dream_has_a_model(self) -> Self:
+        if "dream" in self.methods and self.dream.model is None:
+            raise ValueError("methods has dream, which wants a Stable Diffusion model in dream.model; found null")
         return self
 
 

@@ -45,7 +45,7 @@ def synthesize(
     models = needed_models(inputs.models, name)
     method = load_method(name, params, Parents(latents, device), inputs.models)
     own = getattr(params, name)
-    facts = {"method": name, "seed": params.seed, "params": own.model_dump(mode="json")}
+    facts = {"method": name, "seed": params.seed, "params": own.model_dump(mode="json"), **method.inputs}
     with unfinished(output, facts | {"models": models}, [inputs.latents]) as work:
         writer = StoreWriter(work, own.rows, latents.header.space.shape, {**ANCESTRY, **method.extra_columns})
         _write_missing(writer, _Maker(name, method, params.seed), workers or default_workers(device), batch_rows)
@@ -72,34 +72,40 @@ def _read_columns(writer: StoreWriter) -> Columns:
 
 
 def load_method(name: str, params: SynthesizeParams, parents: Parents, models: Path) -> Method:
-    """Return a method, importing only its own module, so that a change to another one reruns nothing of it."""
+    """Return a method, importing its own module and not those of the others."""
+    method: Method
     match name:
         case "perturb":
             from pipeline.synthesize.perturb import Perturb
 
-            return Perturb(parents, params.perturb)
+            method = Perturb(parents, params.perturb)
         case "mixup":
             from pipeline.synthesize.mixup import Mixup
 
-            return Mixup(parents, params.mixup)
+            method = Mixup(parents, params.mixup)
         case "shuffle":
             from pipeline.synthesize.shuffle import Shuffle
 
-            return Shuffle(parents, params.shuffle)
+            method = Shuffle(parents, params.shuffle)
         case "label_mixup":
             from pipeline.synthesize.label_mixup import LabelMixup
 
-            return LabelMixup(parents, params.label_mixup, models / "denoiser")
+            method = LabelMixup(parents, params.label_mixup, models / "denoiser")
+        case "dream":
+            from pipeline.synthesize.dream import Dream
+
+            method = Dream(parents, params.dream)
         case "gaussian":
             from pipeline.synthesize.gaussian import Gaussian
 
-            return Gaussian(parents, params.gaussian)
+            method = Gaussian(parents, params.gaussian)
         case "copies":
             from pipeline.synthesize.copies import Copies
 
-            return Copies(parents, params.copies)
+            method = Copies(parents, params.copies)
         case _:
             raise ValueError(f"no synthesis method {name!r}")
+    return method
 
 
 class _Maker:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.errors import ModelError, ParamsError
 from pipeline.files import folder_digest
-from pipeline.pretrained_teacher import model as classifiers
+from pipeline.huggingface import quiet
 from pipeline.pretrained_teacher.card import load_pretrained_teacher
 from pipeline.pretrained_teacher.run import make_pretrained_teacher
 from tests.make import tiny_params, write_params
@@ -52,7 +52,7 @@ def as_transformers_would():
     from transformers import ConvNextForImageClassification
     from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-    with classifiers._quiet():
+    with quiet():
         return ConvNextForImageClassification.from_pretrained(GIVEN).eval(), ViTImageProcessorPil.from_pretrained(GIVEN)
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pipeline.huggingface import quiet
 from pipeline.images.source import open_image_set
 from pipeline.networks.outputs import load_outputs
-from pipeline.pretrained_teacher import model as classifiers
 from pipeline.pretrained_teacher.params import Params
 from pipeline.pretrained_teacher.run import make_pretrained_teacher
 from pipeline.store.reader import Store
@@ -45,7 +45,7 @@ def tiny_model(kind, names=PERMUTED):
 def save_model(kind="ViT", folder=GIVEN, **changes):
     from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-    with classifiers._quiet():
+    with quiet():
         tiny_model(kind, **changes).save_pretrained(folder)
         ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
     return folder
