@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.errors import PipelineError
-from pipeline.synthesize.method import Columns, Method, Outliers, Parents, draw
+from pipeline.synthesize.method import Method, Outliers, Parents, draw
 from pipeline.synthesize.params import NOBODY, MixupParams
 from pipeline.synthesize.shares import convex_shares, distinct_classes, further, further_columns
 
@@ -33,6 +33,7 @@ class Mixup(Method):
         self.params = params
         self.method_names = tuple(f"mixup/{kind}" for kind in params.kinds)
         self.extra_columns = further_columns(params.classes, "class", "parent", "lam")
+        self.spherical = params.kinds.index("spherical") if "spherical" in params.kinds else -1
         self.masks: dict[str, NDArray[np.int64]] = {
             kind: self._masks(kind) for kind in ("masked", "channels") if kind in params.kinds
         }
@@ -42,58 +43,82 @@ class Mixup(Method):
         params, present = self.params, len(self.parents.members)
         classes = distinct_classes(self.parents.cycle(rows), params.classes, present, rng)
         drawn = [draw(self.parents.members, column, rng) for column in classes.T]
-        parents, shares = (
-            np.stack(drawn, axis=1),
-            convex_shares(len(rows), params.classes, params.lam_min, params.lam_max, rng),
-        )
+        parents = np.stack(drawn, axis=1)
+        shares = convex_shares(len(rows), params.classes, params.lam_min, params.lam_max, rng)
         kinds = rows // present % len(params.kinds)  # in turn, like the classes
-        values = torch.empty((len(rows), *self.parents.values.shape[1:]), device=self.parents.values.device)
-        for number, kind in enumerate(params.kinds):
-            mine = np.flatnonzero(kinds == number)
-            if kind in self.masks:
-                values[torch.from_numpy(mine)], shares[mine, 0] = self._pasted(kind, parents[mine], rng)
-                shares[mine, 1] = 1 - shares[mine, 0]
-                classes[mine, 2:], parents[mine, 2:], shares[mine, 2:] = NOBODY, NOBODY, 0
-            else:
-                values[torch.from_numpy(mine)] = self._blended(kind, parents[mine], shares[mine])
+        pasted = self._pasted(kinds, classes, parents, shares, rng)
         return Outliers(
-            values=values,
+            values=self._mixed(kinds, parents, shares, pasted),
             class_a=classes[:, 0],
             class_b=classes[:, 1],
             parent_a=parents[:, 0],
             parent_b=parents[:, 1],
             lam=shares[:, 0],
             method=kinds,
-            extra=_extra(classes, parents, shares),
+            extra=further(**{"class": classes, "parent": parents, "lam": shares}),
         )
-
-    def _blended(
-        self,
-        kind: str,
-        parents: NDArray[np.int64],  # (n, classes)
-        shares: NDArray[np.float64],  # (n, classes)
-    ) -> Tensor:  # (n, c, h, w)
-        """Mix the parents one after the other, each with its share of what has been mixed so far."""
-        blend = torch.lerp if kind == "linear" else slerp
-        mixed, total = self._values(parents[:, 0]), shares[:, 0]
-        for parent, share in zip(parents.T[1:], shares.T[1:], strict=True):
-            total = total + share
-            weight = torch.from_numpy((share / total).astype(np.float32)).to(mixed.device)
-            mixed = blend(mixed, self._values(parent), weight[:, None, None, None])
-        return mixed
 
     def _pasted(
         self,
-        kind: str,
-        parents: NDArray[np.int64],  # (n, classes), the first two of which meet
+        kinds: NDArray[np.int64],  # (n,)
+        classes: NDArray[np.int64],  # (n, classes), as the next two
+        parents: NDArray[np.int64],
+        shares: NDArray[np.float64],
         rng: np.random.Generator,
-    ) -> tuple[Tensor, NDArray[np.float64]]:  # (n, c, h, w), (n,)
-        """Put the second parent's values where a random mask says so; return it and what is left of the first."""
-        shape = tuple(self.parents.values.shape[1:])
-        sizes = self.masks[kind]
-        masks = (_rectangles if kind == "masked" else _channels)(sizes, shape, len(parents), rng)
-        first, second = self._values(parents[:, 0]), self._values(parents[:, 1])
-        return torch.where(torch.from_numpy(masks).to(first.device), second, first), 1 - masks.mean((1, 2, 3))
+    ) -> dict[str, tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+        """Return for masked and channel mixes their rows and where these are of b; write what that leaves of a.
+
+        Only two classes meet in such a row, so the others are struck out.
+        """
+        found = {}
+        for kind, sizes in self.masks.items():
+            mine = np.flatnonzero(kinds == self.params.kinds.index(kind))
+            make = _rectangles if kind == "masked" else _channels
+            masks = make(sizes, tuple(self.parents.values.shape[1:]), len(mine), rng)
+            left = 1 - masks.mean((1, 2, 3))
+            shares[mine, 0], shares[mine, 1], shares[mine, 2:] = left, 1 - left, 0
+            classes[mine, 2:], parents[mine, 2:] = NOBODY, NOBODY
+            found[kind] = (mine, masks)
+        return found
+
+    def _mixed(
+        self,
+        kinds: NDArray[np.int64],  # (n,)
+        parents: NDArray[np.int64],  # (n, classes)
+        shares: NDArray[np.float64],  # (n, classes)
+        pasted: dict[str, tuple[NDArray[np.int64], NDArray[np.bool_]]],
+    ) -> Tensor:  # (n, c, h, w)
+        """Mix the parents one after the other, each with its share of what has been mixed so far.
+
+        Pasting is a mix with shares of 0 and 1, so that all kinds but the spherical one are mixed at once.
+        """
+        mixed, total = self._values(parents[:, 0]), shares[:, 0]
+        round_ones = np.flatnonzero(kinds == self.spherical)
+        on_spheres = mixed[torch.from_numpy(round_ones)]
+        for place in range(1, parents.shape[1]):
+            total = total + shares[:, place]
+            weights = (shares[:, place] / total).astype(np.float32)[:, None, None, None]
+            further_values = self._values(parents[:, place])
+            if len(round_ones):
+                mine = torch.from_numpy(round_ones)
+                on_spheres = slerp(on_spheres, further_values[mine], torch.from_numpy(weights[round_ones]).to(mixed))
+            if pasted and place == 1:
+                weights = self._maps(weights, pasted)
+            mixed = torch.lerp(mixed, further_values, torch.from_numpy(weights).to(mixed.device))
+        mixed[torch.from_numpy(round_ones)] = on_spheres
+        return mixed
+
+    def _maps(
+        self,
+        weights: NDArray[np.float32],  # (n, 1, 1, 1) of b
+        pasted: dict[str, tuple[NDArray[np.int64], NDArray[np.bool_]]],
+    ) -> NDArray[np.float32]:  # (n, 1 or c, 1 or h, 1 or w)
+        """Return the weight of b at every place: 0 or 1 in pasted rows."""
+        shape = np.broadcast_shapes(*(masks.shape[1:] for _, masks in pasted.values()))
+        maps = np.broadcast_to(weights, (len(weights), *shape)).copy()
+        for mine, masks in pasted.values():
+            maps[mine] = masks
+        return maps
 
     def _values(self, parents: NDArray[np.int64]) -> Tensor:
         return self.parents.values[torch.from_numpy(parents)]
@@ -126,10 +151,6 @@ def slerp(
     sine = torch.sin(angle)
     around = (torch.sin((1 - weight) * angle) * first + torch.sin(weight * angle) * second) / sine
     return torch.where(sine > 1e-3, around, torch.lerp(first, second, weight))
-
-
-def _extra(classes: NDArray[np.int64], parents: NDArray[np.int64], shares: NDArray[np.float64]) -> Columns:
-    return further(**{"class": classes, "parent": parents, "lam": shares})
 
 
 def _sides(height: int, width: int) -> NDArray[np.int64]:  # (height * width, 2)
