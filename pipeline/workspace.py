@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.device import chosen_device
@@ -19,6 +20,8 @@ from pipeline.files import digest, file_digest, folder_digest, json_bytes, remov
 from pipeline.runlog import timed_run
 
 WORK = Path(".work")
+LIBRARIES = ("diffusers", "numpy", "scikit-learn", "torch", "transformers")
+"""Whose version may change a byte: half an output is not finished by another one."""
 
 
 @contextmanager
@@ -45,14 +48,14 @@ def unfinished(output: Path, facts: Mapping[str, object], inputs: list[Path]) ->
 
 
 def fingerprint(facts: Mapping[str, object], inputs: list[Path]) -> str:
-    """Return a digest of the facts, the inputs' contents, the code now loaded, PyTorch and the kind of device."""
+    """Return a digest of the facts, the inputs' contents, the code now loaded, the libraries and the kind of device."""
     return digest(
         json_bytes(
             {
                 "facts": dict(facts),
                 "inputs": {path.as_posix(): _content_digest(path) for path in inputs},
                 "code": loaded_code(),
-                "torch": version("torch"),
+                "libraries": {name: version(name) for name in LIBRARIES if find_spec(name)},
                 "device": chosen_device().type,
             }
         )

@@ -1,7 +1,7 @@
 """The denoiser: a diffusers UNet, an embedding of each class, and the schedule of the noise it was trained on."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pipeline.denoiser.params import DenoiserParams
 from pipeline.errors import IncompatibleStoreError, ModelError, PipelineError
 from pipeline.files import read_json, write_bytes, write_json
-from pipeline.store.format import LatentSpace, Standardisation
+from pipeline.store.format import Header, LatentSpace, Standardisation
 
 CARD, UNET, SCHEDULER, EMBEDDINGS = "denoiser.json", "unet", "scheduler", "classes.safetensors"
 NOT_CONTENT = ("_name_or_path", "_diffusers_version")
@@ -25,10 +25,20 @@ class DenoiserCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: str = "latent-outliers-denoiser/1"
+    format: Literal["latent-outliers-denoiser/1"] = "latent-outliers-denoiser/1"
     space: LatentSpace
     standardisation: Standardisation
     class_names: tuple[str, ...]
+    class_dropout: float
+    """Share of rows it was trained on without their class: with none, it knows no guidance."""
+
+
+class TrainedDenoiser(NamedTuple):
+    """A denoiser in evaluation mode, its schedule and its card."""
+
+    denoiser: "Denoiser"
+    schedule: Any
+    card: DenoiserCard
 
 
 class Denoiser(nn.Module):
@@ -124,18 +134,17 @@ def save_denoiser(folder: Path, denoiser: Denoiser, schedule: Any, card: Denoise
     write_json(folder / CARD, card.model_dump(mode="json"))
 
 
-def load_denoiser(folder: Path, wanted: DenoiserCard) -> tuple[Denoiser, Any]:
-    """Return a denoiser in evaluation mode and its schedule.
+def load_denoiser(folder: Path, header: Header) -> TrainedDenoiser:
+    """Return a denoiser of latents like those with this header.
 
-    Raises IncompatibleStoreError unless it was trained on latents like those in `wanted`, ModelError when it cannot be
-    read.
+    Raises IncompatibleStoreError when it was trained on others, ModelError when it cannot be read.
     """
     from diffusers import DDIMScheduler, UNet2DModel
 
     try:
         card = DenoiserCard.model_validate_json((folder / CARD).read_bytes())
-        for what in DenoiserCard.model_fields:
-            if (found := getattr(card, what)) != (asked := getattr(wanted, what)):
+        for what in ("space", "standardisation", "class_names"):
+            if (found := getattr(card, what)) != (asked := getattr(header, what)):
                 raise IncompatibleStoreError(folder, f"its {what.replace('_', ' ')}", found, asked)
         unet, loading = UNet2DModel.from_pretrained(
             folder / UNET, use_safetensors=True, low_cpu_mem_usage=False, output_loading_info=True
@@ -148,9 +157,4 @@ def load_denoiser(folder: Path, wanted: DenoiserCard) -> tuple[Denoiser, Any]:
     except (OSError, ValidationError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{folder}: no denoiser could be read ({reason}). Run `dvc repro denoiser`.") from error
-    return denoiser.eval().requires_grad_(requires_grad=False), schedule
-
-
-def card_for(space: LatentSpace, standardisation: Standardisation, class_names: tuple[str, ...]) -> DenoiserCard:
-    """Return the card of a denoiser for such latents."""
-    return DenoiserCard(space=space, standardisation=standardisation, class_names=class_names)
+    return TrainedDenoiser(denoiser.eval().requires_grad_(requires_grad=False), schedule, card)

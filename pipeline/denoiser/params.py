@@ -11,7 +11,7 @@ class DenoiserParams(Section):
     """A diffusers UNet2DModel with class embeddings and how it is trained."""
 
     seed: Seed
-    channels: tuple[Count, ...] = Field(min_length=1)
+    channels: tuple[Annotated[int, Field(ge=8, multiple_of=8)], ...] = Field(min_length=1)
     """Width of each resolution; every further one halves the sides."""
     attention: tuple[bool, ...]
     """Whether each resolution has self-attention; the innermost block always has."""

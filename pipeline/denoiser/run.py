@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 
 from pipeline.config import load_params
-from pipeline.denoiser.model import card_for, noise_schedule, save_denoiser, untrained
+from pipeline.denoiser.model import DenoiserCard, noise_schedule, save_denoiser, untrained
 from pipeline.denoiser.params import Params
-from pipeline.denoiser.train import train_denoiser
+from pipeline.denoiser.train import CHECKPOINT, train_denoiser
 from pipeline.device import STAGE_THREADS, chosen_device, repeatable, seeded
 from pipeline.files import folder_digest, write_json
 from pipeline.latents import load_id_train
@@ -33,6 +33,12 @@ def make_denoiser(params_file: Path, latents_folder: Path, output: Path, needed_
         with progress("training the denoiser, epochs", params.epochs) as advance:
             history = train_denoiser(denoiser, latents.values.to(device), labels, params, work, advance)
         write_json(work / HISTORY, [{"velocity": loss} for loss in history])
-        card = card_for(header.space, header.standardisation, header.class_names)
+        card = DenoiserCard(
+            space=header.space,
+            standardisation=header.standardisation,
+            class_names=header.class_names,
+            class_dropout=params.class_dropout,
+        )
         save_denoiser(work, denoiser.cpu(), noise_schedule(params.noise_levels), card)
-    write_json(needed_by, {output.name: folder_digest(output)})
+        (work / CHECKPOINT).unlink(missing_ok=True)
+        write_json(needed_by, {output.name: folder_digest(work)})

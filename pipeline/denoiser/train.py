@@ -102,11 +102,10 @@ def train_denoiser(
         advance(1)
         if not math.isfinite(history[-1]):
             raise DivergedError("velocity", history[-1], len(history), params.learning_rate)
-        if len(history) % EPOCHS_PER_CHECKPOINT == 0:
+        if len(history) % EPOCHS_PER_CHECKPOINT == 0 or len(history) == params.epochs:
             write_bytes(checkpoints / CHECKPOINT, tensor_bytes(training.state()))
     training.average.copy_to(denoiser.parameters())
     denoiser.eval()
-    (checkpoints / CHECKPOINT).unlink(missing_ok=True)
     return history
 
 

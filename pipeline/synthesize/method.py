@@ -81,6 +81,8 @@ class Method(ABC):
     """The variants a row may come from; a method without variants has its own name only."""
     extra_columns: Mapping[str, np.dtype[Any]] = MappingProxyType({})
     """Columns beside ANCESTRY."""
+    inputs: Mapping[str, Any] = MappingProxyType({})
+    """What was read beside the ID latents and the pipeline's own models, by what tells it from any other."""
 
     @abstractmethod
     def block(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Outliers:

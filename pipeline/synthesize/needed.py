@@ -1,4 +1,4 @@
-"""Which models a method needs beside the ID latents: `models/needed_by/<method>.json`, of which DVC sees changes.
+"""Which of the pipeline's models a method needs: `models/needed_by/<method>.json`, of which DVC sees changes.
 
 The file is in git, and empty, where a method needs none; that of `label_mixup` is written by the stage `denoiser`. So
 each method waits for what it needs and for nothing else, in a graph that lists methods by their names only.

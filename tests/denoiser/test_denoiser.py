@@ -7,23 +7,26 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline.denoiser import train as training
-from pipeline.denoiser.model import card_for, load_denoiser, noise_schedule, untrained
+from pipeline.denoiser.model import load_denoiser, noise_schedule, untrained
 from pipeline.denoiser.params import DenoiserParams
 from pipeline.denoiser.run import make_denoiser
 from pipeline.errors import DivergedError, IncompatibleStoreError, ModelError, ParamsError, PipelineError
 from pipeline.files import folder_digest, read_json
 from pipeline.latents import load_id_train
+from pipeline.store.reader import Store
 from pipeline.synthesize.diffusion import guided, sample
 from tests.make import SPACE, UNIT, changed, latents_store, section, tiny_params, write_params
 
-NAMES = tuple(f"class {index}" for index in range(3))
-CARD = card_for(SPACE, UNIT, NAMES)
 OUTPUT, NEEDED = Path("models/denoiser"), Path("models/needed_by/label_mixup.json")
 
 
 @pytest.fixture(autouse=True)
 def id_latents():
     latents_store(Path("id"))
+
+
+def header():
+    return Store(Path("id")).header
 
 
 def make(output=OUTPUT, **changes):
@@ -41,12 +44,13 @@ def test_the_stage_repeats_and_names_what_it_made():
 
 def test_a_denoiser_comes_back_as_it_was_saved():
     make()
-    denoiser, schedule = load_denoiser(OUTPUT, CARD)
-    again, _ = load_denoiser(OUTPUT, CARD)
+    denoiser, schedule, card = load_denoiser(OUTPUT, header())
+    again = load_denoiser(OUTPUT, header()).denoiser
     noisy, levels = torch.randn(4, 4, 4, 4), torch.tensor([1, 10, 500, 999])
     condition = denoiser.classes(torch.tensor([0, 1, 2, 3]))
     assert torch.equal(denoiser(noisy, levels, condition), again(noisy, levels, condition))
     assert not denoiser.training
+    assert card.class_dropout == 0.1
     torch.testing.assert_close(schedule.alphas_cumprod, noise_schedule(1000).alphas_cumprod)
     assert schedule.config.prediction_type == "v_prediction"
 
@@ -71,6 +75,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(monkeypatch):
     monkeypatch.setattr(training, "_batches", counted)
     assert make(Path("b/denoiser"), epochs=5) == wanted
     assert epochs == [2, 3, 4]
+    assert read_json(NEEDED) == {"denoiser": wanted}
     assert not [*Path("b/denoiser").glob("checkpoint*")]
 
 
@@ -122,6 +127,7 @@ def test_latents_that_cannot_be_halved_are_refused():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"channels": [4, 8]}, "denoiser.channels.0 is 4: input should be a multiple of 8"),
         ({"attention": [True]}, "denoiser: attention has 1 values for 2 channels"),
         ({"norm_groups": 3}, "norm_groups 3 does not divide every width"),
     ],
@@ -142,7 +148,7 @@ def test_parameters_that_do_not_fit_each_other_are_refused(change, message):
 def test_a_denoiser_of_other_latents_is_refused(change, message):
     make()
     with pytest.raises(IncompatibleStoreError, match=message):
-        load_denoiser(OUTPUT, CARD.model_copy(update=change))
+        load_denoiser(OUTPUT, header().model_copy(update=change))
 
 
 FILES = (
@@ -161,7 +167,7 @@ def test_a_damaged_denoiser_is_refused(name, damage):
     path = OUTPUT / name
     path.unlink() if damage == "missing" else path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(ModelError, match="models/denoiser: no denoiser could be read"):
-        load_denoiser(OUTPUT, CARD)
+        load_denoiser(OUTPUT, header())
 
 
 def test_weights_that_lack_a_tensor_are_refused():
@@ -171,4 +177,4 @@ def test_weights_that_lack_a_tensor_are_refused():
     weights.pop("conv_in.bias")
     save_file(weights, path)
     with pytest.raises(ModelError, match=r"lack 1 tensors, 'conv_in.bias' first"):
-        load_denoiser(OUTPUT, CARD)
+        load_denoiser(OUTPUT, header())

@@ -63,6 +63,20 @@ def test_guidance_goes_from_no_class_towards_and_beyond_the_class():
     assert [float(one(torch.zeros(2, 1), torch.tensor(0))[0]) for one in predict] == [3.0, 5.0, 8.0]
 
 
+@pytest.mark.parametrize("steps", [3, 61, 2000])
+def test_steps_that_leave_the_levels_are_refused(steps):
+    with pytest.raises(PipelineError, match=f"steps is {steps}, wanted a divisor of denoiser.noise_levels, 1000"):
+        method(steps=steps)
+
+
+def test_guidance_of_a_denoiser_that_was_always_told_the_class_is_refused():
+    card = models("label_mixup") / "denoiser" / "denoiser.json"
+    card.write_text(card.read_text().replace('"class_dropout": 0.1', '"class_dropout": 0.0'))
+    method()
+    with pytest.raises(PipelineError, match="guidance is 2.0, which wants a denoiser that was trained without classes"):
+        method(guidance=2.0)
+
+
 def test_more_classes_than_there_are_are_refused():
     with pytest.raises(PipelineError, match="label_mixup.classes is 4, but there are 3 ID classes"):
         method(classes=4)
