@@ -15,7 +15,8 @@ develop: $(VENV)/.developed  ## install, and what tests and checks need
 
 repro: install  ## run every stage that is out of date, then print the result table
 	latent-outliers check
-	dvc repro score quality
+	dvc repro
+	latent-outliers quality
 	latent-outliers results
 
 results: install  ## print the result table of the last run

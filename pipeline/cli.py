@@ -10,11 +10,12 @@ from pipeline.command import PARAMS_FILE, ParamsFile, guard
 if TYPE_CHECKING:
     from rich.console import Console
 
-METRICS_FILE = Path("reports/metrics.json")
+METRICS_FILE, QUALITY_FILE = Path("reports/metrics.json"), Path("reports/quality.json")
 StoreFolder = Annotated[Path, typer.Argument(help="A store: data/outliers/<method> or data/latents/<set>.")]
 Repository = Annotated[str | None, typer.Option("--repo", help="Git repository, path or URL, whose store is meant.")]
 Revision = Annotated[str | None, typer.Option("--rev", help="Commit, branch or tag; read without checking it out.")]
 MetricsFile = Annotated[Path, typer.Option("--metrics", help="Metrics file that stage `score` wrote.")]
+QualityFile = Annotated[Path, typer.Option("--report", help="Report that stage `quality` wrote.")]
 
 app = typer.Typer(
     add_completion=False,
@@ -40,6 +41,14 @@ def results(metrics: MetricsFile = METRICS_FILE) -> None:
     from pipeline.results import print_results
 
     print_results(metrics, wide_console())
+
+
+@app.command()
+def quality(report: QualityFile = QUALITY_FILE) -> None:
+    """Print what the outliers of each method are like, before anything was trained on them."""
+    from pipeline.results import print_quality
+
+    print_quality(report, wide_console())
 
 
 @app.command()

@@ -1,6 +1,8 @@
-"""Print `metrics.json` as the table that ends `make repro`."""
+"""Print the reports of the stages as the tables that end `make repro`."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,36 +10,74 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.errors import PipelineError
+from pipeline.quality.params import QUALITY_FORMAT
 from pipeline.score.params import METRICS_FORMAT
 
+QUALITY_WORDS = """pass for ID: given to one class with more than `quality.confidence`, and within its radius.
+own-class distance: median k-NN distance to the row's own class in that class's radii, so that 1 is the boundary.
+nearest ID, diversity: distance to the nearest ID training row, of two rows; 1 is as among ID rows."""
 VERDICT_STYLE = {"better": "green", "worse": "red", "undecided": "yellow"}
 
 
 def print_results(metrics_file: Path, console: Console) -> None:
     """Print the result table and the sentence below it; raises PipelineError when there is no such file."""
-    report = read_report(metrics_file)
-    try:
+    report = read_report(metrics_file, METRICS_FORMAT, "score")
+    with _whole(metrics_file, "score"):
         table, words = results_table(report), conclusion(report)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise PipelineError(f"{metrics_file}: it lacks {error}; run `dvc repro --force score`.") from error
     console.print(table)
     console.print(words, highlight=False)
 
 
-def read_report(metrics_file: Path) -> dict[str, Any]:
-    """Return the content of a metrics file."""
+def print_quality(quality_file: Path, console: Console) -> None:
+    """Print what the outliers of each method are like; raises PipelineError when there is no such file."""
+    report = read_report(quality_file, QUALITY_FORMAT, "quality")
+    with _whole(quality_file, "quality"):
+        table = quality_table(report)
+    console.print(table)
+    console.print(QUALITY_WORDS, highlight=False)
+
+
+def read_report(path: Path, wanted: str, stage: str) -> dict[str, Any]:
+    """Return the content of a stage's report; raises PipelineError unless it has the format that is wanted."""
     try:
-        report: dict[str, Any] = json.loads(metrics_file.read_bytes())
+        report: dict[str, Any] = json.loads(path.read_bytes())
         found = report.get("format")
     except FileNotFoundError as error:
-        raise PipelineError(f"{metrics_file}: not found; run `dvc repro` or `make repro` to make it.") from error
+        raise PipelineError(f"{path}: not found; run `dvc repro` or `make repro` to make it.") from error
     except (ValueError, AttributeError) as error:
-        raise PipelineError(f"{metrics_file}: found no metrics in it ({error}); run `dvc repro score`.") from error
-    if found != METRICS_FORMAT:
-        raise PipelineError(
-            f"{metrics_file}: its format is {found!r}, wanted {METRICS_FORMAT!r}; run `dvc repro score`."
-        )
+        raise PipelineError(f"{path}: found no report in it ({error}); run `dvc repro {stage}`.") from error
+    if found != wanted:
+        raise PipelineError(f"{path}: its format is {found!r}, wanted {wanted!r}; run `dvc repro {stage}`.")
     return report
+
+
+@contextmanager
+def _whole(path: Path, stage: str) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError) as error:
+        raise PipelineError(f"{path}: it lacks {error}; run `dvc repro --force {stage}`.") from error
+
+
+def quality_table(report: dict[str, Any]) -> Table:
+    """Return one line per method, under that of ID images which no teacher has seen."""
+    table = Table(title="outliers before any training")
+    table.add_column("rows from")
+    for name in ("pass for ID", "teacher is sure", "entropy", "beyond every class", "own-class distance", "nearest ID"):
+        table.add_column(name, justify="right")
+    table.add_column("diversity", justify="right")
+    for name, found in {"ID validation": report["id_validation"], **report["methods"]}.items():
+        own = found["own_class_distance"]
+        table.add_row(
+            name,
+            *(f"{_percent(found[key])} %" for key in ("passes_for_id", "confident", "entropy")),
+            f"{100 * found['beyond_all']:.1f} %",
+            "-" if own is None else f"{own:.2f}",
+            f"{found['nearest_id']:.2f}",
+            "-" if found["diversity"] is None else f"{found['diversity']:.2f}",
+            end_section=name == "ID validation",
+        )
+    return table
 
 
 def results_table(report: dict[str, Any]) -> Table:

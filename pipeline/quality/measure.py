@@ -15,6 +15,8 @@ from pipeline.neighbours import kth_distance
 from pipeline.quality.params import QualityParams
 
 Measured = dict[str, Any]
+SMALLEST = 1e-9
+"""In place of a yardstick of 0, where a class is one image many times over."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Rows:
     """Rows to be looked at, with what the teachers say of them."""
 
     values: Tensor  # (n, d), standardised
-    classes: NDArray[np.int64]  # (n, 2) the two classes a row is of, one twice, NOBODY where it is of none
+    classes: NDArray[np.int64]  # (n, 2 or more) the classes a row is of, one twice, NOBODY where it is of none
     share: NDArray[np.float64]  # (n,) of the first class
     posteriors: NDArray[np.float64]  # (seeds, n, k)
 
@@ -30,23 +32,25 @@ class Rows:
 class Reference:
     """The ID training latents as a yardstick."""
 
-    def __init__(self, id_train: Latents, params: QualityParams) -> None:
+    def __init__(self, id_train: Latents, params: QualityParams, device: torch.device) -> None:
         labels = id_train.labels
-        rows = id_train.values.flatten(1)
+        rows = id_train.values.flatten(1).to(device)
         banks = [rows[torch.from_numpy(labels == label)] for label in range(len(id_train.class_names))]
         sizes = dict(zip(id_train.class_names, map(len, banks), strict=True))
         require_neighbours(sizes, params.neighbours, "quality.neighbours")
         self.params = params
         self.rows = rows
         self.boundary = Boundary(banks, params.neighbours, params.boundary_share)
-        self.nearest = float(kth_distance(rows, rows, 2).median())
-        self.spread = _mean_distance(rows[_spaced(len(rows), params.rows)])
+        self.radii = np.maximum(self.boundary.radii, SMALLEST)
+        self.nearest = max(float(kth_distance(rows, rows, 2).median()), SMALLEST)
+        self.spread = max(_mean_distance(rows[torch.from_numpy(spaced_rows(len(rows), params.rows))]), SMALLEST)
 
     def reach(self, values: Tensor) -> NDArray[np.float64]:
         """Return how far rows (n, d) are from each class, in its radii, (n, k): beyond the boundary above 1."""
         labels = range(len(self.boundary.banks))
-        distances = [self.boundary.distance(values, label) / self.boundary.radii[label] for label in labels]
-        return torch.stack(distances, dim=1).double().cpu().numpy()
+        distances = [self.boundary.distance(values.to(self.rows.device), label) for label in labels]
+        found: NDArray[np.float64] = torch.stack(distances, dim=1).double().cpu().numpy() / self.radii
+        return found
 
 
 def measure(rows: Rows, reference: Reference) -> Measured:
@@ -57,9 +61,10 @@ def measure(rows: Rows, reference: Reference) -> Measured:
     ID training row, in the median of these rows' own. diversity: mean distance of two rows, in the same of ID training
     rows. entropy: of the teacher's posterior, as a share of log k. confident: share that a teacher gives to one class
     with more than `confidence`. passes_for_id: confident, and within the radius of that class. What asks for a class of
-    rows that have none is null.
+    rows that have none, or for two rows where there is one, is null.
     """
-    reach = reference.reach(rows.values)
+    values = rows.values.to(reference.rows.device)
+    reach = reference.reach(values)
     own = _own_reach(reach, rows.classes)
     top = rows.posteriors.max(2)  # (seeds, n)
     confident = top > reference.params.confidence
@@ -69,8 +74,8 @@ def measure(rows: Rows, reference: Reference) -> Measured:
         "own_class_distance": None if own is None else float(np.median(own)),
         "beyond_own": None if own is None else float((own > 1).mean()),
         "beyond_all": float((reach.min(1) > 1).mean()),
-        "nearest_id": float(kth_distance(rows.values, reference.rows, 1).median()) / reference.nearest,
-        "diversity": _mean_distance(rows.values) / reference.spread,
+        "nearest_id": float(kth_distance(values, reference.rows, 1).median()) / reference.nearest,
+        "diversity": _mean_distance(values) / reference.spread if len(values) > 1 else None,
         "entropy": _over_seeds(_entropy(rows.posteriors).mean(1)),
         "confident": _over_seeds(confident.mean(1)),
         "passes_for_id": _over_seeds((confident & within).mean(1)),
@@ -102,14 +107,11 @@ def spaced_rows(total: int, most: int) -> NDArray[np.int64]:
     return np.linspace(0, total - 1, min(total, most)).astype(np.int64)
 
 
-def _spaced(total: int, most: int) -> Tensor:
-    return torch.from_numpy(spaced_rows(total, most))
-
-
 def _own_reach(reach: NDArray[np.float64], classes: NDArray[np.int64]) -> NDArray[np.float64] | None:
-    if (classes < 0).any():
+    if (classes[:, 0] < 0).any():
         return None
-    nearer: NDArray[np.float64] = np.take_along_axis(reach, classes, axis=1).min(1)
+    own = np.where(classes < 0, np.inf, np.take_along_axis(reach, np.maximum(classes, 0), axis=1))
+    nearer: NDArray[np.float64] = own.min(1)
     return nearer
 
 

@@ -9,7 +9,7 @@ import torch
 from pipeline.config import load_params
 from pipeline.device import STAGE_THREADS, chosen_device, repeatable
 from pipeline.files import write_json
-from pipeline.latents import Latents, load_id_train, load_latents
+from pipeline.latents import Latents, load_id_train, load_latents, require_outliers
 from pipeline.networks.folder import load_network, predict
 from pipeline.networks.resnet import LatentResNet
 from pipeline.progress import progress
@@ -38,12 +38,12 @@ def judge_outliers(params_file: Path, inputs: Inputs, report_file: Path, figures
     id_train = load_id_train(inputs.id_train)
     stores = {name: Store(inputs.outliers / name) for name in params.synthesize.stores}
     for store in stores.values():
-        store.require("outliers", id_train.header.space, id_train.class_names)
+        require_outliers(store, id_train.header)
     facts = {"params": params.model_dump(mode="json", include={"seeds", "quality"}), "stores": list(stores)}
     with unfinished(figures, facts, [inputs.id_train, inputs.id_validation, inputs.outliers, inputs.teachers]) as work:
         teachers = [_teacher(inputs.teachers / str(seed), id_train) for seed in params.seeds]
-        reference = Reference(id_train, params.quality)
-        validation = _of_latents(load_latents(inputs.id_validation, id_train.header), teachers)
+        reference = Reference(id_train, params.quality, chosen_device())
+        validation = _of_latents(load_latents(inputs.id_validation, id_train.header), params.quality.rows, teachers)
         with progress("looking at outliers, stores", len(stores)) as advance:
             methods = {}
             for name, store in stores.items():
@@ -64,15 +64,18 @@ def _teacher(folder: Path, id_train: Latents) -> LatentResNet:
     return load_network(folder, id_train.header.space, id_train.class_names).network.to(chosen_device())
 
 
-def _of_latents(latents: Latents, teachers: list[LatentResNet]) -> Rows:
-    classes = np.stack([latents.labels] * 2, axis=1).astype(np.int64)
-    return _rows(latents.values, classes, np.ones(len(classes)), teachers)
+def _of_latents(latents: Latents, most: int, teachers: list[LatentResNet]) -> Rows:
+    rows = spaced_rows(len(latents.values), most)
+    classes = np.stack([latents.labels[rows]] * 2, axis=1).astype(np.int64)
+    return _rows(latents.values[torch.from_numpy(rows)], classes, np.ones(len(classes)), teachers)
 
 
 def _of_store(store: Store, most: int, teachers: list[LatentResNet]) -> Rows:
     rows = spaced_rows(store.rows, most)
     values = torch.from_numpy(store.take(LATENT, rows).astype(np.float32))
-    classes = np.stack([store.take(name, rows) for name in ("class_a", "class_b")], axis=1).astype(np.int64)
+    names = sorted(name for name in store.header.columns if name.startswith("class_"))
+    names = ["class_a", "class_b", *(name for name in names if name not in ("class_a", "class_b"))]
+    classes = np.stack([store.take(name, rows) for name in names], axis=1).astype(np.int64)
     return _rows(values, classes, store.take("lam", rows).astype(np.float64), teachers)
 
 
