@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.errors import IncompatibleStoreError
 from pipeline.store.format import Header, Standardisation
 from pipeline.store.reader import Store
 
@@ -47,16 +48,31 @@ def load_latents(folder: Path, id_train: Header) -> Latents:
     return _standardised(store, id_train.standardisation)
 
 
+def require_outliers(store: Store, id_train: Header) -> None:
+    """Raise IncompatibleStoreError unless a store holds outliers of latents like `id_train`'s.
+
+    Like means: same autoencoder, image size, scaling, standardisation and classes.
+    """
+    store.require("outliers", id_train.space, id_train.class_names)
+    if (found := store.header.standardisation) != (wanted := id_train.standardisation):
+        raise IncompatibleStoreError(str(store.source), "its standardisation", found, wanted)
+
+
 def to_scaled(values: Tensor, standardisation: Standardisation) -> Tensor:
     """Undo the standardisation: (n, c, h, w) as the autoencoder's decoder takes it."""
     mean, std = _per_channel(standardisation)
     return values * std + mean
 
 
+def to_standardised(scaled: Tensor, standardisation: Standardisation) -> Tensor:
+    """Apply the standardisation: (n, c, h, w) as the autoencoder's encoder gives it, to what stages learn from."""
+    mean, std = _per_channel(standardisation)
+    return (scaled - mean.to(scaled.device)) / std.to(scaled.device)
+
+
 def _standardised(store: Store, standardisation: Standardisation) -> Latents:
     scaled = torch.from_numpy(store.latents().astype(np.float32))
-    mean, std = _per_channel(standardisation)
-    return Latents((scaled - mean) / std, store.column("label"), store.header, store.digest)
+    return Latents(to_standardised(scaled, standardisation), store.column("label"), store.header, store.digest)
 
 
 def _per_channel(standardisation: Standardisation) -> tuple[Tensor, Tensor]:

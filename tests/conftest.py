@@ -35,7 +35,7 @@ def no_network(monkeypatch):
 def made(tmp_path_factory):
     """A project that has run once, and the stages it ran; whoever changes it puts it back."""
     folder = tmp_path_factory.mktemp("made") / "project"
-    make_project(folder)
+    make_project(folder, synthesize__methods=["perturb", "mixup", "shuffle", "label_mixup"])
     return folder, stages_run(call(folder, "dvc", "repro"))
 
 

@@ -8,7 +8,7 @@ import torch
 import yaml
 
 from pipeline.config import validate
-from pipeline.denoiser.model import card_for, noise_schedule, save_denoiser, untrained
+from pipeline.denoiser.model import DenoiserCard, noise_schedule, save_denoiser, untrained
 from pipeline.denoiser.params import DenoiserParams
 from pipeline.files import folder_digest, write_json
 from pipeline.store.format import LatentSpace, Standardisation
@@ -49,7 +49,7 @@ def tiny_params(**changes):
         denoiser__channels=[8, 16],
         denoiser__epochs=2,
         synthesize__label_mixup__rows=300,
-        synthesize__label_mixup__steps=3,
+        synthesize__label_mixup__steps=4,
         synthesize__gaussian__rows=300,
         synthesize__copies__rows=300,
         quality__rows=300,
@@ -117,7 +117,8 @@ def models(method):
     if method == "label_mixup":
         torch.manual_seed(0)
         params = section(DenoiserParams, tiny_params()["denoiser"])
-        card = card_for(SPACE, UNIT, tuple(f"class {index}" for index in range(3)))
+        names = tuple(f"class {index}" for index in range(3))
+        card = DenoiserCard(space=SPACE, standardisation=UNIT, class_names=names, class_dropout=0.1)
         save_denoiser(Path("models/denoiser"), untrained(SPACE, 3, params), noise_schedule(params.noise_levels), card)
         write_json(needed, {"denoiser": folder_digest(Path("models/denoiser"))})
     else:
@@ -136,7 +137,8 @@ def outliers_store(folder, *, rows=40, classes=3, seed=1, space=SPACE, standardi
         "parent_b": np.full(rows, -1, np.int32),
         "lam": np.linspace(0, 1, rows, dtype=np.float32),
     }
-    given = {name: values.astype(usual[name].dtype) for name, values in columns.items()}
+    like = {"class": np.int32, "parent": np.int32, "lam": np.float32, "method": np.uint8}
+    given = {name: values.astype(like[name.split("_")[0]]) for name, values in columns.items()}
     return write_store(folder, values, usual | given, "outliers", names, space, standardisation, latents)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tests.make import ROOT, tiny_params, write_params
 
-FILES = ("pipeline", "stages", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "dvc.yaml")
+DVC_FILES = (".dvc/config", ".dvc/.gitignore", ".dvcignore", "dvc.yaml")
+FILES = ("pipeline", "stages", "models/needed_by", ".gitignore", *DVC_FILES)
 IDENTITY = {f"GIT_{who}_{what}": "tester@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
 
@@ -19,7 +20,7 @@ def make_project(folder, **changes):
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "label_mixup.json"))
         else:
             shutil.copy(source, target)
     write_params(folder, tiny_params(**changes))

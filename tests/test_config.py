@@ -63,8 +63,8 @@ def test_a_wrong_value_is_named_with_its_full_path(tmp_path, wrong, message):
 
 def test_a_missing_value_is_named_and_never_defaulted(tmp_path):
     content = default_params()
-    del content["train"]["micl"]["temperature"]
-    assert "train.micl.temperature is missing" in problems_of(tmp_path, content)
+    del content["train"]["micl"]["info_nce"]["temperature"]
+    assert "train.micl.info_nce.temperature is missing" in problems_of(tmp_path, content)
 
 
 def test_all_problems_are_reported_at_once(tmp_path):

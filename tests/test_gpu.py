@@ -9,15 +9,24 @@ from torch.nn.functional import cross_entropy
 
 from pipeline.autoencoder.params import TrainingParams
 from pipeline.autoencoder.train import train_autoencoder
+from pipeline.denoiser.model import untrained
+from pipeline.denoiser.params import DenoiserParams
+from pipeline.denoiser.train import CHECKPOINT, train_denoiser
 from pipeline.device import UNIT_THREADS, repeatable
+from pipeline.files import folder_digest
 from pipeline.images.params import DataParams
 from pipeline.images.source import open_image_set
+from pipeline.latents import load_id_train
 from pipeline.networks.fit import fit
 from pipeline.networks.params import LinearParams, NetworkParams, OptimiserParams
 from pipeline.networks.resnet import LatentResNet
+from pipeline.pretrained_teacher.card import write_card
 from pipeline.store.reader import Store
 from pipeline.synthesize.run import Inputs, synthesize
-from tests.make import latents_store, models, section, tiny_params, write_params
+from pipeline.teacher.run import train_teachers
+from pipeline.train.params import TrainParams
+from pipeline.train.run import DetectorUnit, train_detector
+from tests.make import SPACE, latents_store, models, outliers_store, section, tiny_params, write_params
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
 GPU = torch.device("cuda")
@@ -64,3 +73,57 @@ def test_an_autoencoder_trains_repeatably():
     params = section(TrainingParams, content["autoencoder"]["training"])
     first, again = (train_autoencoder(images, 32, params, GPU, lambda _: None).state_dict() for _ in range(2))
     assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+def test_a_denoiser_trains_repeatably(tmp_path):
+    repeatable(UNIT_THREADS)
+    params = section(DenoiserParams, tiny_params()["denoiser"])
+    latents, labels = torch.randn(60, 4, 4, 4).to(GPU), torch.arange(60).to(GPU) % 3
+
+    def trained():
+        torch.manual_seed(0)
+        denoiser = untrained(SPACE, 3, params).to(GPU)
+        train_denoiser(denoiser, latents, labels, params, tmp_path, lambda _: None)
+        (tmp_path / CHECKPOINT).unlink()
+        return denoiser.state_dict()
+
+    first, again = trained(), trained()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+HEADS = [
+    {"kind": "linear"},
+    {"kind": "logit_norm", "temperature": 0.1},
+    {"kind": "sphereface", "margin": 2.0},
+    {"kind": "cosface", "scale": 16.0, "margin": 0.2},
+    {"kind": "arcface", "scale": 16.0, "margin": 0.2},
+    {"kind": "adacos"},
+]
+
+
+@pytest.mark.parametrize("head", HEADS, ids=lambda head: head["kind"])
+def test_every_head_and_every_loss_train_repeatably(head):
+    """A kernel without a repeatable implementation would end this with an error."""
+    latents = latents_store(Path("id"))
+    made_from = load_id_train(latents).digest
+    outliers = outliers_store(Path("outliers"), latents=made_from, parent_a=np.arange(40), parent_b=np.arange(40))
+    losses = ("outlier_exposure", "energy_bound", "micl__info_nce", "micl__club", "micl__paper")
+    losses += ("distillation__logits", "distillation__features")
+    weights = {f"train__{name}__weight": 0.1 for name in losses}
+    content = tiny_params(**weights, train__head=head)
+    train_teachers(write_params(Path(), content), latents, Path("teachers"), 1)
+    Path("pretrained").mkdir()
+    write_card(Path("pretrained"), None)
+    for name in ("a", "b"):
+        train_detector(
+            DetectorUnit(
+                seed=0,
+                params=section(TrainParams, content["train"]),
+                latents=latents,
+                outliers=(outliers,),
+                teacher=Path("teachers/0"),
+                pretrained_teacher=Path("pretrained"),
+                output=Path(name),
+            )
+        )
+    assert folder_digest(Path("a")) == folder_digest(Path("b"))

@@ -11,7 +11,8 @@ pytestmark = pytest.mark.slow
 
 OOD = ("held_out", "photographs", "noise")
 ENCODE = [f"encode@{name}" for name in ("id_train", "id_validation", "id_test", *OOD)]
-SYNTHESIZE = [f"synthesize@{name}" for name in ("perturb", "mixup", "shuffle")]
+METHODS = ("perturb", "mixup", "shuffle", "label_mixup")
+SYNTHESIZE = [f"synthesize@{name}" for name in METHODS]
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def project(made):
 
 def test_one_command_runs_every_stage_once(project):
     _, first = project
-    others = ["autoencoder", "teacher", "pretrained_teacher", "train", "score"]
+    others = ["autoencoder", "teacher", "pretrained_teacher", "denoiser", "quality", "train", "score"]
     assert sorted(first) == sorted([*ENCODE, *SYNTHESIZE, *others])
 
 
@@ -35,11 +36,25 @@ def test_the_report_keeps_its_promise(project):
     assert "near (mean)" in call(folder, "latent-outliers", "results")
 
 
+def test_outliers_are_judged_before_anything_is_trained_on_them(project):
+    folder, _ = project
+    report = json.loads((folder / "reports/quality.json").read_text())
+    assert set(report["methods"]) == set(METHODS)
+    assert {path.name for path in (folder / "reports/quality").iterdir()} == {"methods.png", "posteriors.png"}
+    assert "outliers before any training" in call(folder, "latent-outliers", "quality")
+
+
+def test_a_method_waits_for_the_models_it_needs_and_no_other(project):
+    folder, _ = project
+    needed = [call(folder, "dvc", "dag", "--dot", f"synthesize@{method}") for method in METHODS]
+    assert ["denoiser" in graph for graph in needed] == [False, False, False, True]
+
+
 def test_pictures_and_curves_are_drawn(project):
     folder, _ = project
     names = {path.relative_to(folder / "reports/plots").as_posix() for path in (folder / "reports/plots").rglob("*.*")}
     assert names == {f"{kind}/{name}.csv" for kind in ("roc", "histogram") for name in OOD} | {
-        f"outliers/{method}.png" for method in ("perturb", "mixup", "shuffle")
+        f"outliers/{method}.png" for method in METHODS
     }
     shown = call(folder, "dvc", "plots", "show", "--json")
     assert all(name in shown for name in ("roc/noise.csv", "histogram/noise.csv"))
@@ -65,13 +80,14 @@ def test_a_second_run_runs_nothing(project):
 @pytest.mark.parametrize(
     ("change", "stages"),
     [
-        ("synthesize.mixup.lam_min=0.4", ["synthesize@mixup", "train", "score"]),
+        ("synthesize.mixup.lam_min=0.4", ["quality", "score", "synthesize@mixup", "train"]),
+        ("denoiser.ema_decay=0.5", ["denoiser", "quality", "score", "synthesize@label_mixup", "train"]),
         ("data.sets.photographs.group=near", ["score"]),
     ],
 )
 def test_a_changed_parameter_reruns_what_it_can_change_and_nothing_else(project, change, stages):
     folder, _ = project
-    assert stages_run(call(folder, "dvc", "exp", "run", "--set-param", change)) == stages
+    assert sorted(stages_run(call(folder, "dvc", "exp", "run", "--set-param", change))) == stages
     call(folder, "git", "checkout", "--quiet", "params.yaml")
     assert stages_run(call(folder, "dvc", "repro")) == []  # back from the run cache
 
@@ -80,6 +96,6 @@ def test_stages_made_again_from_nothing_are_the_same_bytes(project, monkeypatch)
     folder, _ = project
     before = (folder / "dvc.lock").read_text()
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # a machine with another number of cores
-    again = ("autoencoder", "teacher", "synthesize@perturb", "train")
+    again = ("autoencoder", "teacher", "denoiser", "synthesize@label_mixup", "synthesize@perturb", "quality", "train")
     call(folder, "dvc", "repro", "--force", "--single-item", *again)
     assert (folder / "dvc.lock").read_text() == before

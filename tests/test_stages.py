@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.make import ROOT, changed, default_params, latents_store, tiny_params, write_params
+from tests.make import ROOT, changed, default_params, latents_store, models, tiny_params, write_params
 
-STAGES = ("autoencoder", "encode", "teacher", "pretrained_teacher", "synthesize", "train", "score")
+STAGES = (
+    "autoencoder", "encode", "teacher", "pretrained_teacher", "denoiser", "synthesize", "quality", "train", "score",
+)  # fmt: skip
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "LATENT_OUTLIERS_DEVICE": "cpu", "HF_HUB_OFFLINE": "1"}
 
 
@@ -29,7 +31,7 @@ def test_help_says_what_the_stage_does(stage):
     code, out, _ = run(f"stages.{stage}", "--help")
     assert code == 0
     assert "--params" in out
-    assert "OUTPUT" in out or "METRICS" in out
+    assert "OUTPUT" in out or "METRICS" in out or "REPORT" in out
 
 
 def test_help_is_quick():
@@ -46,7 +48,7 @@ def test_a_missing_argument_is_a_usage_error(stage):
 
 def test_a_mistyped_parameter_is_one_line_and_exit_code_1(tmp_path):
     write_params(tmp_path, changed(tiny_params(), synthesize__mixup__lam_mx=0.5))
-    code, _, err = run("stages.synthesize", "mixup", "id", "out")
+    code, _, err = run("stages.synthesize", "mixup", "id", "models", "out")
     assert code == 1
     assert err == "error: params.yaml: synthesize.mixup.lam_mx is not a parameter; did you mean 'lam_max'?\n"
 
@@ -55,7 +57,7 @@ def test_a_damaged_store_is_one_line_and_leaves_no_output(tmp_path):
     write_params(tmp_path, tiny_params())
     chunk = latents_store(tmp_path / "id") / "latent/c/0/0/0/0"
     chunk.write_bytes(b"\0" * chunk.stat().st_size)
-    code, _, err = run("stages.synthesize", "mixup", "id", "out")
+    code, _, err = run("stages.synthesize", "mixup", "id", "models", "out")
     assert code == 1
     assert err.startswith("error: id/latent/c/0/0/0/0: found CRC-32C")
     assert err.count("\n") == 1
@@ -97,8 +99,9 @@ def test_a_device_that_is_not_there_is_one_line(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     write_params(tmp_path, tiny_params())
     latents_store(tmp_path / "id")
+    models("mixup")
     (tmp_path / ".work").write_text("in the way")
-    code, _, err = run("stages.synthesize", "mixup", "id", "out")
+    code, _, err = run("stages.synthesize", "mixup", "id", "models", "out")
     assert code == 1
     assert err.startswith("error: [Errno 20] Not a directory: '.work/")
     assert err.count("\n") == 1

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 LOG_VARIANCE_BOUND = 5.0
 """Widest log-variance of a posterior, either way: conditional variances between e^-5 and e^5. OAL's 1 cannot say less
 than e^-1, and of unit Gaussians correlated by 0.9 the conditional variance is 0.19. Features should reach a posterior
-with a variance of about 1 each, so that the bound is far away."""
+with a mean square of about 1 each, so that the bound is far away."""
 OAL_LOG_VARIANCE_BOUND = 1.0
 """The bound in OAL's published code, for the term that is kept for comparison."""
 

@@ -10,7 +10,7 @@ from pipeline.config import load_params
 from pipeline.device import STAGE_THREADS, repeatable
 from pipeline.errors import ParamsError
 from pipeline.files import write_json
-from pipeline.latents import Latents, load_id_train, load_latents
+from pipeline.latents import Latents, load_id_train, load_latents, require_outliers
 from pipeline.progress import progress
 from pipeline.score.evaluate import SIDES, evaluate
 from pipeline.score.params import Params
@@ -67,5 +67,5 @@ def _draw_pictures(folder: Path, params: Params, inputs: Inputs, id_train: Laten
     autoencoder.to(torch.device("cpu"))
     for name in params.synthesize.stores:
         store = Store(inputs.outliers / name)
-        store.require("outliers", id_train.header.space, id_train.class_names)
+        require_outliers(store, id_train.header)
         draw_outliers(folder / f"{name}.png", store, id_train, autoencoder, params.score.pictures_per_method)

@@ -88,7 +88,7 @@ class Objective(nn.Module):
             contrast = info_nce(seen.known.features, seen.labels, seen.outliers.features, temperature=temperature)
             losses["info_nce"] = micl.info_nce.weight * contrast.mean()
         if micl.club.weight:
-            parents, children = _unit_variance(seen.parents), _unit_variance(seen.children)
+            parents, children = _at_common_length(seen.parents), _at_common_length(seen.children)
             self.club.fit(parents, children)
             told = self.club(parents, children)
             losses["club"] = micl.club.weight * told.sum() / max(1, len(told))
@@ -110,6 +110,6 @@ class Objective(nn.Module):
         return losses
 
 
-def _unit_variance(features: Tensor) -> Tensor:
-    """Return features (n, d) at length sqrt(d): a variance of about 1 each, and none to be gained by shrinking."""
+def _at_common_length(features: Tensor) -> Tensor:
+    """Return features (n, d) at length sqrt(d), a mean square of 1: nothing is to be gained by shrinking them."""
     return math.sqrt(features.shape[1]) * normalize(features, dim=1)

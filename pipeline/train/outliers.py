@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.errors import IncompatibleStoreError, PipelineError
-from pipeline.latents import Latents
+from pipeline.errors import PipelineError
+from pipeline.latents import Latents, require_outliers
 from pipeline.store.format import Header
 from pipeline.store.pool import RowPool
 from pipeline.store.reader import Store
@@ -69,10 +69,7 @@ def check_outliers(folders: Sequence[Path], id_train: Latents, params: TrainPara
 def _pools(folders: Sequence[Path], id_train: Header) -> Iterator[RowPool]:
     for folder in folders:
         pool = RowPool(folder)
-        pool.store.require("outliers", id_train.space, id_train.class_names)
-        if pool.header.standardisation != id_train.standardisation:
-            found, wanted = pool.header.standardisation, id_train.standardisation
-            raise IncompatibleStoreError(folder, "its standardisation", found, wanted)
+        require_outliers(pool.store, id_train)
         yield pool
 
 
@@ -80,7 +77,13 @@ def _parents(store: Store, id_train: Latents) -> NDArray[np.int64]:
     """Return each row's main parent; a store made from other ID rows, such as an imported one, knows none of these."""
     if store.header.provenance.get("latents") != id_train.digest:
         return np.full(store.rows, NOBODY)
-    main = np.where(store.column("lam") >= 0.5, store.column("parent_a"), store.column("parent_b"))
+    further = sorted(name.removeprefix("lam_") for name in store.header.columns if name.startswith("lam_"))
+    if any(f"parent_{place}" not in store.header.columns for place in further):
+        return np.full(store.rows, NOBODY)  # of classes that are not mixed from rows
+    parents = np.stack([store.column(f"parent_{place}") for place in ("a", "b", *further)], axis=1)
+    rest = [store.column(f"lam_{place}") for place in further]
+    shares = np.stack([store.column("lam"), 1 - store.column("lam") - sum(rest), *rest], axis=1)
+    main = np.take_along_axis(parents, shares.argmax(1)[:, None], axis=1)[:, 0]
     return main.astype(np.int64)
 
 

@@ -121,14 +121,14 @@ def test_the_table_shows_groups_first_with_spread_interval_and_verdict(report, t
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "not found; run `dvc repro`"), ("{", "found no metrics in it"), ('{"format": "x"}', "its format is 'x'")],
+    [(None, "not found; run `dvc repro`"), ("{", "found no report in it"), ('{"format": "x"}', "its format is 'x'")],
 )
 def test_a_file_that_is_no_report_is_refused(tmp_path, content, message):
     path = tmp_path / "metrics.json"
     if content:
         path.write_text(content)
     with pytest.raises(PipelineError, match=message):
-        read_report(path)
+        read_report(path, "latent-outliers-metrics/1", "score")
 
 
 def test_the_report_is_plain_json(report):

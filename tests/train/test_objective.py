@@ -90,7 +90,7 @@ def test_energies_are_bounded_on_both_sides():
     assert float(found["energy_bound"]) == pytest.approx(0.2 * wanted, rel=1e-10)
 
 
-def test_club_pairs_each_outlier_with_its_parent_at_unit_variance_after_its_fit():
+def test_club_pairs_each_outlier_with_its_parent_at_a_common_length_after_its_fit():
     objective, found = losses()
     pairs = [np.sqrt(5) * torch.nn.functional.normalize(rows) for rows in (SEEN.parents, SEEN.children)]
     assert float(found["club"]) == pytest.approx(0.4 * float(club(*pairs, objective.club.posterior).mean()), rel=1e-10)

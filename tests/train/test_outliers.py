@@ -86,6 +86,15 @@ def test_the_parent_of_a_row_is_the_one_with_the_larger_share(tmp_path, id_train
     assert rows.parents.tolist() == [4, 2, 3, NOBODY]
 
 
+def test_of_three_parents_the_one_with_the_largest_share_is_taken(tmp_path, id_train):
+    shares = {"lam": np.array([0.2, 0.5, 0.2, 0.5]), "lam_3": np.array([0.65, 0.1, 0.2, 0.0])}
+    parents = {"parent_a": np.full(4, 1), "parent_b": np.full(4, 2), "parent_3": np.array([3, 3, 3, NOBODY])}
+    (rows,) = open_outliers(
+        [outliers_store(tmp_path / "s", rows=4, latents=id_train.digest, **parents, **shares)], id_train
+    )
+    assert rows.parents.tolist() == [3, 1, 2, 1]
+
+
 def test_rows_made_from_other_latents_have_no_parents_here(tmp_path, id_train):
     (rows,) = open_outliers([with_parents(tmp_path / "s", "other")], id_train)
     assert rows.parents.tolist() == [NOBODY] * 4

@@ -1,0 +1,57 @@
+"""A picture says of an outlier what its store says: its parents if it has any, its classes and shares."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.latents import load_id_train
+from pipeline.score import pictures
+from pipeline.store.reader import Store
+from pipeline.synthesize.params import NOBODY
+from tests.make import latents_store, outliers_store
+
+METHOD = {"method": np.zeros(40)}
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Return a function that draws a store of 40 rows and returns the lines of the picture."""
+    monkeypatch.setattr(pictures, "decoded", lambda latents, autoencoder: latents)
+
+    def draw(**columns):
+        shown = []
+        monkeypatch.setattr(pictures, "draw_grid", lambda path, lines, heading: shown.extend(lines))
+        store = Store(outliers_store(Path("s"), **METHOD, **columns))
+        store.header.provenance.update(method="m", method_names=["m/one"])
+        pictures.draw_outliers(Path("x.png"), store, load_id_train(latents_store(Path("id"))), None, 4)
+        return {line.name: line for line in shown}
+
+    return draw
+
+
+def test_rows_without_parents_stand_alone_under_their_classes(drawn):
+    lines = drawn(lam=np.full(40, 0.3))
+    assert [*lines] == ["outlier"]
+    assert lines["outlier"].titles[3] == "one\n30% 'class 0' + 70% 'class 1'"
+
+
+def test_rows_of_no_class_say_so(drawn):
+    lines = drawn(class_a=np.full(40, NOBODY), class_b=np.full(40, NOBODY))
+    assert lines["outlier"].titles == ["no class"] * 4
+
+
+def test_rows_of_one_parent_stand_under_it(drawn):
+    same = np.arange(40)
+    lines = drawn(parent_a=same, parent_b=same, class_a=same % 3, class_b=same % 3)
+    assert [*lines] == ["parent", "outlier"]
+    assert lines["parent"].titles == [f"class {row % 3}" for row in (0, 13, 26, 39)]
+    known = load_id_train(Path("id")).values
+    assert torch.equal(lines["parent"].images, known[[0, 13, 26, 39]])
+
+
+def test_rows_of_two_parents_stand_under_both(drawn):
+    lines = drawn(parent_a=np.arange(40), parent_b=np.arange(40)[::-1])
+    assert [*lines] == ["parent a", "parent b", "outlier"]
+    assert torch.equal(lines["parent b"].images, load_id_train(Path("id")).values[[39, 26, 13, 0]])
