@@ -28,6 +28,7 @@ from pipeline.score.report import build_report
 from pipeline.train.params import TrainParams
 from pipeline.train.run import DetectorUnit, train_detector
 from pipeline.units import run_units
+from pipeline.workspace import fingerprint
 
 LATENTS, OUTLIERS, MODELS = Path("data/latents"), Path("data/outliers"), Path("models")
 RESULTS, WORK = Path("benchmarks/results"), Path(".work/heads")
@@ -53,10 +54,11 @@ class Variant:
     head: str
     outliers: str
 
-    @property
-    def folder(self) -> Path:
-        """Where its detectors are, one per seed."""
-        return WORK / f"{self.head}-{self.outliers}"
+    def folder(self, params: AllParams) -> Path:
+        """Return where its detectors are, one per seed: another place for other parameters, inputs or code."""
+        facts = {"head": HEADS[self.head], "exposure": EXPOSURE, "train": params.train.model_dump(mode="json")}
+        stores = [OUTLIERS / method for method in OUTLIERS_OF[self.outliers]]
+        return WORK / f"{self.head}-{self.outliers}-{fingerprint(facts, [LATENTS / 'id_train', *stores])[:8]}"
 
 
 def main(name: str) -> None:
@@ -65,7 +67,7 @@ def main(name: str) -> None:
     if missing := [method for method in METHODS if not (OUTLIERS / method).is_dir()]:
         raise PipelineError(f"{OUTLIERS}: no {', '.join(missing)}; add to synthesize.methods and run `dvc repro`.")
     variants = [Variant(head, outliers) for head in HEADS for outliers in OUTLIERS_OF]
-    units = [unit(variant, seed, params.train) for variant in variants for seed in params.seeds]
+    units = [unit(variant, seed, params) for variant in variants for seed in params.seeds]
     run_units(train_detector, units, workers=default_workers(chosen_device()), what="training detectors")
     found = compared(params, variants)
     report = {
@@ -82,9 +84,9 @@ def main(name: str) -> None:
     show(name, found)
 
 
-def unit(variant: Variant, seed: int, params: TrainParams) -> DetectorUnit:
+def unit(variant: Variant, seed: int, params: AllParams) -> DetectorUnit:
     """Return one training; what is not named here is as in params.yaml."""
-    content = params.model_dump()
+    content = params.train.model_dump()
     content["head"] = HEADS[variant.head]
     for loss in (content["energy_bound"], *content["micl"].values(), *content["distillation"].values()):
         loss["weight"] = 0.0
@@ -96,7 +98,7 @@ def unit(variant: Variant, seed: int, params: TrainParams) -> DetectorUnit:
         outliers=tuple(OUTLIERS / method for method in OUTLIERS_OF[variant.outliers] or METHODS[:1]),
         teacher=MODELS / "teacher" / str(seed),
         pretrained_teacher=MODELS / "pretrained_teacher",
-        output=variant.folder / str(seed),
+        output=variant.folder(params) / str(seed),
     )
 
 
@@ -110,8 +112,8 @@ def compared(params: AllParams, variants: list[Variant]) -> list[dict[str, Any]]
     with progress("comparing", len(variants)) as advance:
         for variant in variants:
             against = Variant(variant.head, "none") if OUTLIERS_OF[variant.outliers] else Variant("soft-max", "none")
-            entries.append({"head": variant.head, "outliers": variant.outliers, "against": against.head}
-                           | difference(params, against, variant, id_train, sets, groups))  # fmt: skip
+            words = {"head": variant.head, "outliers": variant.outliers, "against": against.head}
+            entries.append(words | difference(params, against, variant, id_train, sets, groups))
             advance(1)
     return entries
 
@@ -125,7 +127,7 @@ def difference(
     groups: dict[str, list[str]],
 ) -> dict[str, Any]:
     """Return the accuracy and the groups of a variant's report, whose baseline is `against`."""
-    folders = {"baseline": against.folder, "detector": variant.folder}
+    folders = {"baseline": against.folder(params), "detector": variant.folder(params)}
     found = evaluate(params.seeds, folders, id_train, sets, params.score.knn_neighbours, lambda _: None)
     report = build_report(found, params.seeds, groups, params.score)
     return {"id_accuracy": report["id_accuracy"]["detector"], "groups": report["groups"]}
@@ -133,15 +135,9 @@ def difference(
 
 def show(name: str, variants: list[dict[str, Any]]) -> None:
     """Print one line per variant, and the same as Markdown for the docs."""
-    columns = [
-        "head",
-        "outliers",
-        "ID accuracy",
-        *(f"{group} {score}" for group in ("near", "far") for score in SCORES),
-    ]
-    table = Table(
-        title=f"{name}: AUROC, and its gain over soft-max (no outliers) or over the same head without outliers"
-    )
+    aurocs = [f"{group} {score}" for group in ("near", "far") for score in SCORES]
+    columns = ["head", "outliers", "ID accuracy", *aurocs]
+    table = Table(title=f"{name}: AUROC, and its gain over soft-max or, with outliers, over the same head without")
     for column in columns:
         table.add_column(column)
     lines = [_cells(variant) for variant in variants]
