@@ -168,9 +168,9 @@ def page(report: dict[str, Any]) -> str:
     score, seeds = report["cells"][0]["score"], len(report["seeds"])
     took = "in several parts" if report["seconds"] is None else f"{report['seconds'] / 60:.0f} minutes"
     heading = (
-        f"Written by `make ablation`; commit {report['commit'][:7]}, {report['hardware']}, {took}. The embedded digits, "
-        f"{seeds} seeds, about {report['budget']} outliers for every detector. In percent, mean ± std over seeds; "
-        f"score: {score}; baseline: cross-entropy alone. Intervals: paired bootstrap at 95 %."
+        f"Written by `make ablation`; commit {report['commit'][:7]}, {report['hardware']}, {took}. The embedded "
+        f"digits, {seeds} seeds, about {report['budget']} outliers for every detector. In percent, mean ± std over "
+        f"seeds; score: {score}; baseline: cross-entropy alone. Intervals: paired bootstrap at 95 %."
     )
     care = (
         "Weights and parameters were set by hand before any of these figures was seen, and not changed since; "
