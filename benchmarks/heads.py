@@ -3,7 +3,7 @@
 Run `python -m benchmarks.heads NAME` in a project that `dvc repro` has run with all of `METHODS`. Every head of
 `HEADS` is trained with every seed of params.yaml: alone, with label-mixup outliers, as in the paper, and with those of
 the other three methods; cross-entropy and, on outliers, outlier exposure, nothing else. Finished trainings are kept.
-Prints a table and writes `benchmarks/results/heads-NAME.json`.
+Writes `benchmarks/results/heads-NAME.json` and, with what is there of other data, `docs/heads.md`.
 """
 
 from dataclasses import dataclass
@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.bench import hardware
 from pipeline.command import PARAMS_FILE
 from pipeline.device import chosen_device, default_workers
 from pipeline.errors import PipelineError
-from pipeline.files import write_json
+from pipeline.files import read_json, write_bytes, write_json
 from pipeline.latents import Latents, load_id_train, load_latents
 from pipeline.progress import progress
 from pipeline.runlog import git_revision
@@ -31,7 +29,7 @@ from pipeline.units import run_units
 from pipeline.workspace import fingerprint
 
 LATENTS, OUTLIERS, MODELS = Path("data/latents"), Path("data/outliers"), Path("models")
-RESULTS, WORK = Path("benchmarks/results"), Path(".work/heads")
+RESULTS, WORK, PAGE = Path("benchmarks/results"), Path(".work/heads"), Path("docs/heads.md")
 METHODS = ("perturb", "mixup", "shuffle", "label_mixup")
 HEADS: dict[str, dict[str, Any]] = {
     "soft-max": {"kind": "linear"},
@@ -45,6 +43,9 @@ HEADS: dict[str, dict[str, Any]] = {
 OUTLIERS_OF: dict[str, tuple[str, ...]] = {"none": (), "label_mixup": ("label_mixup",), "three": METHODS[:3]}
 EXPOSURE = 0.5
 SCORES = ("msp", "knn")
+WORDS = """AUROC in percent, mean ± std over seeds, by MSP and k-NN score. Behind it the gain, with its paired bootstrap
+interval and verdict: without outliers over soft-max without outliers, with outliers over the same head without.
+Outliers: `label_mixup`, as in the paper, or `perturb`, `mixup` and `shuffle` together (three), by outlier exposure."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Variant:
 
 
 def main(name: str) -> None:
-    """Train every variant with every seed, compare them and show the table; NAME is that of the data."""
+    """Train every variant with every seed, compare them and write the page; NAME is that of the data."""
     params = load_all(PARAMS_FILE)
     if missing := [method for method in METHODS if not (OUTLIERS / method).is_dir()]:
         raise PipelineError(f"{OUTLIERS}: no {', '.join(missing)}; add to synthesize.methods and run `dvc repro`.")
@@ -81,7 +82,8 @@ def main(name: str) -> None:
         "variants": found,
     }
     write_json(RESULTS / f"heads-{name}.json", report)
-    show(name, found)
+    write_bytes(PAGE, page([read_json(path) for path in sorted(RESULTS.glob("heads-*.json"))]).encode())
+    typer.echo(f"written: {PAGE}")
 
 
 def unit(variant: Variant, seed: int, params: AllParams) -> DetectorUnit:
@@ -133,21 +135,24 @@ def difference(
     return {"id_accuracy": report["id_accuracy"]["detector"], "groups": report["groups"]}
 
 
-def show(name: str, variants: list[dict[str, Any]]) -> None:
-    """Print one line per variant, and the same as Markdown for the docs."""
+def page(reports: list[dict[str, Any]]) -> str:
+    """Return the page of results in Markdown, one table per data set."""
+    lines = ["# Heads, with and without synthetic outliers", "", "Written by `python -m benchmarks.heads`.", "", WORDS]
     aurocs = [f"{group} {score}" for group in ("near", "far") for score in SCORES]
     columns = ["head", "outliers", "ID accuracy", *aurocs]
-    table = Table(title=f"{name}: AUROC, and its gain over soft-max or, with outliers, over the same head without")
-    for column in columns:
-        table.add_column(column)
-    lines = [_cells(variant) for variant in variants]
-    for line in lines:
-        table.add_row(*line)
-    console = Console(width=180)
-    console.print(table, markup=False)
-    console.print(f"| {' | '.join(columns)} |\n" + "|---" * len(columns) + "|", markup=False, highlight=False)
-    for line in lines:
-        console.print(f"| {' | '.join(line)} |", markup=False, highlight=False)
+    for report in reports:
+        lines += [
+            "",
+            f"## {report['data'].replace('_', '-').title()}",
+            "",
+            f"Commit {report['commit'][:7]}, {report['hardware']}.",
+            f"{len(report['seeds'])} seeds, {report['epochs']} epochs.",
+            "",
+            f"| {' | '.join(columns)} |",
+            "|---" * len(columns) + "|",
+            *(f"| {' | '.join(_cells(variant))} |" for variant in report["variants"]),
+        ]
+    return "\n".join([*lines, ""])
 
 
 def _cells(variant: dict[str, Any]) -> list[str]:
