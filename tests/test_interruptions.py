@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from pipeline.files import write_json
 from pipeline.store import format as layout
 from pipeline.store.reader import Store
 from tests.make import changed, latents_store, outliers_store, tiny_params, write_params
@@ -113,7 +114,8 @@ def test_a_synthesis_onto_a_full_disk_is_one_line_and_resumes_when_there_is_room
     for folder in (disk, tmp_path / "roomy"):
         latents_store(folder / "id")
         write_params(folder, params)
-    stage = ("python", "-m", "stages.synthesize", "perturb", "id")
+        write_json(folder / "models/needed_by/perturb.json", {})
+    stage = ("python", "-m", "stages.synthesize", "perturb", "id", "models")
     told = call(disk, *stage, "out", code=1)
     assert re.search(
         r"^error: \[Errno 28\] No space left on device.*Nothing unfinished was published", told, re.MULTILINE

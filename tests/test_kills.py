@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.files import folder_digest
 from pipeline.store.reader import Store
-from tests.make import ROOT, changed, latents_store, tiny_params, write_params
+from tests.make import ROOT, changed, latents_store, models, tiny_params, write_params
 
 KILLS = 50
 SHARDS = 12
@@ -27,7 +27,7 @@ layout.SHARD_BYTES = 2**15  # 256 rows
 import pipeline.synthesize.perturb, pipeline.synthesize.run, zarr.codecs
 for output in sys.stdin:
     if (pid := os.fork()) == 0:
-        sys.argv = ["synthesize", "perturb", "id", output.strip()]
+        sys.argv = ["synthesize", "perturb", "id", "models", output.strip()]
         try:
             runpy.run_module("stages.synthesize", run_name="__main__")
         except SystemExit as ended:
@@ -86,6 +86,7 @@ class Watcher(threading.Thread):
 @pytest.mark.slow
 def test_a_synthesis_killed_fifty_times_is_the_same_bytes_and_never_seen_torn(tmp_path, tell):
     write_params(tmp_path, changed(tiny_params(), synthesize__perturb__rows=256 * SHARDS - 9))
+    models("perturb")
     latents_store(tmp_path / "id")
     starter, watcher, rng = Starter(), Watcher(tmp_path), np.random.default_rng(0)
     starter.start("whole")

@@ -16,7 +16,6 @@ from pipeline.store.format import Header
 from pipeline.store.pool import RowPool
 from pipeline.store.reader import Store
 from pipeline.synthesize.params import NOBODY
-from pipeline.train.params import TrainParams
 
 
 class Rows(Protocol):
@@ -51,18 +50,21 @@ def open_outliers(folders: Sequence[Path], id_train: Latents) -> list[OutlierRow
     return [OutlierRows(pool, _parents(pool.store, id_train)) for pool in _pools(folders, id_train.header)]
 
 
-def check_outliers(folders: Sequence[Path], id_train: Latents, params: TrainParams) -> None:
+def check_outliers(folders: Sequence[Path], id_train: Header) -> None:
     """Read every store once from end to end, so that damage ends the stage before its first step.
 
-    Raises StoreError, which names the file, beside what `open_outliers` raises; PipelineError when CLUB is asked for
-    and no outlier has a parent.
+    Raises StoreError, which names the file, beside what `open_outliers` raises.
     """
-    for pool in _pools(folders, id_train.header):
+    for pool in _pools(folders, id_train):
         pool.store.check()
-    if params.micl.club.weight and all((rows.parents == NOBODY).all() for rows in open_outliers(folders, id_train)):
+
+
+def check_parents(folders: Sequence[Path], id_train: Latents) -> None:
+    """Raise PipelineError when no outlier has a parent, which CLUB pairs it with."""
+    if all((rows.parents == NOBODY).all() for rows in open_outliers(folders, id_train)):
         raise PipelineError(
-            f"train.micl.club.weight is {params.micl.club.weight}, but no row of {', '.join(map(str, folders))} has "
-            f"a parent among the ID training latents. Set it to 0, or add a method that starts from ID latents."
+            f"train.micl.club has a weight, but no row of {', '.join(map(str, folders))} has a parent among the ID "
+            f"training latents. Set it to 0, or add a method that starts from ID latents."
         )
 
 

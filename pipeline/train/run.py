@@ -16,7 +16,7 @@ from pipeline.networks.resnet import LatentResNet, Prediction
 from pipeline.pretrained_teacher.card import load_pretrained_teacher
 from pipeline.synthesize.params import NOBODY
 from pipeline.train.objective import Objective, Seen
-from pipeline.train.outliers import OutlierBatches, check_outliers, open_outliers
+from pipeline.train.outliers import OutlierBatches, check_outliers, check_parents, open_outliers
 from pipeline.train.params import Params, TrainParams
 from pipeline.units import finished_folder, run_units
 from pipeline.workspace import note_forgotten, unfinished
@@ -51,7 +51,9 @@ def train_detectors(params_file: Path, inputs: Inputs, output: Path, workers: in
     stores = tuple(inputs.outliers / name for name in params.synthesize.stores)
     note_forgotten(inputs.outliers, params.synthesize.stores)
     latents = load_id_train(inputs.latents)
-    check_outliers(stores, latents, params.train)
+    check_outliers(stores, latents.header)
+    if params.train.micl.club.weight:
+        check_parents(stores, latents)
     facts = {
         "seeds": params.seeds,
         "outliers": params.synthesize.stores,

@@ -64,7 +64,7 @@ def test_what_is_missing_or_altered_is_named(pushed, name, damage, capsys):
     path.unlink() if damage == "missing" else path.write_bytes(path.read_bytes()[:-1])
     report = check_remote("team", ["data/outliers"])
     assert states(report) == {f"{STORE}/{name}": damage}
-    with pytest.raises(RemoteDamagedError, match="1 of 10 objects are missing or altered") as caught:
+    with pytest.raises(RemoteDamagedError, match="1 of 11 objects are missing or altered") as caught:
         print_findings(report, Console())
     told = capsys.readouterr().out
     assert "\n" not in str(caught.value)
@@ -78,7 +78,7 @@ def test_a_listing_that_is_gone_is_named_and_its_files_are_still_compared(pushed
     listing.unlink()
     report = check_remote(None, [STORE])
     assert states(report) == {STORE: "missing"}
-    assert len(report.findings) == 10
+    assert len(report.findings) == 11
 
 
 def test_a_colleague_without_the_data_checks_by_the_remote_s_own_listing(pushed, tmp_path, monkeypatch):

@@ -17,9 +17,9 @@ from pipeline.train.outliers import check_outliers
 from tests.make import latents_store, outliers_store
 
 ROWS = 600  # three shards of 256, the last one padded
-FLIPS = 60  # in each of 18 files
+FLIPS = 40  # in each of 26 files
 COLUMNS = {"class_a": np.dtype("<i4"), "class_b": np.dtype("<i4"), "lam": np.dtype("<f4")}
-ARRAYS = ("latent", "class_a", "class_b", "lam")
+ARRAYS = ("latent", "class_a", "class_b", "parent_a", "parent_b", "lam")
 CHUNKS = [chunk_file(array, shard) for array in ARRAYS for shard in range(3)]
 FILES = ["zarr.json", *(f"{array}/zarr.json" for array in ARRAYS), *CHUNKS, MANIFEST]
 

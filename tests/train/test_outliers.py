@@ -11,9 +11,8 @@ from pipeline.latents import load_id_train
 from pipeline.store.format import Standardisation
 from pipeline.store.reader import Store
 from pipeline.synthesize.params import NOBODY
-from pipeline.train.outliers import OutlierBatches, OutlierRows, check_outliers, open_outliers
-from pipeline.train.params import TrainParams
-from tests.make import SPACE, changed, default_params, latents_store, outliers_store, section
+from pipeline.train.outliers import OutlierBatches, OutlierRows, check_parents, open_outliers
+from tests.make import SPACE, latents_store, outliers_store
 
 
 @pytest.fixture
@@ -102,7 +101,6 @@ def test_rows_made_from_other_latents_have_no_parents_here(tmp_path, id_train):
 
 def test_club_without_any_parent_is_refused(tmp_path, id_train):
     stores = [outliers_store(tmp_path / "s")]
-    params = section(TrainParams, changed(default_params()["train"], micl__club__weight=0.1))
-    with pytest.raises(PipelineError, match=r"micl.club.weight is 0.1, but no row of .*/s has a parent"):
-        check_outliers(stores, id_train, params)
-    check_outliers([*stores, with_parents(tmp_path / "t", id_train.digest)], id_train, params)
+    with pytest.raises(PipelineError, match=r"micl.club has a weight, but no row of .*/s has a parent"):
+        check_parents(stores, id_train)
+    check_parents([*stores, with_parents(tmp_path / "t", id_train.digest)], id_train)
