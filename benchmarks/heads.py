@@ -43,6 +43,7 @@ HEADS: dict[str, dict[str, Any]] = {
 OUTLIERS_OF: dict[str, tuple[str, ...]] = {"none": (), "label_mixup": ("label_mixup",), "three": METHODS[:3]}
 EXPOSURE = 0.5
 SCORES = ("msp", "knn")
+TITLES = {"digits": "Digits", "fashion_mnist": "Fashion-MNIST"}
 WORDS = """AUROC in percent, mean ± std over seeds, by MSP and k-NN score. Behind it the gain, with its paired bootstrap
 interval and verdict: without outliers over soft-max without outliers, with outliers over the same head without.
 Outliers: `label_mixup`, as in the paper, or `perturb`, `mixup` and `shuffle` together (three), by outlier exposure."""
@@ -143,7 +144,7 @@ def page(reports: list[dict[str, Any]]) -> str:
     for report in reports:
         lines += [
             "",
-            f"## {report['data'].replace('_', '-').title()}",
+            f"## {TITLES.get(report['data'], report['data'])}",
             "",
             f"Commit {report['commit'][:7]}, {report['hardware']}.",
             f"{len(report['seeds'])} seeds, {report['epochs']} epochs.",
