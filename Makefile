@@ -55,4 +55,4 @@ $(VENV)/.developed: $(VENV)/.installed
 	@touch $@
 
 clean:  ## delete what the stages made; the DVC cache and .venv stay
-	rm -rf .work data/latents data/outliers models/[!n]* models/needed_by/label_mixup.json reports/*
+	rm -rf .work data/latents data/outliers data/scores models/[!n]* models/needed_by/label_mixup.json reports/*

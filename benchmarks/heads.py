@@ -17,11 +17,13 @@ from pipeline.command import PARAMS_FILE
 from pipeline.device import chosen_device, default_workers
 from pipeline.errors import PipelineError
 from pipeline.files import read_json, write_bytes, write_json
+from pipeline.infer.params import ScoreName
+from pipeline.infer.run import judged
 from pipeline.latents import Latents, load_id_train, load_latents
 from pipeline.progress import progress
 from pipeline.runlog import git_revision
 from pipeline.schema import AllParams, load_all
-from pipeline.score.evaluate import evaluate
+from pipeline.score.decision import decide
 from pipeline.score.report import build_report
 from pipeline.train.params import TrainParams
 from pipeline.train.run import DetectorUnit, train_detector
@@ -42,7 +44,7 @@ HEADS: dict[str, dict[str, Any]] = {
 """Scales and margins below the papers', whose networks and data are larger; set once, by hand."""
 OUTLIERS_OF: dict[str, tuple[str, ...]] = {"none": (), "label_mixup": ("label_mixup",), "three": METHODS[:3]}
 EXPOSURE = 0.5
-SCORES = ("msp", "knn")
+SCORES: tuple[ScoreName, ...] = ("msp", "knn")
 TITLES = {"digits": "Digits", "fashion_mnist": "Fashion-MNIST"}
 WORDS = """AUROC in percent, mean ± std over seeds, by MSP and k-NN score. Behind it the gain, with its paired bootstrap
 interval and verdict: without outliers over soft-max without outliers, with outliers over the same head without.
@@ -131,8 +133,9 @@ def difference(
 ) -> dict[str, Any]:
     """Return the accuracy and the groups of a variant's report, whose baseline is `against`."""
     folders = {"baseline": against.folder(params), "detector": variant.folder(params)}
-    found = evaluate(params.seeds, folders, id_train, sets, params.score.knn_neighbours, lambda _: None)
-    report = build_report(found, params.seeds, groups, params.score)
+    table = judged(params.seeds, folders, id_train, sets, params.infer, lambda _: None)
+    decisions = decide(table, params.score.headline, params.score.id_rejection)
+    report = build_report(table, groups, decisions, params.score, SCORES)
     return {"id_accuracy": report["id_accuracy"]["detector"], "groups": report["groups"]}
 
 

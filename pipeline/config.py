@@ -23,6 +23,7 @@ SECTIONS = (
     "synthesize",
     "quality",
     "train",
+    "infer",
     "score",
 )
 """The top-level keys of `params.yaml`: the run's seeds, the images, and one section per stage."""

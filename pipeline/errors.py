@@ -17,6 +17,7 @@
     ├── DeviceError              the device that was asked for is not there
     ├── DivergedError            a training whose loss is no longer finite
     ├── ScoreError               scores from which no metric can be computed
+    ├── ScoreTableError          a table of per-sample scores that cannot be trusted
     └── UnitError                one of several independent pieces of work failed
 
 Every message says where, what was found, what was wanted and what to do next. A caller's own mistake
@@ -166,6 +167,13 @@ class DivergedError(PipelineError):
 
 class ScoreError(PipelineError):
     """Scores from which no metric can be computed: one class only, or not finite."""
+
+
+class ScoreTableError(PipelineError):
+    """A table of per-sample scores is missing, damaged or of another format."""
+
+    def __init__(self, where: Path | str, found: str) -> None:
+        super().__init__(f"{where}: found {found}, wanted a table of scores. Run `dvc repro infer` to make it.")
 
 
 class UnitError(PipelineError):

@@ -100,7 +100,7 @@ def results_table(report: dict[str, Any]) -> Table:
 
 
 def conclusion(report: dict[str, Any]) -> str:
-    """Return accuracy and threshold in words."""
+    """Return accuracy, threshold and warnings in words."""
     accuracy, threshold = report["id_accuracy"], report["threshold"]
     detected = ", ".join(f"{100 * share:.1f} % of {name}" for name, share in threshold["ood_detected"].items())
     return (
@@ -108,6 +108,7 @@ def conclusion(report: dict[str, Any]) -> str:
         f"Threshold for {100 * threshold['id_rejection_target']:.0f} % rejected ID validation images: it rejects "
         f"{100 * threshold['id_rejection_test']:.1f} % of ID test and detects {detected}.\n"
         f"baseline: cross-entropy only, with the same score. FPR95: share of ID flagged when 95 % of OOD is caught."
+        + "".join(f"\nWarning: {warning}" for warning in report["warnings"])
     )
 
 

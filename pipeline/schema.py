@@ -7,6 +7,7 @@ from pipeline.config import Section, Seeds, load_params
 from pipeline.denoiser.params import DenoiserParams
 from pipeline.encode.params import EncodeParams
 from pipeline.images.params import DataParams
+from pipeline.infer.params import InferParams
 from pipeline.pretrained_teacher.params import PretrainedTeacherParams
 from pipeline.quality.params import QualityParams
 from pipeline.score.params import ScoreParams
@@ -28,6 +29,7 @@ class AllParams(Section):
     synthesize: SynthesizeParams
     quality: QualityParams
     train: TrainParams
+    infer: InferParams
     score: ScoreParams
 
 

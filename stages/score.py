@@ -1,4 +1,4 @@
-"""Stage `score`: teachers, detectors and all latents to `reports/`."""
+"""Stage `score`: the table of per-sample scores to `reports/` and `models/decision/`."""
 
 from pathlib import Path
 
@@ -6,20 +6,20 @@ from pipeline.command import PARAMS_FILE, ParamsFile, run
 
 
 def score(
+    scores: Path,
     latents: Path,
     outliers: Path,
-    teachers: Path,
-    detectors: Path,
     autoencoder: Path,
     metrics: Path,
     plots: Path,
+    decisions: Path,
     params: ParamsFile = PARAMS_FILE,
 ) -> None:
-    """Score LATENTS with TEACHERS and DETECTORS; write METRICS (JSON) and PLOTS (curves, and decoded OUTLIERS)."""
-    from pipeline.score.run import Inputs
-    from pipeline.score.run import score as score_networks
+    """Judge SCORES; write METRICS (JSON), PLOTS (curves, and decoded OUTLIERS) and DECISIONS (thresholds)."""
+    from pipeline.score.run import Inputs, Outputs
+    from pipeline.score.run import score as judge
 
-    score_networks(params, Inputs(latents, outliers, teachers, detectors, autoencoder), metrics, plots)
+    judge(params, Inputs(scores, latents, outliers, autoencoder), Outputs(metrics, plots, decisions))
 
 
 if __name__ == "__main__":

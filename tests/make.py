@@ -11,6 +11,8 @@ from pipeline.config import validate
 from pipeline.denoiser.model import DenoiserCard, noise_schedule, save_denoiser, untrained
 from pipeline.denoiser.params import DenoiserParams
 from pipeline.files import folder_digest, write_json
+from pipeline.infer.params import SCORES
+from pipeline.infer.table import SIDES, ScoreTable
 from pipeline.store.format import LatentSpace, Standardisation
 from pipeline.store.writer import StoreWriter
 
@@ -170,3 +172,28 @@ def interrupt_shard(monkeypatch, number):
 
     monkeypatch.setattr(StoreWriter, "write_shard", write_or_fail)
     return calls
+
+
+def score_table(shifts, gain=0.0, seeds=(0, 1, 2), images=60, rng_seed=0):
+    """Return a table of normal scores; `shifts` moves those of a set up, and `gain` the detector's of OOD sets."""
+    rng = np.random.default_rng(rng_seed)
+    shifts = {"id_validation": 0.0, "id_test": 0.0, "probe/reencoded": 0.0, "probe/jpeg": 0.0} | shifts
+    sizes, both = (len(seeds), images), [(side, name) for side in SIDES for name in shifts]
+    known = [name for name in shifts if name.startswith(("id_", "probe/"))]
+    return ScoreTable(
+        seeds=tuple(seeds),
+        class_names=("a", "b", "c"),
+        weights={seed: f"weights of {seed}" for seed in seeds},
+        labels={
+            name: (np.arange(images) % 3 if name in known else np.full(images, -1)).astype(np.int32) for name in shifts
+        },
+        contents={name: np.arange(images) + 1000 * place for place, name in enumerate(shifts)},
+        scores={
+            (side, name, score): rng.standard_normal(sizes)
+            + shifts[name]
+            + (gain if side == "detector" and name not in known else 0.0)
+            for side, name in both
+            for score in SCORES
+        },
+        predicted={one: rng.integers(0, 3, sizes).astype(np.int32) for one in both},
+    )

@@ -98,5 +98,16 @@ def average_precision(negative, positive):
     return total
 
 
+def trapezoid(negative, positive):
+    """Area under straight lines between precision and recall at every threshold, from precision 1 at recall 0."""
+    total, before = 0.0, (0.0, 1.0)
+    for threshold in sorted({*negative, *positive}, reverse=True):
+        caught = sum(value >= threshold for value in positive)
+        here = caught / len(positive), caught / (caught + sum(value >= threshold for value in negative))
+        total += (here[0] - before[0]) * (here[1] + before[1]) / 2
+        before = here
+    return total
+
+
 def normalised(row):
     return (np.asarray(row) / math.hypot(*row)).tolist()

@@ -20,7 +20,10 @@ from pipeline.networks.params import (
 
 
 class Head(Protocol):
-    """What every head can do; all are modules with a `weight` of shape (k, d)."""
+    """What every head can do; all are modules."""
+
+    weight: Tensor
+    """(k, d): the direction of each class among the features."""
 
     def __call__(self, features: Tensor) -> Tensor:
         """Return the logits (n, k) of features (n, d): what predictions and scores are made of."""
@@ -78,6 +81,8 @@ class LogitNormHead(nn.Linear):
 
 class _AngularHead(nn.Module):
     """Rows of weights that only have a direction, and no bias."""
+
+    weight: Tensor
 
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()

@@ -1,15 +1,23 @@
-"""Paired bootstrap of an AUROC difference: over the seeds and over the test images, the same draw for both sides."""
+"""Paired bootstrap of what a detector gains: over the seeds and over the test images, the same draw for both sides."""
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.progress import progress
+
 Array = NDArray[np.float64]
+Counts = NDArray[np.float32]
 Verdict = Literal["better", "worse", "undecided"]
+Score = TypeVar("Score", bound=str)
+Gain = Literal["auroc", "fpr95_ood_pos", "fpr95_id_pos"]
+GAINS: dict[Gain, int] = {"auroc": 1, "fpr95_ood_pos": -1, "fpr95_id_pos": -1}
+"""The metrics that are compared, and the sign of an improvement."""
 
 BLOCK = 64
-"""Replicates weighted at once, so that memory stays at BLOCK times the number of images."""
+"""Replicates at once, so that memory stays at a few times BLOCK times the number of images."""
 
 
 class Pair(NamedTuple):
@@ -20,48 +28,78 @@ class Pair(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """AUROC of the detector minus AUROC of the baseline."""
+    """A metric of the detector minus that of the baseline."""
 
     mean: float
     low: float
     high: float
+    verdict: Verdict
+
+
+class Gains(NamedTuple):
+    """Detector minus baseline for one OOD set and one score: as it is, and in every replicate."""
+
+    point: Array  # (metrics,) mean over seeds
+    draws: Array  # (replicates, metrics)
     seeds: int
 
-    @property
-    def verdict(self) -> Verdict:
-        """Say whether the interval excludes zero, and on which side; one seed decides nothing."""
-        if self.seeds == 1 or self.low <= 0 <= self.high:
-            return "undecided"
-        return "better" if self.low > 0 else "worse"
 
+def bootstrap(
+    known: Mapping[Score, Pair], unknown: Mapping[str, Mapping[Score, Pair]], replicates: int, seed: int
+) -> dict[tuple[str, Score], Gains]:
+    """Return the gains on each OOD set by each score.
 
-def auroc_difference(known: Pair, unknown: list[Pair], replicates: int, seed: int) -> Difference:
-    """Return the mean difference over seeds and OOD sets, with the 95 % percentile interval.
-
-    known: scores of the ID test images; unknown: of each OOD set of the group, sets counting alike.
-    A replicate draws seeds, ID images and the images of each set with replacement, so the interval covers the noise
-    of training and of sampling. Few seeds drawn from themselves vary too little, and their mean has heavier tails than
-    a normal one; the interval is therefore widened about the mean by sqrt(s / (s - 1)) * t(0.975, s - 1) / z(0.975).
-    One seed says nothing of the noise of training: its verdict is always undecided.
+    known: scores of the ID test images, by the name of the score; unknown: those of each OOD set, likewise. A replicate
+    draws seeds, ID images and the images of each set with replacement, the same for every score, side and set, so that
+    gains of a replicate can be averaged over sets.
 
     Source: Efron and Tibshirani 1993, chapter 13; two levels as in Davison and Hinkley 1997, section 3.8.
     """
+    trials = {
+        (name, score): [_Trial(known[score], pair, index) for index in range(len(pair.baseline))]
+        for name, scores in unknown.items()
+        for score, pair in scores.items()
+    }
+    sizes = {name: next(iter(scores.values())).baseline.shape[1] for name, scores in unknown.items()}
+    first = next(iter(known.values())).baseline
     rng = np.random.default_rng(seed)
-    draws = []
-    for start in range(0, replicates, BLOCK):
-        size = min(BLOCK, replicates - start)
-        seeds = _resample(rng, size, len(known.baseline))
-        images = _resample(rng, size, known.baseline.shape[1])
-        gains = []
-        for one in unknown:
-            others = _resample(rng, size, one.baseline.shape[1])
-            gains.append(_mean_over_seeds(known, one, seeds, images, others))
-        draws.append(np.mean(gains, axis=0))
-    seeds, images = (np.ones((1, count)) for count in known.baseline.shape)
-    point = [_mean_over_seeds(known, one, seeds, images, np.ones((1, one.baseline.shape[1])))[0] for one in unknown]
-    mean = float(np.mean(point))
-    low, high = mean + widening(len(known.baseline)) * (np.quantile(np.concatenate(draws), [0.025, 0.975]) - mean)
-    return Difference(mean, float(low), float(high), len(known.baseline))
+    draws: dict[tuple[str, Score], list[Array]] = {key: [] for key in trials}
+    with progress("comparing, replicates", replicates) as advance:
+        for start in range(0, replicates, BLOCK):
+            count = min(BLOCK, replicates - start)
+            seeds, ids = _drawn(rng, count, first.shape[0]), _drawn(rng, count, first.shape[1])
+            oods = {name: _drawn(rng, count, size) for name, size in sizes.items()}
+            for (name, score), each in trials.items():
+                gains = np.stack([trial.gains(ids, oods[name]) for trial in each])  # (seeds, metrics, count)
+                draws[name, score].append(np.einsum("smb,sb->bm", gains, seeds) / len(each))
+            advance(count)
+    once = {name: np.ones((size, 1), np.float32) for name, size in sizes.items()}
+    all_ids = np.ones((first.shape[1], 1), np.float32)
+    return {
+        key: Gains(
+            np.mean([trial.gains(all_ids, once[key[0]])[:, 0] for trial in each], axis=0),
+            np.concatenate(draws[key]),
+            len(each),
+        )
+        for key, each in trials.items()
+    }
+
+
+def differences(over: list[Gains]) -> dict[Gain, Difference]:
+    """Return the mean gain over OOD sets (one or more) in each metric, with the 95 % percentile interval.
+
+    The interval covers the noise of training and of sampling. Few seeds drawn from themselves vary too little, and
+    their mean has heavier tails than a normal one; the interval is therefore widened about the mean by
+    sqrt(s / (s - 1)) * t(0.975, s - 1) / z(0.975). One seed says nothing of the noise of training: its verdict is
+    always undecided. Better is a higher AUROC and a lower FPR95.
+    """
+    seeds = over[0].seeds
+    point, draws = np.mean([one.point for one in over], axis=0), np.mean([one.draws for one in over], axis=0)
+    low, high = point + widening(seeds) * (np.quantile(draws, [0.025, 0.975], axis=0) - point)
+    return {
+        name: Difference(float(point[i]), float(low[i]), float(high[i]), _verdict(low[i] * sign, high[i] * sign, seeds))
+        for i, (name, sign) in enumerate(GAINS.items())
+    }
 
 
 def widening(seeds: int) -> float:
@@ -73,34 +111,63 @@ def widening(seeds: int) -> float:
     return float(np.sqrt(seeds / (seeds - 1)) * t.ppf(0.975, seeds - 1) / norm.ppf(0.975))
 
 
-def weighted_auroc(
-    known: Array,  # (n,)
-    unknown: Array,  # (m,)
-    known_weights: Array,  # (b, n)
-    unknown_weights: Array,  # (b, m)
-) -> Array:  # (b,)
-    """Return P(unknown > known) + P(unknown = known) / 2 under each of b weightings of the images."""
-    scores = np.concatenate([known, unknown])
-    order = np.argsort(scores, kind="stable")
-    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
-    blank = [np.zeros_like(known_weights), np.zeros_like(unknown_weights)]
-    id_mass = np.add.reduceat(np.hstack([known_weights, blank[1]])[:, order], starts, axis=1)
-    ood_mass = np.add.reduceat(np.hstack([blank[0], unknown_weights])[:, order], starts, axis=1)
-    below = np.cumsum(id_mass, axis=1) - id_mass / 2
-    total = known_weights.sum(1) * unknown_weights.sum(1)
-    return np.asarray((ood_mass * below).sum(1) / total)
+class _Trial:
+    """One seed's scores of the ID images and of one OOD set by both sides, sorted once for all replicates."""
+
+    def __init__(self, known: Pair, unknown: Pair, seed: int) -> None:
+        self.sides = [Ranking(k[seed], u[seed]) for k, u in zip(known, unknown, strict=True)]
+
+    def gains(self, ids: Counts, oods: Counts) -> Array:
+        """Return detector minus baseline, (metrics, b), where images count `ids` (n, b) and `oods` (m, b) times."""
+        baseline, detector = (side.weighted(ids, oods) for side in self.sides)
+        return detector - baseline
 
 
-def _mean_over_seeds(known: Pair, unknown: Pair, seeds: Array, images: Array, others: Array) -> Array:
-    """Return the difference under each replicate's weights: seeds (b, s), ID images (b, n), OOD images (b, m)."""
-    gains = [
-        weighted_auroc(known.detector[index], unknown.detector[index], images, others)
-        - weighted_auroc(known.baseline[index], unknown.baseline[index], images, others)
-        for index in range(len(known.baseline))
-    ]
-    return np.asarray((np.stack(gains, axis=1) * seeds).sum(1) / seeds.sum(1))
+class Ranking:
+    """How the scores of ID images (n,) and OOD images (m,) are ordered among each other."""
+
+    def __init__(self, known: Array, unknown: Array) -> None:
+        self.known, self.unknown = np.argsort(known), np.argsort(unknown)
+        ids, oods = known[self.known], unknown[self.unknown]
+        self.below, self.up_to = (np.searchsorted(ids, oods, side) for side in ("left", "right"))  # IDs, of each OOD
+        self.accepted = np.searchsorted(oods, ids, "right")  # OODs up to each ID
+
+    def weighted(
+        self,
+        ids: Counts,  # (n, b)
+        oods: Counts,  # (m, b)
+    ) -> Array:  # (metrics, b)
+        """Return each metric of `GAINS` where every image counts as often as in each of b weightings."""
+        of_ids, of_oods = _cumulated(ids[self.known]), _cumulated(oods[self.unknown])
+        n, m, replicate = *(counts[-1].astype(np.float64) for counts in (of_ids, of_oods)), np.arange(ids.shape[1])
+        wins = (of_ids[self.below] + of_ids[self.up_to]) / 2
+        auroc = np.einsum("mb,mb->b", wins, oods[self.unknown], dtype=np.float64) / n / m
+        flagged_from = (of_oods[1:-1] * 20 <= m).sum(0)  # the last threshold that 95 % of OOD reach
+        accepted_to = (of_ids[1:] * 20 < 19 * n).sum(0)  # the first that 95 % of ID do not exceed
+        return np.stack(
+            [
+                auroc,
+                1 - of_ids[self.below[flagged_from], replicate] / n,
+                of_oods[self.accepted[accepted_to], replicate] / m,
+            ]
+        )
 
 
-def _resample(rng: np.random.Generator, replicates: int, count: int) -> Array:
-    """Return how often each of `count` things is drawn in each replicate, (replicates, count)."""
-    return rng.multinomial(count, np.full(count, 1 / count), size=replicates).astype(np.float64)
+def _cumulated(counts: Counts) -> Counts:
+    """Return (n + 1, b): how much the first 0, 1, ... n rows count; exact up to 2^24 images."""
+    summed = np.zeros((len(counts) + 1, counts.shape[1]), np.float32)
+    np.cumsum(counts, axis=0, out=summed[1:])
+    return summed
+
+
+def _drawn(rng: np.random.Generator, replicates: int, count: int) -> Counts:
+    """Return how often each of `count` things is drawn in each replicate, (count, replicates)."""
+    drawn = [np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(replicates)]
+    return np.stack(drawn, axis=1).astype(np.float32)
+
+
+def _verdict(low: float, high: float, seeds: int) -> Verdict:
+    """Say whether an interval excludes zero, and on which side; one seed decides nothing."""
+    if seeds == 1 or low <= 0 <= high or high <= 0 <= low:
+        return "undecided"
+    return "better" if low > 0 else "worse"

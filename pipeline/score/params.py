@@ -1,14 +1,14 @@
 """The `score` section of params.yaml."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from pipeline.config import Count, Fraction, Section, Seed, Seeds
 from pipeline.images.params import DataParams
+from pipeline.infer.params import ScoreName
 from pipeline.synthesize.params import SynthesizeParams
 
-ScoreName = Literal["msp", "energy", "knn"]
 METRICS_FORMAT = "latent-outliers-metrics/1"
 
 
@@ -23,14 +23,16 @@ class ScoreParams(Section):
     """How detectors are judged."""
 
     headline: ScoreName
-    """The score of the table, the plots and the threshold; all scores are in metrics.json."""
-    knn_neighbours: Count
-    """k of the k-NN score."""
+    """The score of the verdict, the plots and the threshold; all scores are in metrics.json."""
     id_rejection: Fraction
     """Share of ID validation images that the threshold may reject."""
+    artefact_auroc: Annotated[float, Field(ge=0.5, le=1)]
+    """Warn when ID images that only passed the autoencoder or JPEG are told from ID images better than this."""
     bootstrap: BootstrapParams
     pictures_per_method: Count
     """Outliers shown beside their parents."""
+    hardest_pictures: Count
+    """Images of each set shown whose scores are most misleading."""
 
 
 class Params(Section):

@@ -7,31 +7,32 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.score.evaluate import SIDES, Evaluation
+from pipeline.infer.params import ScoreName
+from pipeline.infer.table import SIDES, ScoreTable
 from pipeline.score.metrics import roc
 
 FPR_GRID = np.linspace(0, 1, 101)
 BINS = 40
 
 
-def write_plots(folder: Path, found: Evaluation, sets: list[str], score: str) -> None:
+def write_plots(folder: Path, table: ScoreTable, sets: list[str], score: ScoreName) -> None:
     """Write `roc/<set>.csv` and `histogram/<set>.csv` for the score called `score`, all seeds together."""
     for name in sets:
-        curves = [_mean_roc(found, side, name, score) for side in SIDES]
+        curves = [mean_roc(table, side, name, score) for side in SIDES]
         _write(folder / "roc" / f"{name}.csv", ("id_flagged", *SIDES), zip(FPR_GRID, *curves, strict=True))
-        _write(folder / "histogram" / f"{name}.csv", ("score", "id_test", "ood"), _histogram(found, name, score))
+        _write(folder / "histogram" / f"{name}.csv", ("score", "id_test", "ood"), histogram(table, name, score))
 
 
-def _mean_roc(found: Evaluation, side: str, name: str, score: str) -> NDArray[np.float64]:
+def mean_roc(table: ScoreTable, side: str, name: str, score: ScoreName) -> NDArray[np.float64]:
     """Return the share of OOD caught at each share of ID flagged, averaged over the seeds (vertical averaging)."""
-    known, unknown = found.of(side, "id_test", score), found.of(side, name, score)
-    curves = [roc(known[index], unknown[index]) for index in range(len(known))]
+    known, unknown = (table.scores[side, which, score] for which in ("id_test", name))
+    curves = [roc(*rows) for rows in zip(known, unknown, strict=True)]
     return np.asarray(np.mean([np.interp(FPR_GRID, curve.fpr, curve.tpr) for curve in curves], axis=0))
 
 
-def _histogram(found: Evaluation, name: str, score: str) -> Iterable[tuple[float, ...]]:
+def histogram(table: ScoreTable, name: str, score: ScoreName) -> Iterable[tuple[float, ...]]:
     """Return the middle of each bin and the share of ID test and of OOD images in it."""
-    known, unknown = (found.of("detector", which, score).ravel() for which in ("id_test", name))
+    known, unknown = (table.scores["detector", which, score].ravel() for which in ("id_test", name))
     edges = np.linspace(min(known.min(), unknown.min()), max(known.max(), unknown.max()), BINS + 1)
     shares = [np.histogram(values, edges)[0] / len(values) for values in (known, unknown)]
     return zip((edges[1:] + edges[:-1]) / 2, *shares, strict=True)

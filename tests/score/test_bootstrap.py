@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.score.bootstrap import Difference, Pair, auroc_difference, weighted_auroc
+from pipeline.score.bootstrap import GAINS, Pair, Ranking, bootstrap, differences
+from pipeline.score.metrics import metrics
 from tests import oracles
 
 RNG = np.random.default_rng(0)
@@ -11,16 +12,15 @@ RNG = np.random.default_rng(0)
 
 @pytest.mark.parametrize("ties", [False, True])
 def test_weights_count_an_image_as_often_as_repeating_it(ties):
-    known, unknown = RNG.standard_normal(9), RNG.standard_normal(7) + 0.5
+    known, unknown = RNG.standard_normal(19), RNG.standard_normal(17) + 0.5
     if ties:
         known, unknown = np.round(known), np.round(unknown)
-    often_known, often_unknown = RNG.integers(0, 3, (4, 9)), RNG.integers(1, 3, (4, 7))
-    found = weighted_auroc(known, unknown, often_known.astype(float), often_unknown.astype(float))
-    wanted = [
-        oracles.auroc(np.repeat(known, k), np.repeat(unknown, u))
-        for k, u in zip(often_known, often_unknown, strict=True)
-    ]
-    np.testing.assert_allclose(found, wanted, atol=1e-12)
+    ids, oods = RNG.integers(0, 3, (19, 8)), RNG.integers(0, 3, (17, 8))
+    found = Ranking(known, unknown).weighted(ids.astype(np.float32), oods.astype(np.float32))
+    for index, (often_known, often_unknown) in enumerate(zip(ids.T, oods.T, strict=True)):
+        k, u = np.repeat(known, often_known), np.repeat(unknown, often_unknown)
+        wanted = [oracles.auroc(k, u), oracles.fpr95(k, u), oracles.fpr95(-u, -k)]
+        np.testing.assert_allclose(found[:, index], wanted, atol=1e-6)
 
 
 def pairs(gain, seeds=5, count=120):
@@ -31,26 +31,33 @@ def pairs(gain, seeds=5, count=120):
     return known, Pair(base[1] + wobble[1][0], base[1] + wobble[1][1] + gain)
 
 
+def compared(known, *unknown, replicates=400, seed=0):
+    """Return the differences over some OOD sets taken together."""
+    sets = {str(index): {"knn": pair} for index, pair in enumerate(unknown)}
+    return differences([*bootstrap({"knn": known}, sets, replicates, seed).values()])
+
+
 def test_the_mean_is_the_plain_mean_over_seeds_and_sets():
     known, near = pairs(0.5, seeds=2, count=20)
     _, far = pairs(2.0, seeds=2, count=20)
-    found = auroc_difference(known, [near, far], 100, 0)
-    wanted = np.mean(
-        [
-            oracles.auroc(known.detector[s], one.detector[s]) - oracles.auroc(known.baseline[s], one.baseline[s])
+    found = compared(known, near, far, replicates=100)
+    for name in GAINS:
+        wanted = [
+            getattr(metrics(known.detector[s], one.detector[s]), name)
+            - getattr(metrics(known.baseline[s], one.baseline[s]), name)
             for one in (near, far)
             for s in range(2)
         ]
-    )
-    assert found.mean == pytest.approx(wanted, abs=1e-12)
+        assert found[name].mean == pytest.approx(np.mean(wanted), abs=1e-6)
 
 
 def test_a_better_detector_is_found_better_and_its_mirror_worse():
     known, unknown = pairs(1.0)
-    found = auroc_difference(known, [unknown], 400, 0)
-    mirror = auroc_difference(Pair(known.detector, known.baseline), [Pair(unknown.detector, unknown.baseline)], 400, 0)
-    assert (found.verdict, mirror.verdict) == ("better", "worse")
-    assert found.low < found.mean < found.high
+    found, mirror = compared(known, unknown), compared(Pair(*reversed(known)), Pair(*reversed(unknown)))
+    for name, sign in GAINS.items():
+        assert (found[name].verdict, mirror[name].verdict) == ("better", "worse"), name
+        assert sign * found[name].mean > 0
+        assert found[name].low < found[name].mean < found[name].high
 
 
 def no_gain(seeds, spread):
@@ -62,16 +69,26 @@ def no_gain(seeds, spread):
 
 @pytest.mark.parametrize(("seeds", "spread"), [(5, 0.0), (5, 0.3), (3, 0.3)])
 def test_a_detector_without_gain_is_rarely_given_a_verdict(seeds, spread):
-    trials = [
-        auroc_difference(known, [unknown], 200, 0) for known, unknown in (no_gain(seeds, spread) for _ in range(100))
-    ]
-    verdicts = [trial.verdict for trial in trials]
+    verdicts = [compared(*no_gain(seeds, spread), replicates=200)["auroc"].verdict for _ in range(100)]
     assert verdicts.count("undecided") >= 90, verdicts.count("undecided")
 
 
+def test_random_scores_are_never_called_better(tell):
+    """A detector that says anything, against a baseline that knows a little or nothing: 100 repetitions each."""
+    counted = {}
+    for name, skill in (("a baseline that knows a little", 0.5), ("a baseline as random", 0.0)):
+        verdicts = []
+        for _ in range(100):
+            ids, oods = RNG.standard_normal((2, 5, 100)), RNG.standard_normal((2, 5, 100))
+            verdicts.append(compared(Pair(*ids), Pair(oods[0] + skill, oods[1]), replicates=200)["auroc"].verdict)
+        counted[name] = {verdict: verdicts.count(verdict) for verdict in ("better", "worse", "undecided")}
+        tell(f"a detector of random scores against {name}, 100 repetitions: {counted[name]}")
+    assert counted["a baseline that knows a little"]["better"] == 0
+    assert counted["a baseline as random"]["better"] == 0
+
+
 def test_one_seed_decides_nothing():
-    known, unknown = pairs(3.0, seeds=1)
-    assert auroc_difference(known, [unknown], 200, 0).verdict == "undecided"
+    assert compared(*pairs(3.0, seeds=1))["auroc"].verdict == "undecided"
 
 
 def repeated(values, rows, columns):
@@ -80,7 +97,7 @@ def repeated(values, rows, columns):
 
 
 def width(known, unknown):
-    found = auroc_difference(known, [unknown], 400, 0)
+    found = compared(known, unknown)["auroc"]
     return found.high - found.low
 
 
@@ -102,11 +119,17 @@ def test_the_interval_covers_the_noise_of_unknown_images():
 
 def test_identical_sides_are_undecided():
     known, unknown = pairs(0.0)
-    same = auroc_difference(Pair(known.baseline, known.baseline), [Pair(unknown.baseline, unknown.baseline)], 100, 0)
-    assert same == Difference(0.0, 0.0, 0.0, 5)
-    assert same.verdict == "undecided"
+    same = compared(Pair(known.baseline, known.baseline), Pair(unknown.baseline, unknown.baseline))
+    assert all((gain.mean, gain.low, gain.high, gain.verdict) == (0, 0, 0, "undecided") for gain in same.values())
 
 
 def test_the_interval_is_the_same_for_the_same_seed():
     known, unknown = pairs(0.2)
-    assert auroc_difference(known, [unknown], 130, 3) == auroc_difference(known, [unknown], 130, 3)
+    assert compared(known, unknown, replicates=130, seed=3) == compared(known, unknown, replicates=130, seed=3)
+
+
+def test_scores_and_sets_share_their_draws():
+    """The same images by the same scores gain the same in every replicate, whatever they are called."""
+    known, unknown = pairs(0.2)
+    found = bootstrap({"a": known, "b": known}, {"near": {"a": unknown, "b": unknown}}, 70, 0)
+    np.testing.assert_array_equal(found["near", "a"].draws, found["near", "b"].draws)

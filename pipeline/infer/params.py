@@ -1,0 +1,37 @@
+"""The `infer` section of params.yaml, and the names of the post-hoc scores."""
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
+
+from pipeline.config import Count, Fraction, Section, Seeds
+
+ScoreName = Literal[
+    "msp", "max_logit", "energy", "gen", "cosine", "knn", "mahalanobis", "relative_mahalanobis", "vim"
+]  # fmt: skip
+SCORES: tuple[ScoreName, ...] = get_args(ScoreName)
+
+
+class GenParams(Section):
+    """Generalised entropy."""
+
+    gamma: Annotated[float, Field(gt=0, lt=1)]
+    classes: Count | None
+    """The most probable classes that count; null: all."""
+
+
+class InferParams(Section):
+    """How post-hoc scores are computed."""
+
+    knn_neighbours: Count
+    """k of the k-NN score."""
+    gen: GenParams
+    vim_principal: Fraction
+    """Share of the feature's dimensions that span ViM's principal space; the rest is its residual."""
+
+
+class Params(Section):
+    """What this stage reads of params.yaml."""
+
+    seeds: Seeds
+    infer: InferParams

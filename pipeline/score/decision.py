@@ -1,0 +1,60 @@
+"""The decision: above which score an image is called unknown, fitted on ID validation images only."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.files import write_json
+from pipeline.infer.params import ScoreName
+from pipeline.infer.table import ScoreTable
+
+
+class Decision(BaseModel):
+    """What one seed's detector calls unknown: images whose score is above the threshold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    format: Literal["latent-outliers-decision/1"] = "latent-outliers-decision/1"
+    seed: int
+    weights: str
+    """SHA-256 of the detector's weights: the threshold is for no other."""
+    score: ScoreName
+    threshold: float
+    id_rejection_target: float
+    id_rejection_validation: float
+    """What it comes to on the images it was fitted on: at most the target."""
+    validation_images: int
+
+
+def decide(table: ScoreTable, score: ScoreName, id_rejection: float) -> list[Decision]:
+    """Return the decision of each seed: the lowest threshold that rejects at most `id_rejection` of ID validation."""
+    found = []
+    for seed, scores in zip(table.seeds, table.scores["detector", "id_validation", score], strict=True):
+        to_reject = int(np.floor(id_rejection * len(scores) + 1e-9))  # 0.05 * 60 is 3, whatever floating point says
+        threshold = float(np.sort(scores)[len(scores) - 1 - to_reject])
+        found.append(
+            Decision(
+                seed=seed,
+                weights=table.weights[seed],
+                score=score,
+                threshold=threshold,
+                id_rejection_target=id_rejection,
+                id_rejection_validation=float((scores > threshold).mean()),
+                validation_images=len(scores),
+            )
+        )
+    return found
+
+
+def rejected(table: ScoreTable, decisions: list[Decision], image_set: str) -> float:
+    """Return the share of a set's images that the detectors call unknown, mean over seeds."""
+    rows = zip(decisions, table.scores["detector", image_set, decisions[0].score], strict=True)
+    return float(np.mean([(scores > decision.threshold).mean() for decision, scores in rows]))
+
+
+def write_decisions(folder: Path, decisions: list[Decision]) -> None:
+    """Write each seed's decision as `<seed>.json`."""
+    for decision in decisions:
+        write_json(folder / f"{decision.seed}.json", decision.model_dump(mode="json"))

@@ -1,0 +1,94 @@
+"""What scores learn from the ID training images is what their papers say, also where features do not vary."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.infer.fitted import FittedScores, Outputs, class_gaussian, fit_vim
+from pipeline.infer.params import SCORES, GenParams, InferParams
+from tests import oracles_scores
+
+RNG = np.random.default_rng(0)
+WEIGHT, BIAS = RNG.standard_normal((3, 5)), RNG.standard_normal(3)
+LABELS = np.arange(30) % 3
+BANK = RNG.standard_normal((30, 5)) + 2 * WEIGHT[LABELS]
+IMAGES = RNG.standard_normal((4, 5))
+PARAMS = InferParams(knn_neighbours=3, gen=GenParams(gamma=0.1, classes=None), vim_principal=0.4)
+
+
+def said(features):
+    return Outputs(torch.tensor(features @ WEIGHT.T + BIAS), torch.tensor(features))
+
+
+def network(bias=BIAS):
+    head = SimpleNamespace(weight=torch.tensor(WEIGHT))
+    if bias is not None:
+        head.bias = torch.tensor(bias)
+    return SimpleNamespace(head=head)
+
+
+@pytest.fixture
+def found():
+    return FittedScores(network(), said(BANK), torch.tensor(LABELS), PARAMS)(said(IMAGES))
+
+
+def test_there_is_every_score_in_float64(found):
+    assert tuple(found) == SCORES
+    assert all(values.dtype == torch.float64 and values.shape == (4,) for values in found.values())
+
+
+def test_mahalanobis_is_the_distance_to_the_nearest_class(found):
+    wanted = [oracles_scores.mahalanobis(row, BANK, LABELS) for row in IMAGES]
+    np.testing.assert_allclose(found["mahalanobis"], wanted, rtol=1e-9)
+
+
+def test_relative_mahalanobis_is_less_the_distance_to_all(found):
+    wanted = [oracles_scores.relative_mahalanobis(row, BANK, LABELS) for row in IMAGES]
+    np.testing.assert_allclose(found["relative_mahalanobis"], wanted, rtol=1e-9)
+
+
+@pytest.mark.parametrize("bias", [BIAS, None])
+def test_vim_is_the_scaled_residual_plus_the_energy(bias):
+    shift = np.zeros(3) if bias is None else bias
+    known, images = (Outputs(torch.tensor(rows @ WEIGHT.T + shift), torch.tensor(rows)) for rows in (BANK, IMAGES))
+    vim = FittedScores(network(bias), known, torch.tensor(LABELS), PARAMS)(images)["vim"]
+    wanted = [
+        oracles_scores.vim(row, logits, (BANK, known.logits.tolist()), WEIGHT, shift, kept=2)
+        for row, logits in zip(IMAGES, images.logits.tolist(), strict=True)
+    ]
+    np.testing.assert_allclose(vim, wanted, rtol=1e-9)
+
+
+def test_a_class_without_images_is_nearest_to_nothing():
+    two = LABELS != 1
+    means = class_gaussian(torch.tensor(BANK[two]), torch.tensor(LABELS[two])).means
+    np.testing.assert_allclose(means, [oracles_scores.mean(BANK[label == LABELS]) for label in (0, 2)])
+
+
+def test_a_direction_without_variance_has_no_say():
+    flat = BANK.copy()
+    flat[:, 4] = 1.0
+    whole = class_gaussian(torch.tensor(flat), torch.tensor(LABELS)).whitening
+    less = class_gaussian(torch.tensor(flat[:, :4]), torch.tensor(LABELS)).whitening
+    np.testing.assert_allclose((whole @ whole.T)[:4, :4], less @ less.T, atol=1e-9)
+    np.testing.assert_allclose(whole[4], 0, atol=1e-9)
+
+
+def test_vim_is_the_energy_where_nothing_lies_outside():
+    line = np.outer(np.arange(1.0, 31), [1.0, 0, 0, 0, 0])
+    vim = fit_vim(
+        Outputs(torch.ones(30, 3).double(), torch.tensor(line)), torch.tensor(WEIGHT), torch.zeros(3).double(), 0.4
+    )
+    assert float(vim.alpha) == 0
+
+
+def test_every_score_is_higher_for_a_feature_of_no_class():
+    weight = torch.eye(3, 5, dtype=torch.float64)
+    rows = 9 * weight[torch.tensor(LABELS)] + 0.1 * torch.tensor(RNG.standard_normal((30, 5)))
+    odd = torch.tensor([[9.0, 0, 0, 0, 0], [0.5, 0.5, 0.5, 6, 0]], dtype=torch.float64)
+    head = SimpleNamespace(head=SimpleNamespace(weight=weight))
+    fitted = FittedScores(head, Outputs(rows @ weight.T, rows), torch.tensor(LABELS), PARAMS)
+    for score, (known, outlier) in fitted(Outputs(odd @ weight.T, odd)).items():
+        assert outlier > known, score

@@ -1,0 +1,61 @@
+"""Scores agree with their equations, point the right way and do not saturate."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.infer import scores
+from tests import oracles, oracles_scores
+
+RNG = np.random.default_rng(0)
+LOGITS, FEATURES, BANK = 4 * RNG.standard_normal((6, 4)), RNG.standard_normal((6, 3)), RNG.standard_normal((9, 3))
+
+
+def test_msp_is_minus_log_of_the_largest_probability():
+    np.testing.assert_allclose(scores.msp_score(torch.tensor(LOGITS)), [*map(oracles_scores.msp, LOGITS)], rtol=1e-10)
+
+
+def test_msp_does_not_saturate_where_the_softmax_does():
+    sure, surer = scores.msp_score(torch.tensor([[60.0, 0.0], [62.0, 0.0]], dtype=torch.float64))
+    assert sure == pytest.approx(math.exp(-60), rel=1e-12)
+    assert surer == pytest.approx(math.exp(-62), rel=1e-12)
+
+
+def test_max_logit_is_minus_the_largest():
+    np.testing.assert_array_equal(scores.max_logit_score(torch.tensor(LOGITS)), [-max(row) for row in LOGITS])
+
+
+def test_energy_is_minus_logsumexp():
+    wanted = [-math.log(sum(math.exp(value) for value in row)) for row in LOGITS]
+    np.testing.assert_allclose(scores.energy_score(torch.tensor(LOGITS)), wanted, rtol=1e-10)
+
+
+@pytest.mark.parametrize("classes", [None, 2, 9])
+@pytest.mark.parametrize("scale", [1, 30])  # at 30 the largest probability is 1 in float64
+def test_gen_is_the_sum_of_powers_of_p_and_1_minus_p(classes, scale):
+    found = scores.gen_score(torch.tensor(scale * LOGITS), gamma=0.1, classes=classes)
+    wanted = [oracles_scores.gen(scale * row, 0.1, classes) for row in LOGITS]
+    np.testing.assert_allclose(found, wanted, rtol=1e-9)
+
+
+def test_gen_counts_tied_classes_alike():
+    found = scores.gen_score(torch.zeros(1, 2, dtype=torch.float64), gamma=0.5, classes=None)
+    assert float(found) == pytest.approx(1.0)
+
+
+def test_cosine_is_1_less_the_cosine_to_the_nearest_class():
+    found = scores.cosine_score(torch.tensor(FEATURES), torch.tensor(BANK[:4]))
+    wanted = [oracles_scores.cosine_score(row, BANK[:4]) for row in FEATURES]
+    np.testing.assert_allclose(found, wanted, rtol=1e-10)
+
+
+def test_cosine_of_a_feature_of_zeros_is_that_of_a_right_angle():
+    assert float(scores.cosine_score(torch.zeros(1, 3), torch.ones(2, 3))) == 1
+
+
+def test_knn_is_the_distance_between_unit_features():
+    bank = [oracles.normalised(row) for row in BANK]
+    wanted = [oracles.kth_distance(oracles.normalised(row), bank, 4) for row in FEATURES]
+    np.testing.assert_allclose(scores.knn_score(torch.tensor(FEATURES), torch.tensor(BANK), 4), wanted, rtol=1e-10)
