@@ -104,6 +104,7 @@ def unit(variant: Variant, seed: int, params: AllParams) -> DetectorUnit:
         teacher=MODELS / "teacher" / str(seed),
         pretrained_teacher=MODELS / "pretrained_teacher",
         output=variant.folder(params) / str(seed),
+        curve=variant.folder(params) / f"{seed}.csv",
     )
 
 

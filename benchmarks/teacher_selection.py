@@ -48,11 +48,7 @@ class Trial:
 def main() -> None:
     """Train every setting with every seed and print the table."""
     params = load_all(PARAMS_FILE)
-    trials = [
-        Trial(setting, TeacherUnit(seed, changed(params.teacher, setting), LATENTS / "id_train", folder(setting, seed)))
-        for setting in GRID
-        for seed in params.seeds
-    ]
+    trials = [Trial(setting, unit(setting, seed, params.teacher)) for setting in GRID for seed in params.seeds]
     found: dict[tuple[int, float, int, float], list[tuple[float, float]]] = {setting: [] for setting in GRID}
     context = multiprocessing.get_context("spawn")
     workers = default_workers(chosen_device())
@@ -77,6 +73,12 @@ def changed(params: TeacherParams, setting: tuple[int, float, int, float]) -> Te
     network = params.network.model_copy(update={"width": width})
     rates = {"learning_rate": learning_rate, "epochs": epochs, "weight_decay": weight_decay}
     return TeacherParams(network=network, optimiser=params.optimiser.model_copy(update=rates))
+
+
+def unit(setting: tuple[int, float, int, float], seed: int, params: TeacherParams) -> TeacherUnit:
+    """Return one training."""
+    output = folder(setting, seed)
+    return TeacherUnit(seed, changed(params, setting), LATENTS / "id_train", output, output.with_name(f"{seed}.csv"))
 
 
 def validate(trial: Trial) -> tuple[float, float]:

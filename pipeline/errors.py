@@ -161,7 +161,7 @@ class DivergedError(PipelineError):
     def __init__(self, loss: str, value: float, epoch: int, learning_rate: float) -> None:
         super().__init__(
             f"{loss} is {value} in epoch {epoch}, wanted finite values. The training diverged: lower the stage's "
-            f"optimiser.learning_rate, which is {learning_rate}."
+            f"learning_rate, which is {learning_rate}."
         )
 
 

@@ -29,10 +29,26 @@ class Unit(Protocol):
 
 UnitT = TypeVar("UnitT", bound=Unit)
 
+SECONDS_BETWEEN_LOOKS = 0.5
 
-def run_units(function: Callable[[UnitT], None], units: Sequence[UnitT], *, workers: int, what: str) -> None:
+
+def finished(unit: Unit) -> int:
+    """Return the steps that a unit of one step has done."""
+    return int(unit.output.is_dir())
+
+
+def run_units(
+    function: Callable[[UnitT], None],
+    units: Sequence[UnitT],
+    *,
+    workers: int,
+    what: str,
+    steps: int = 1,
+    done: Callable[[UnitT], int] = finished,
+) -> None:
     """Call `function` on every unit that has no output yet, in processes of their own, with a bar.
 
+    steps: of each unit, as the bar counts them; done: how many of them a unit has behind it, asked again and again.
     Raises UnitError when a unit ends with an error or its process dies; errors of the pipeline pass as they are.
     Ctrl-C and the death of this process, SIGKILL included, end the workers too.
     """
@@ -41,19 +57,17 @@ def run_units(function: Callable[[UnitT], None], units: Sequence[UnitT], *, work
         return
     context = multiprocessing.get_context("spawn")
     with (
-        progress(what, len(units), len(units) - len(todo)) as advance,
+        progress(what, steps * len(units)) as advance,
         ProcessPoolExecutor(min(workers, len(todo)), context, _end_with_parent) as pool,
     ):
-
-        def count(future: Future[None]) -> None:
-            if not future.cancelled() and future.exception() is None:
-                advance(1)
-
         futures = [pool.submit(function, unit) for unit in todo]
+        shown, ended = 0, False
         try:
-            for future in futures:
-                future.add_done_callback(count)
-            wait(futures, return_when=FIRST_EXCEPTION)
+            while not ended:
+                ended = _ended(futures)
+                reached = sum(map(done, units))
+                advance(reached - shown)
+                shown = reached
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
     _raise_first_error(todo, futures)
@@ -67,6 +81,12 @@ def finished_folder(output: Path) -> Iterator[Path]:
     partial.mkdir(parents=True)
     yield partial
     partial.rename(output)
+
+
+def _ended(futures: Sequence[Future[None]]) -> bool:
+    """Wait a little, and say whether there is nothing more to wait for: all have ended, or one with an error."""
+    ended, waiting = wait(futures, SECONDS_BETWEEN_LOOKS, FIRST_EXCEPTION)
+    return not waiting or any(future.exception() is not None for future in ended)
 
 
 def _end_with_parent() -> None:

@@ -11,13 +11,14 @@ def train(
     teachers: Path,
     pretrained_teacher: Path,
     output: Path,
+    curves: Path,
     params: ParamsFile = PARAMS_FILE,
     workers: Workers = None,
 ) -> None:
-    """Train the detector of every seed on LATENTS, the stores in OUTLIERS and what the teachers say, to OUTPUT."""
+    """Train a detector per seed on LATENTS, OUTLIERS and what the teachers say, to OUTPUT; show epochs in CURVES."""
     from pipeline.train.run import Inputs, train_detectors
 
-    train_detectors(params, Inputs(latents, outliers, teachers, pretrained_teacher), output, workers)
+    train_detectors(params, Inputs(latents, outliers, teachers, pretrained_teacher), output, curves, workers)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def test_a_classifier_trains_repeatably():
         def losses(batch):
             return {"ce": cross_entropy(network(latents[batch.to(GPU)]).logits, labels[batch.to(GPU)])}
 
-        fit(network, 60, losses, params, torch.Generator().manual_seed(0))
+        fit(network, 60, losses, params, torch.Generator().manual_seed(0), len)
         return network.state_dict()
 
     first, again = trained(), trained()
@@ -71,7 +71,7 @@ def test_an_autoencoder_trains_repeatably():
     content = tiny_params()
     images = open_image_set("id_validation", section(DataParams, content["data"]))
     params = section(TrainingParams, content["autoencoder"]["training"])
-    first, again = (train_autoencoder(images, 32, params, GPU, lambda _: None).state_dict() for _ in range(2))
+    first, again = (train_autoencoder(images, 32, params, GPU, lambda _: None, len).state_dict() for _ in range(2))
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
@@ -83,7 +83,7 @@ def test_a_denoiser_trains_repeatably(tmp_path):
     def trained():
         torch.manual_seed(0)
         denoiser = untrained(SPACE, 3, params).to(GPU)
-        train_denoiser(denoiser, latents, labels, params, tmp_path, lambda _: None)
+        train_denoiser(denoiser, latents, labels, params, tmp_path, len)
         (tmp_path / CHECKPOINT).unlink()
         return denoiser.state_dict()
 
@@ -111,7 +111,7 @@ def test_every_head_and_every_loss_train_repeatably(head):
     losses += ("distillation__logits", "distillation__features")
     weights = {f"train__{name}__weight": 0.1 for name in losses}
     content = tiny_params(**weights, train__head=head)
-    train_teachers(write_params(Path(), content), latents, Path("teachers"), 1)
+    train_teachers(write_params(Path(), content), latents, Path("teachers"), Path("curves"), 1)
     Path("pretrained").mkdir()
     write_card(Path("pretrained"), None)
     for name in ("a", "b"):
@@ -124,6 +124,7 @@ def test_every_head_and_every_loss_train_repeatably(head):
                 teacher=Path("teachers/0"),
                 pretrained_teacher=Path("pretrained"),
                 output=Path(name),
+                curve=Path(name).with_suffix(".csv"),
             )
         )
     assert folder_digest(Path("a")) == folder_digest(Path("b"))

@@ -90,7 +90,7 @@ def test_a_device_that_is_not_there_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(ENVIRONMENT, "LATENT_OUTLIERS_DEVICE", "cdua")
     write_params(tmp_path, tiny_params())
     latents_store(tmp_path / "id")
-    code, _, err = run("stages.teacher", "id", "out")
+    code, _, err = run("stages.teacher", "id", "out", "curves")
     assert code == 1
     assert err.startswith("error: LATENT_OUTLIERS_DEVICE is 'cdua', which cannot be used")
     assert err.count("\n") == 1

@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from pipeline import units
 from pipeline.errors import DamagedStoreError, ModelError, UnitError
 from pipeline.units import finished_folder, run_units
 from tests.make import ROOT
@@ -42,6 +44,21 @@ def test_every_unit_gets_its_folder(tmp_path):
     tasks = [Task(tmp_path / str(index)) for index in range(3)]
     run_units(work, tasks, workers=2, what="test")
     assert all((task.output / "pid").is_file() for task in tasks)
+
+
+def test_the_bar_counts_the_steps_of_all_units_up_to_the_last(tmp_path, monkeypatch):
+    told = []
+
+    @contextmanager
+    def progress(what, total):
+        told.append(total)
+        yield lambda steps: told.append(-steps)
+
+    monkeypatch.setattr(units, "progress", progress)
+    (tmp_path / "0").mkdir()
+    tasks = [Task(tmp_path / str(index)) for index in range(2)]
+    run_units(work, tasks, workers=1, what="test", steps=3, done=lambda task: 3 * units.finished(task))
+    assert (told[0], sum(told)) == (6, 0)
 
 
 def test_finished_units_are_not_run_again(tmp_path):

@@ -9,9 +9,12 @@ import torch
 from torch import Tensor
 
 from pipeline.autoencoder.params import TrainingParams
+from pipeline.curve import History, end_epoch
 from pipeline.device import seeded
 from pipeline.images.image_set import ImageSet, pixel_batch
 from pipeline.schedule import warm_cosine
+
+LOSSES = ("reconstruction", "kl")
 
 
 def train_autoencoder(
@@ -20,12 +23,15 @@ def train_autoencoder(
     params: TrainingParams,
     device: torch.device,
     advance: Callable[[int], None],
+    watch: Callable[[History], object],
 ) -> Any:
     """Return a trained diffusers AutoencoderKL whose `scaling_factor` gives latents of unit variance.
 
     Loss: mean squared error per pixel value + kl_weight * KL(posterior, N(0, 1)) per latent value. The learning
-    rate rises over the first twentieth of the steps and falls along a cosine. `advance` is told of every step.
+    rate rises over the first twentieth of the steps and falls along a cosine. `advance` is told of every step, `watch`
+    of the history after each epoch. Raises DivergedError as soon as a loss of an epoch is not finite.
     """
+    history: History = []
 
     def batch(rows: list[int]) -> Tensor:
         pixels = torch.from_numpy(pixel_batch(images, rows, image_size))
@@ -38,10 +44,15 @@ def train_autoencoder(
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, partial(warm_cosine, total=total))
         order = torch.Generator().manual_seed(params.seed)
         for _ in range(params.epochs):
+            losses = []
             for rows in torch.randperm(len(images), generator=order).split(params.batch_size):
-                _step(model, batch(rows.tolist()), params.kl_weight, generator, optimiser)
+                losses.append(_step(model, batch(rows.tolist()), params.kl_weight, generator, optimiser))
+                rate = optimiser.param_groups[0]["lr"]
                 schedule.step()
                 advance(1)
+            means = torch.stack(losses).mean(0).tolist()
+            end_epoch(history, rate, dict(zip(LOSSES, means, strict=True)), params.learning_rate)
+            watch(history)
     model.eval()
     model.register_to_config(scaling_factor=_scaling_factor(model, images, batch, params.batch_size))
     return model
@@ -70,15 +81,17 @@ def _untrained(params: TrainingParams, image_size: int) -> Any:
 
 def _step(
     model: Any, images: Tensor, kl_weight: float, generator: torch.Generator, optimiser: torch.optim.Optimizer
-) -> None:
+) -> Tensor:
+    """Take one step and return its losses, (2,): those of LOSSES, as weighted."""
     posterior = model.encode(images).latent_dist
     rebuilt = model.decode(posterior.sample(generator)).sample
     divergence = posterior.kl().mean() / posterior.mean[0].numel()
-    loss = (rebuilt - images).square().mean() + kl_weight * divergence
+    pixels, weighted = (rebuilt - images).square().mean(), kl_weight * divergence
     optimiser.zero_grad()
-    loss.backward()
+    (pixels + weighted).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimiser.step()
+    return torch.stack([pixels.detach(), weighted.detach()])
 
 
 @torch.no_grad()

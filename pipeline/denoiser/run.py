@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from pipeline.config import load_params
+from pipeline.curve import Curve
 from pipeline.denoiser.model import DenoiserCard, noise_schedule, save_denoiser, untrained
 from pipeline.denoiser.params import Params
 from pipeline.denoiser.train import CHECKPOINT, train_denoiser
@@ -14,11 +15,9 @@ from pipeline.latents import load_id_train
 from pipeline.progress import progress
 from pipeline.workspace import unfinished
 
-HISTORY = "history.json"
 
-
-def make_denoiser(params_file: Path, latents_folder: Path, output: Path, needed_by: Path) -> None:
-    """Train the denoiser into `output`, and name what was made in the file `needed_by`.
+def make_denoiser(params_file: Path, latents_folder: Path, output: Path, needed_by: Path, curve: Path) -> None:
+    """Train the denoiser into `output`, name what was made in the file `needed_by`, show each epoch in `curve`.
 
     Of a killed run the last checkpoint is kept, and the training goes on from there.
     """
@@ -31,8 +30,9 @@ def make_denoiser(params_file: Path, latents_folder: Path, output: Path, needed_
             denoiser = untrained(header.space, len(header.class_names), params).to(device)
         labels = torch.from_numpy(latents.labels).long().to(device)
         with progress("training the denoiser, epochs", params.epochs) as advance:
-            history = train_denoiser(denoiser, latents.values.to(device), labels, params, work, advance)
-        write_json(work / HISTORY, [{"velocity": loss} for loss in history])
+            epochs = Curve(curve)
+            values, watch = latents.values.to(device), lambda history: advance(epochs.show(history))
+            train_denoiser(denoiser, values, labels, params, work, watch)
         card = DenoiserCard(
             space=header.space,
             standardisation=header.standardisation,

@@ -11,14 +11,15 @@ from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from pipeline.curve import RATE, History, end_epoch
 from pipeline.denoiser.model import Denoiser, noise_schedule
 from pipeline.denoiser.params import DenoiserParams
-from pipeline.errors import DivergedError
 from pipeline.files import write_bytes
 from pipeline.schedule import warm_cosine
 
 CHECKPOINT = "checkpoint.safetensors"
 EPOCHS_PER_CHECKPOINT = 10
+LOSS = "velocity"
 
 
 class Training:
@@ -32,15 +33,17 @@ class Training:
         self.steps_per_epoch = math.ceil(rows / params.batch_size)
         self.optimiser = torch.optim.AdamW(denoiser.parameters(), params.learning_rate)
         self.average = EMAModel(denoiser.parameters(), decay=params.ema_decay)
-        self.history: list[float] = []
+        self.rate = 0.0
+        self.history: History = []
 
     def state(self) -> dict[str, Tensor]:
-        """Return weights, their average, the optimiser's moments and the loss of each epoch, by name."""
+        """Return weights, their average, the optimiser's moments and the history, by name."""
         found = {f"weights.{name}": value for name, value in self.denoiser.state_dict().items()}
         found |= {f"average.{index}": value for index, value in enumerate(self.average.shadow_params)}
         for index, moments in self.optimiser.state_dict()["state"].items():
             found |= {f"optimiser.{index}.{name}": value for name, value in moments.items()}
-        found["history"] = torch.tensor(self.history, dtype=torch.float64)
+        for name in (RATE, LOSS):
+            found[f"history.{name}"] = torch.tensor([epoch[name] for epoch in self.history], dtype=torch.float64)
         return {name: value.detach().cpu().contiguous() for name, value in found.items()}
 
     def resume(self, state: dict[str, Tensor]) -> None:
@@ -57,14 +60,16 @@ class Training:
                 _, index, what = name.split(".")
                 moments.setdefault(int(index), {})[what] = value
         self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": moments})
-        self.history = state["history"].tolist()
+        rates, losses = (state[f"history.{name}"].tolist() for name in (RATE, LOSS))
+        self.history = [{RATE: rate, LOSS: loss} for rate, loss in zip(rates, losses, strict=True)]
         self.average.optimization_step = len(self.history) * self.steps_per_epoch
 
     def step(self, loss: Tensor) -> None:
         """Take one step down `loss`, at the rate of this step of the schedule."""
-        number = self.average.optimization_step
+        number, total = self.average.optimization_step, self.params.epochs * self.steps_per_epoch
+        self.rate = self.params.learning_rate * warm_cosine(number, total)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.params.learning_rate * warm_cosine(number, self.params.epochs * self.steps_per_epoch)
+            group["lr"] = self.rate
         self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.denoiser.parameters(), 1.0)
@@ -78,18 +83,19 @@ def train_denoiser(
     labels: Tensor,  # (n,)
     params: DenoiserParams,
     checkpoints: Path,
-    advance: Callable[[int], None],
-) -> list[float]:
-    """Train in place, to the averaged weights, and return the mean loss of each epoch.
+    watch: Callable[[History], object],
+) -> History:
+    """Train in place, to the averaged weights, and return learning rate and mean loss of each epoch.
 
     Loss: mean squared error of the velocity at a uniformly drawn noise level. Of every epoch the draws depend on the
     seed and the epoch only, so that going on from a checkpoint in `checkpoints` gives the weights of one training.
+    `watch` is told of the history after each epoch, and of all that a checkpoint knows.
     """
     training, schedule = Training(denoiser, params, len(latents)), noise_schedule(params.noise_levels)
     if (checkpoints / CHECKPOINT).is_file():
         training.resume(load_file(checkpoints / CHECKPOINT))
+        watch(training.history)
     history = training.history
-    advance(len(history))
     denoiser.train()
     while len(history) < params.epochs:
         losses = []
@@ -98,10 +104,8 @@ def train_denoiser(
             loss = _loss(denoiser, schedule, latents[rows], noise, levels, kept)
             training.step(loss)
             losses.append(loss.detach())
-        history.append(float(torch.stack(losses).mean()))
-        advance(1)
-        if not math.isfinite(history[-1]):
-            raise DivergedError("velocity", history[-1], len(history), params.learning_rate)
+        end_epoch(history, training.rate, {LOSS: float(torch.stack(losses).mean())}, params.learning_rate)
+        watch(history)
         if len(history) % EPOCHS_PER_CHECKPOINT == 0 or len(history) == params.epochs:
             write_bytes(checkpoints / CHECKPOINT, tensor_bytes(training.state()))
     training.average.copy_to(denoiser.parameters())

@@ -6,13 +6,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import DivergedError
+from pipeline.curve import History, end_epoch
 from pipeline.networks.params import OptimiserParams
 
 Losses = dict[str, Tensor]
 """Weighted mean of each loss, by name; their sum is minimised."""
-History = list[dict[str, float]]
-"""Per epoch, the mean over its steps of each loss."""
 
 
 def fit(
@@ -21,11 +19,13 @@ def fit(
     losses: Callable[[Tensor], Losses],
     params: OptimiserParams,
     order: torch.Generator,
+    watch: Callable[[History], object],
 ) -> History:
-    """Train `network` in place and return the losses of each epoch.
+    """Train `network` in place and return learning rate and losses of each epoch.
 
     losses: given the row numbers of a batch (n,), the losses of that step.
     order: the CPU generator that shuffles the rows.
+    watch: told of the history after each epoch.
     Raises DivergedError as soon as a loss of an epoch is not finite.
     """
     steps = params.epochs * math.ceil(rows / params.batch_size)
@@ -46,10 +46,11 @@ def fit(
             optimiser.zero_grad(set_to_none=True)
             torch.stack(list(step.values())).sum().backward()
             optimiser.step()
+            rate = optimiser.param_groups[0]["lr"]
             schedule.step()
             epoch.append({name: value.detach() for name, value in step.items()})
-        history.append({name: float(torch.stack([step[name] for step in epoch]).mean()) for name in epoch[0]})
-        if broken := [name for name, value in history[-1].items() if not math.isfinite(value)]:
-            raise DivergedError(broken[0], history[-1][broken[0]], len(history), params.learning_rate)
+        means = {name: float(torch.stack([step[name] for step in epoch]).mean()) for name in epoch[0]}
+        end_epoch(history, rate, means, params.learning_rate)
+        watch(history)
     network.eval()
     return history

@@ -8,14 +8,16 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from pipeline.config import load_params
-from pipeline.device import UNIT_THREADS, chosen_device, default_workers, repeatable, seeded
+from pipeline.curve import Curve
+from pipeline.device import UNIT_THREADS, chosen_device, repeatable, seeded
 from pipeline.latents import load_id_train
 from pipeline.networks.fit import Losses, fit
 from pipeline.networks.folder import NetworkCard, predict, save_network
 from pipeline.networks.outputs import save_outputs
 from pipeline.networks.params import LinearParams
+from pipeline.networks.seeds import train_seeds
 from pipeline.teacher.params import Params, TeacherParams
-from pipeline.units import finished_folder, run_units
+from pipeline.units import finished_folder
 from pipeline.workspace import unfinished
 
 
@@ -27,15 +29,20 @@ class TeacherUnit:
     params: TeacherParams
     latents: Path
     output: Path
+    curve: Path
 
 
-def train_teachers(params_file: Path, latents: Path, output: Path, workers: int | None) -> None:
-    """Train the teacher of every seed; finished ones of a killed run are kept."""
+def train_teachers(params_file: Path, latents: Path, output: Path, curves: Path, workers: int | None) -> None:
+    """Train the teacher of every seed; finished ones of a killed run are kept. `curves`: where epochs are shown."""
     params = load_params(params_file, Params)
     load_id_train(latents)  # a damaged store is an error of the stage, not of its first unit
     with unfinished(output, {"params": params.model_dump(mode="json")}, [latents]) as work:
-        units = [TeacherUnit(seed, params.teacher, latents, work / str(seed)) for seed in params.seeds]
-        run_units(train_teacher, units, workers=workers or default_workers(chosen_device()), what="training teachers")
+        units = [
+            TeacherUnit(seed, params.teacher, latents, work / str(seed), curves / f"{seed}.csv")
+            for seed in params.seeds
+        ]
+        epochs = params.teacher.optimiser.epochs
+        train_seeds(train_teacher, units, curves=curves, epochs=epochs, workers=workers, what="training teachers")
 
 
 def train_teacher(unit: TeacherUnit) -> None:
@@ -59,7 +66,8 @@ def train_teacher(unit: TeacherUnit) -> None:
         rows = batch.to(device)
         return {"cross_entropy": cross_entropy(network(values[rows]).logits, labels[rows])}
 
-    history = fit(network, len(values), losses, unit.params.optimiser, torch.Generator().manual_seed(unit.seed))
+    order = torch.Generator().manual_seed(unit.seed)
+    history = fit(network, len(values), losses, unit.params.optimiser, order, Curve(unit.curve).show)
     with finished_folder(unit.output) as folder:
         save_network(folder, network, card, history)
         save_outputs(folder, *predict(network, latents.values))

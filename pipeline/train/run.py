@@ -7,18 +7,20 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.config import load_params
-from pipeline.device import UNIT_THREADS, chosen_device, default_workers, repeatable, seeded
+from pipeline.curve import Curve
+from pipeline.device import UNIT_THREADS, chosen_device, repeatable, seeded
 from pipeline.latents import Latents, load_id_train
 from pipeline.networks.fit import Losses, fit
 from pipeline.networks.folder import load_network, save_network
 from pipeline.networks.outputs import TeacherOutputs, load_outputs
 from pipeline.networks.resnet import LatentResNet, Prediction
+from pipeline.networks.seeds import train_seeds
 from pipeline.pretrained_teacher.card import load_pretrained_teacher
 from pipeline.synthesize.params import NOBODY
 from pipeline.train.objective import Objective, Seen
 from pipeline.train.outliers import OutlierBatches, check_outliers, check_parents, open_outliers
 from pipeline.train.params import Params, TrainParams
-from pipeline.units import finished_folder, run_units
+from pipeline.units import finished_folder
 from pipeline.workspace import note_forgotten, unfinished
 
 
@@ -33,6 +35,7 @@ class DetectorUnit:
     teacher: Path
     pretrained_teacher: Path
     output: Path
+    curve: Path
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,8 @@ class Inputs:
     pretrained_teacher: Path
 
 
-def train_detectors(params_file: Path, inputs: Inputs, output: Path, workers: int | None) -> None:
-    """Train the detector of every seed; finished ones of a killed run are kept."""
+def train_detectors(params_file: Path, inputs: Inputs, output: Path, curves: Path, workers: int | None) -> None:
+    """Train the detector of every seed; finished ones of a killed run are kept. `curves`: where epochs are shown."""
     params = load_params(params_file, Params)
     stores = tuple(inputs.outliers / name for name in params.synthesize.stores)
     note_forgotten(inputs.outliers, params.synthesize.stores)
@@ -60,20 +63,21 @@ def train_detectors(params_file: Path, inputs: Inputs, output: Path, workers: in
         "params": params.train.model_dump(mode="json"),
     }
     with unfinished(output, facts, [inputs.latents, *stores, inputs.teachers, inputs.pretrained_teacher]) as work:
-        units = [_unit(seed, params.train, inputs, stores, work) for seed in params.seeds]
-        run_units(train_detector, units, workers=workers or default_workers(chosen_device()), what="training detectors")
-
-
-def _unit(seed: int, params: TrainParams, inputs: Inputs, stores: tuple[Path, ...], work: Path) -> DetectorUnit:
-    return DetectorUnit(
-        seed=seed,
-        params=params,
-        latents=inputs.latents,
-        outliers=stores,
-        teacher=inputs.teachers / str(seed),
-        pretrained_teacher=inputs.pretrained_teacher,
-        output=work / str(seed),
-    )
+        units = [
+            DetectorUnit(
+                seed=seed,
+                params=params.train,
+                latents=inputs.latents,
+                outliers=stores,
+                teacher=inputs.teachers / str(seed),
+                pretrained_teacher=inputs.pretrained_teacher,
+                output=work / str(seed),
+                curve=curves / f"{seed}.csv",
+            )
+            for seed in params.seeds
+        ]
+        epochs = params.train.optimiser.epochs
+        train_seeds(train_detector, units, curves=curves, epochs=epochs, workers=workers, what="training detectors")
 
 
 def train_detector(unit: DetectorUnit) -> None:
@@ -93,7 +97,8 @@ def train_detector(unit: DetectorUnit) -> None:
     order = torch.Generator().manual_seed(unit.seed)
     outliers = OutlierBatches(open_outliers(unit.outliers, latents), params.outlier_batch_size, order)
     step = Step(network, objective, latents, known, outliers)
-    history = fit(nn.ModuleList([network, objective]), len(latents.values), step, params.optimiser, order)
+    learning, rows = nn.ModuleList([network, objective]), len(latents.values)
+    history = fit(learning, rows, step, params.optimiser, order, Curve(unit.curve).show)
     with finished_folder(unit.output) as folder:
         save_network(folder, network, card, history)
 

@@ -43,7 +43,7 @@ def pretrained(tmp_path, subfolder=None):
 def test_a_pretrained_model_comes_out_unchanged(tmp_path, make):
     given = make()
     given.save_pretrained(tmp_path / "given" / "vae")
-    make_autoencoder(pretrained(tmp_path, "vae"), tmp_path / "out")
+    make_autoencoder(pretrained(tmp_path, "vae"), tmp_path / "out", tmp_path / "curve.csv")
     found, _ = load_stage_output(tmp_path / "out")
     assert type(found.module) is type(given)
     for name, weights in given.state_dict().items():
@@ -76,7 +76,7 @@ def test_what_is_no_autoencoder_is_refused_by_name(tmp_path, broken):
     if broken == "pickled weights":
         torch.save(random_kl().state_dict(), folder / "diffusion_pytorch_model.bin")
     with pytest.raises(ModelError, match="given: no diffusers autoencoder could be loaded"):
-        make_autoencoder(pretrained(tmp_path), tmp_path / "out")
+        make_autoencoder(pretrained(tmp_path), tmp_path / "out", tmp_path / "curve.csv")
     assert not (tmp_path / "out").exists()
 
 
@@ -88,7 +88,7 @@ def test_incomplete_weights_are_refused(tmp_path, fault, message):
     whole = weights.pop("encoder.conv_in.weight")
     save_file(weights | ({"encoder.conv_in.weight": whole[:1]} if fault == "shape" else {}), file)
     with pytest.raises(ModelError, match=message):
-        make_autoencoder(pretrained(tmp_path), tmp_path / "out")
+        make_autoencoder(pretrained(tmp_path), tmp_path / "out", tmp_path / "curve.csv")
     assert not (tmp_path / "out").exists()
 
 
@@ -98,7 +98,7 @@ def test_the_digest_does_not_depend_on_where_a_model_was(tmp_path):
     for place in ("here", "there"):
         (tmp_path / place).mkdir()
         given.save_pretrained(tmp_path / place / "given")
-        make_autoencoder(pretrained(tmp_path / place), tmp_path / place / "out")
+        make_autoencoder(pretrained(tmp_path / place), tmp_path / place / "out", tmp_path / place / "curve.csv")
         digests.add(load_stage_output(tmp_path / place / "out")[1])
     assert len(digests) == 1
 
@@ -111,7 +111,7 @@ def test_another_model_is_refused(tmp_path):
         down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2,
     ).save_pretrained(tmp_path / "given")  # fmt: skip
     with pytest.raises(ModelError, match="found a UNet2DModel, wanted a diffusers autoencoder"):
-        make_autoencoder(pretrained(tmp_path), tmp_path / "out")
+        make_autoencoder(pretrained(tmp_path), tmp_path / "out", tmp_path / "curve.csv")
 
 
 def test_a_folder_that_no_stage_made_is_refused(tmp_path):
@@ -123,7 +123,7 @@ def trained(**changes):
     params = section(Params, {k: v for k, v in tiny_params().items() if k in ("data", "autoencoder")})
     images = open_image_set("id_validation", params.data)
     training = section(TrainingParams, params.autoencoder.training.model_dump() | changes)
-    return images, train_autoencoder(images, 32, training, torch.device("cpu"), lambda _: None)
+    return images, train_autoencoder(images, 32, training, torch.device("cpu"), lambda _: None, len)
 
 
 def test_training_repeats_to_the_bit_and_follows_its_seed():
@@ -159,4 +159,4 @@ def test_parameters_of_a_pretrained_model_are_closed(tmp_path):
     with pytest.raises(
         ParamsError, match=r"autoencoder.pretrained.revison is not a parameter; did you mean 'revision'"
     ):
-        make_autoencoder(write_params(tmp_path, content), tmp_path / "out")
+        make_autoencoder(write_params(tmp_path, content), tmp_path / "out", tmp_path / "curve.csv")

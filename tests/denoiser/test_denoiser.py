@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from pipeline.curve import epochs_in
 from pipeline.denoiser import train as training
 from pipeline.denoiser.model import load_denoiser, noise_schedule, untrained
 from pipeline.denoiser.params import DenoiserParams
@@ -17,7 +18,7 @@ from pipeline.store.reader import Store
 from pipeline.synthesize.diffusion import guided, sample
 from tests.make import SPACE, UNIT, changed, latents_store, section, tiny_params, write_params
 
-OUTPUT, NEEDED = Path("models/denoiser"), Path("models/needed_by/label_mixup.json")
+OUTPUT, NEEDED, CURVE = Path("models/denoiser"), Path("models/needed_by/label_mixup.json"), Path("denoiser.csv")
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,7 @@ def header():
 
 def make(output=OUTPUT, **changes):
     params = {f"denoiser__{name}": value for name, value in changes.items()}
-    make_denoiser(write_params(Path(), tiny_params(**params)), Path("id"), output, NEEDED)
+    make_denoiser(write_params(Path(), tiny_params(**params)), Path("id"), output, NEEDED, CURVE)
     return folder_digest(output)
 
 
@@ -39,7 +40,8 @@ def test_the_stage_repeats_and_names_what_it_made():
     first = make()
     assert read_json(NEEDED) == {"denoiser": first}
     assert make(Path("again/denoiser")) == first
-    assert [*read_json(OUTPUT / "history.json")[0]] == ["velocity"]
+    assert CURVE.read_text().startswith("epoch,learning_rate,loss,velocity\n1,")
+    assert epochs_in(CURVE) == 2
 
 
 def test_a_denoiser_comes_back_as_it_was_saved():
@@ -58,6 +60,7 @@ def test_a_denoiser_comes_back_as_it_was_saved():
 def test_a_killed_training_goes_on_to_the_same_weights(monkeypatch):
     monkeypatch.setattr(training, "EPOCHS_PER_CHECKPOINT", 2)
     wanted, write, epochs = make(epochs=5), training.write_bytes, []
+    curve = CURVE.read_bytes()
 
     def write_and_die(path, content):
         write(path, content)
@@ -72,9 +75,11 @@ def test_a_killed_training_goes_on_to_the_same_weights(monkeypatch):
         patch.setattr(training, "write_bytes", write_and_die)
         make(Path("b/denoiser"), epochs=5)
     assert not Path("b/denoiser").exists()
+    CURVE.unlink()
     monkeypatch.setattr(training, "_batches", counted)
     assert make(Path("b/denoiser"), epochs=5) == wanted
     assert epochs == [2, 3, 4]
+    assert CURVE.read_bytes() == curve
     assert read_json(NEEDED) == {"denoiser": wanted}
     assert not [*Path("b/denoiser").glob("checkpoint*")]
 
@@ -86,8 +91,8 @@ def test_it_learns_to_draw_the_class_it_is_asked_for():
     torch.manual_seed(0)
     denoiser = untrained(SPACE, 3, params)
     labels = torch.from_numpy(latents.labels).long()
-    losses = training.train_denoiser(denoiser, latents.values, labels, params, Path(), lambda _: None)
-    assert losses[-1] < 0.6 * losses[0]
+    losses = training.train_denoiser(denoiser, latents.values, labels, params, Path(), len)
+    assert losses[-1]["velocity"] < 0.6 * losses[0]["velocity"]
     centres = torch.stack([latents.values[labels == label].mean(0).flatten() for label in range(3)])
     asked = torch.arange(90) % 3
     noise = torch.randn(90, 4, 4, 4)

@@ -132,7 +132,10 @@ def test_fitting_lowers_the_loss_and_logs_every_epoch():
         return {"ce": torch.nn.functional.cross_entropy(network(latents[rows]).logits, labels[rows])}
 
     params = OptimiserParams(epochs=8, batch_size=16, learning_rate=0.05, momentum=0.9, weight_decay=0.0)
-    history = fit(network, 40, losses, params, torch.Generator().manual_seed(0))
+    told = []
+    order = torch.Generator().manual_seed(0)
+    history = fit(network, 40, losses, params, order, lambda history: told.append(len(history)))
+    assert told == [1, 2, 3, 4, 5, 6, 7, 8]
     assert len(history) == 8
     assert history[-1]["ce"] < 0.5 * history[0]["ce"]
     assert not network.training
@@ -154,7 +157,7 @@ def test_every_row_is_seen_once_an_epoch_and_the_rate_ends_at_zero(rows, batch_s
         return {"one": network(torch.zeros(len(batch), 4, 4, 4)).logits.mean()}
 
     params = OptimiserParams(epochs=2, batch_size=batch_size, learning_rate=0.1, momentum=0.0, weight_decay=0.0)
-    fit(network, rows, losses, params, torch.Generator())
+    fit(network, rows, losses, params, torch.Generator(), len)
     assert [len(batch) for batch in seen] == 2 * sizes
     assert sorted(row for batch in seen[: len(sizes)] for row in batch) == list(range(rows))
     wanted = [0.05 * (1 + math.cos(math.pi * step / len(rates))) for step in range(len(rates))]
@@ -164,5 +167,5 @@ def test_every_row_is_seen_once_an_epoch_and_the_rate_ends_at_zero(rows, batch_s
 def test_a_diverged_training_is_stopped_and_says_what_to_lower():
     network = LatentResNet(4, 2, PARAMS, LINEAR)
     params = OptimiserParams(epochs=3, batch_size=4, learning_rate=7.5, momentum=0.0, weight_decay=0.0)
-    with pytest.raises(DivergedError, match="ce is nan in epoch 1.*optimiser.learning_rate, which is 7.5"):
-        fit(network, 4, lambda _: {"ce": network.head.weight.sum() * math.nan}, params, torch.Generator())
+    with pytest.raises(DivergedError, match="ce is nan in epoch 1.*learning_rate, which is 7.5"):
+        fit(network, 4, lambda _: {"ce": network.head.weight.sum() * math.nan}, params, torch.Generator(), len)

@@ -26,7 +26,7 @@ def inputs():
 def judge(**changes):
     params = write_params(Path(), tiny_params(synthesize__methods=["mixup", "shuffle"], **changes))
     if not INPUTS.teachers.is_dir():
-        train_teachers(params, INPUTS.id_train, INPUTS.teachers, 1)
+        train_teachers(params, INPUTS.id_train, INPUTS.teachers, Path("curves"), 1)
     judge_outliers(params, INPUTS, REPORT, FIGURES)
     return read_json(REPORT)
 

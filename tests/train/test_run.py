@@ -1,5 +1,7 @@
 """Teachers and detectors are trained per seed, repeat to the bit, and resume without repeating."""
 
+import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,8 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline.errors import ModelError, PipelineError, UnfinishedStoreError
-from pipeline.files import folder_digest, read_json
+from pipeline.files import folder_digest, read_json, write_bytes
 from pipeline.latents import load_id_train
+from pipeline.networks import seeds
 from pipeline.networks.folder import load_network, predict
 from pipeline.networks.outputs import TeacherOutputs, load_outputs
 from pipeline.pretrained_teacher.card import write_card
@@ -42,13 +45,19 @@ def trained(folder, monkeypatch):
     monkeypatch.chdir(folder)
 
 
+def curves(output):
+    return Path("curves") / output.name
+
+
 def train_teachers(output=TEACHERS, workers=1, **changes):
-    teacher_stage.train_teachers(write_params(Path(), tiny_params(**(FEW | changes))), ID, output, workers)
+    params = write_params(Path(), tiny_params(**(FEW | changes)))
+    teacher_stage.train_teachers(params, ID, output, curves(output), workers)
 
 
 def train_detectors(output=DETECTORS, workers=1, **changes):
     params = write_params(Path(), tiny_params(**(FEW | changes)))
-    train_stage.train_detectors(params, train_stage.Inputs(ID, OUTLIERS, TEACHERS, PRETRAINED), output, workers)
+    inputs = train_stage.Inputs(ID, OUTLIERS, TEACHERS, PRETRAINED)
+    train_stage.train_detectors(params, inputs, output, curves(output), workers)
 
 
 def test_the_stages_train_repeat_and_check(trained):
@@ -70,7 +79,7 @@ def test_seeds_differ(trained):
 
 
 def test_finished_seeds_of_a_failed_run_are_kept(trained, monkeypatch):
-    wanted = folder_digest(DETECTORS)
+    wanted, wanted_curves = folder_digest(DETECTORS), folder_digest(curves(DETECTORS))
     torch.set_num_threads(1)  # as in a unit's own process
 
     def only_the_first(function, units, **how):
@@ -82,11 +91,26 @@ def test_finished_seeds_of_a_failed_run_are_kept(trained, monkeypatch):
         function(units[1])
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(train_stage, "run_units", only_the_first)
+        patch.setattr(seeds, "run_units", only_the_first)
         train_detectors(Path("again"))
-    monkeypatch.setattr(train_stage, "run_units", only_the_second)
+    shutil.rmtree(curves(Path("again")))  # as DVC does with every output of a stage that it runs
+    monkeypatch.setattr(seeds, "run_units", only_the_second)
     train_detectors(Path("again"))
     assert folder_digest(Path("again")) == wanted
+    assert folder_digest(curves(Path("again"))) == wanted_curves
+
+
+def test_a_curve_shows_the_history_and_no_old_curve_stays(trained):
+    write_bytes(curves(Path("few")) / "7.csv", b"of a seed that is no more")
+    train_detectors(Path("few"), seeds=[1])
+    assert [path.name for path in curves(Path("few")).iterdir()] == ["1.csv"]
+    with Path("curves/few/1.csv").open() as stream:
+        shown = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
+    history = read_json(Path("few/1/history.json"))
+    assert [row.pop("epoch") for row in shown] == [1, 2]
+    for row, epoch in zip(shown, history, strict=True):
+        assert row.pop("loss") == pytest.approx(sum(epoch[name] for name in epoch if name != "learning_rate"))
+        assert row == epoch
 
 
 def test_every_loss_and_another_head_train(trained):
@@ -117,7 +141,7 @@ def test_a_detector_learns_from_a_pretrained_teacher_where_there_is_one(trained,
         return TeacherOutputs(torch.zeros(90, 3), torch.zeros(90, 11))
 
     monkeypatch.setattr(train_stage, "load_pretrained_teacher", pretrained)
-    monkeypatch.setattr(train_stage, "run_units", lambda function, units, **how: function(units[0]))
+    monkeypatch.setattr(seeds, "run_units", lambda function, units, **how: function(units[0]))
     train_detectors(Path("taught"), seeds=[0])
     assert set(asked) == {PRETRAINED}
     assert folder_digest(Path("taught/0")) != folder_digest(DETECTORS / "0")
@@ -129,5 +153,5 @@ def test_what_is_missing_is_named(trained):
     with pytest.raises(ModelError, match=r"teachers/7: no trained network could be read"):
         train_detectors(Path("x"), seeds=[7])
     with pytest.raises(PipelineError, match=r"nowhere/manifest.json: not found"):
-        teacher_stage.train_teachers(write_params(Path(), tiny_params()), Path("nowhere"), Path("x"), 1)
+        teacher_stage.train_teachers(write_params(Path(), tiny_params()), Path("nowhere"), Path("x"), Path("y"), 1)
     assert not Path("x").exists()
