@@ -10,16 +10,17 @@ def score(
     latents: Path,
     outliers: Path,
     autoencoder: Path,
+    summary: Path,
     metrics: Path,
     plots: Path,
     decisions: Path,
     params: ParamsFile = PARAMS_FILE,
 ) -> None:
-    """Judge SCORES; write METRICS (JSON), PLOTS (curves, and decoded OUTLIERS) and DECISIONS (thresholds)."""
+    """Judge SCORES; write SUMMARY, METRICS (JSON), PLOTS (curves, and decoded OUTLIERS) and DECISIONS (thresholds)."""
     from pipeline.score.run import Inputs, Outputs
     from pipeline.score.run import score as judge
 
-    judge(params, Inputs(scores, latents, outliers, autoencoder), Outputs(metrics, plots, decisions))
+    judge(params, Inputs(scores, latents, outliers, autoencoder), Outputs(summary, metrics, plots, decisions))
 
 
 if __name__ == "__main__":

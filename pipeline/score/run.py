@@ -18,6 +18,7 @@ from pipeline.score.params import Params
 from pipeline.score.pictures import draw_outliers
 from pipeline.score.plots import write_plots
 from pipeline.score.report import build_report
+from pipeline.score.summary import summary
 from pipeline.store.reader import Store
 from pipeline.workspace import note_forgotten, unfinished
 
@@ -36,6 +37,7 @@ class Inputs:
 class Outputs:
     """What the stage writes."""
 
+    summary: Path
     metrics: Path
     plots: Path
     decisions: Path
@@ -57,6 +59,7 @@ def score(params_file: Path, inputs: Inputs, outputs: Outputs) -> None:
         _draw_pictures(plots / "outliers", params, inputs)
     with unfinished(outputs.decisions, facts, [inputs.scores]) as folder:
         write_decisions(folder, decisions)
+    write_json(outputs.summary, summary(report))
     write_json(outputs.metrics, report)
     for warning in report["warnings"]:
         sys.stderr.write(f"warning: {warning}\n")
