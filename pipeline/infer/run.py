@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pipeline.config import load_params
 from pipeline.device import STAGE_THREADS, chosen_device, repeatable
 from pipeline.errors import IncompatibleStoreError, ParamsError, ScoreError
 from pipeline.files import file_digest
 from pipeline.guard.report import read_guard
-from pipeline.infer.fitted import FittedScores, outputs
+from pipeline.infer.fitted import FittedScores, Outputs, outputs
 from pipeline.infer.params import InferParams, Params, ScoreName
 from pipeline.infer.table import PROBES, SIDES, TABLE, ScoreTable, write_table
 from pipeline.latents import Latents, load_id_train, load_latents
@@ -71,20 +70,20 @@ def judged(
     """Return what the networks in `networks[side] / seed` say of every set.
 
     Raises ModelError or IncompatibleStoreError when a network is missing or was trained on other latents, and
-    ScoreError when a score is not finite.
+    ScoreError when one of its answers is not finite.
     """
     scores: dict[tuple[str, str, ScoreName], list[Floats]] = defaultdict(list)
     predicted: dict[tuple[str, str], list[NDArray[np.int32]]] = defaultdict(list)
     for side in SIDES:
         for seed in seeds:
-            network = _network(networks[side] / str(seed), id_train)
-            known = outputs(network, id_train.values)
+            folder = networks[side] / str(seed)
+            network = _network(folder, id_train)
+            known = _finite(outputs(network, id_train.values), folder, "id_train")
             fitted = FittedScores(network, known, torch.from_numpy(id_train.labels).long(), params)
             for name, latents in sets.items():
-                of = outputs(network, latents.values)
+                of = _finite(outputs(network, latents.values), folder, name)
                 predicted[side, name].append(of.logits.argmax(1).numpy().astype(np.int32))
                 for score, values in fitted(of).items():
-                    _require_finite(values, score, networks[side] / str(seed), name)
                     scores[side, name, score].append(values.numpy())
             advance(1)
     return ScoreTable(
@@ -106,9 +105,11 @@ def _network(folder: Path, id_train: Latents) -> LatentResNet:
     return trained.network.to(chosen_device())
 
 
-def _require_finite(values: Tensor, score: str, folder: Path, image_set: str) -> None:
-    if broken := int((~values.isfinite()).sum()):
+def _finite(of: Outputs, folder: Path, image_set: str) -> Outputs:
+    whole = torch.cat([of.logits, of.features], dim=1).isfinite().all(1)
+    if broken := int((~whole).sum()):
         raise ScoreError(
-            f"{folder}: its {score} scores of {image_set} are not finite for {broken} of {len(values)} images, wanted "
-            f"all. The network diverged: lower train.optimiser.learning_rate or teacher.optimiser.learning_rate."
+            f"{folder}: its outputs on {image_set} are not finite for {broken} of {len(whole)} images, wanted all. The "
+            f"network diverged: lower train.optimiser.learning_rate or teacher.optimiser.learning_rate."
         )
+    return of

@@ -86,7 +86,7 @@ def test_a_network_of_other_latents_is_refused(latents):
         judged((0,), NETWORKS, *latents, PARAMS, lambda _: None)
 
 
-def test_a_network_whose_scores_are_not_finite_is_named(latents):
+def test_a_network_that_diverged_is_named(latents):
     saved("baseline", 0, scale=float("nan"))
     message = (
         "teachers/0: its msp scores of id_test are not finite for 30 of 30 images, wanted all. The network diverged"
