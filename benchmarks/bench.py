@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -170,10 +171,11 @@ def id_latents(folder: Path) -> Latents:
 def write_store(folder: Path, rows: NDArray[np.float16], labels: NDArray[np.int32] | None = None) -> None:
     """Write a whole store of latents, from nothing."""
     labels = np.zeros(len(rows), np.int32) if labels is None else labels
-    writer = StoreWriter(folder, len(rows), SHAPE, {"label": labels.dtype})
+    columns: dict[str, NDArray[Any]] = {"label": labels, "content": np.arange(len(rows), dtype=np.int64)}
+    writer = StoreWriter(folder, len(rows), SHAPE, {name: column.dtype for name, column in columns.items()})
     for shard, here in enumerate(writer.shards):
         part = slice(here.start, here.stop)
-        writer.write_shard(shard, rows[part], {"label": labels[part]})
+        writer.write_shard(shard, rows[part], {name: column[part] for name, column in columns.items()})
     names = tuple(str(label) for label in range(CLASSES))
     writer.finish(kind="latents", space=SPACE, standardisation=UNIT, class_names=names, provenance={})
 

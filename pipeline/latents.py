@@ -19,6 +19,7 @@ class Latents:
 
     values: Tensor  # (n, c, h, w) float32, standardised per channel
     labels: NDArray[np.int32]  # (n,) index into class_names, -1 where the image shows no ID class
+    contents: NDArray[np.int64]  # (n,) equal where two images are the same picture
     header: Header
     digest: str  # of the store's manifest
 
@@ -48,6 +49,16 @@ def load_latents(folder: Path, id_train: Header) -> Latents:
     return _standardised(store, id_train.standardisation)
 
 
+def store_contents(store: Store) -> NDArray[np.int64]:
+    """Return the content hash of each image of a store of latents, (n,).
+
+    Raises IncompatibleStoreError when it has none, as it was made before latents were stored with them.
+    """
+    if "content" not in (found := store.header.columns):
+        raise IncompatibleStoreError(str(store.source), "its list of columns", sorted(found), ["content", "label"])
+    return store.column("content")
+
+
 def require_outliers(store: Store, id_train: Header) -> None:
     """Raise IncompatibleStoreError unless a store holds outliers of latents like `id_train`'s.
 
@@ -72,7 +83,8 @@ def to_standardised(scaled: Tensor, standardisation: Standardisation) -> Tensor:
 
 def _standardised(store: Store, standardisation: Standardisation) -> Latents:
     scaled = torch.from_numpy(store.latents().astype(np.float32))
-    return Latents(to_standardised(scaled, standardisation), store.column("label"), store.header, store.digest)
+    labels, contents = store.column("label"), store_contents(store)
+    return Latents(to_standardised(scaled, standardisation), labels, contents, store.header, store.digest)
 
 
 def _per_channel(standardisation: Standardisation) -> tuple[Tensor, Tensor]:

@@ -101,14 +101,19 @@ def write_params(folder, content):
     return path
 
 
-def latents_store(folder, *, per_class=30, classes=3, seed=0, space=SPACE, standardisation=UNIT):
-    """Write a store of latents whose classes are apart; rows are in order of class."""
+def latents_store(folder, *, per_class=30, classes=3, seed=0, space=SPACE, standardisation=UNIT, content=None):
+    """Write a store of latents whose classes are apart; rows are in order of class.
+
+    content: hash of each row's image; by default all are different, and those of another seed too.
+    """
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(classes), per_class).astype(np.int32)
     centres = 2 * rng.standard_normal((classes, *space.shape))
     values = (centres[labels] + rng.standard_normal((len(labels), *space.shape))).astype(np.float16)
     names = tuple(f"class {index}" for index in range(classes))
-    return write_store(folder, values, {"label": labels}, "latents", names, space, standardisation)
+    content = np.arange(len(labels)) + 10**6 * seed if content is None else np.asarray(content)
+    columns = {"label": labels, "content": content.astype(np.int64)}
+    return write_store(folder, values, columns, "latents", names, space, standardisation)
 
 
 def models(method):

@@ -1,5 +1,6 @@
 """Images and their labels, and how an image becomes what an autoencoder takes."""
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -22,6 +23,17 @@ class ImageSet:
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.labels)
+
+
+def content_hash(image: Image.Image) -> int:
+    """Return what names the picture, whatever file it was in: 8 bytes of a SHA-256, as a signed integer.
+
+    The SHA-256 is over width and height (4 bytes each, little-endian) and the RGB pixels, line by line, at the image's
+    own size; its first 8 bytes are read as little-endian too. A picture saved with losses is another picture.
+    """
+    found = hashlib.sha256(b"".join(side.to_bytes(4, "little") for side in image.size))
+    found.update(image.convert("RGB").tobytes())
+    return int.from_bytes(found.digest()[:8], "little", signed=True)
 
 
 def pixels(image: Image.Image, size: int) -> NDArray[np.float32]:

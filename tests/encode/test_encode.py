@@ -8,9 +8,10 @@ import torch
 
 from pipeline.autoencoder.model import load_stage_output
 from pipeline.autoencoder.run import make_autoencoder
+from pipeline.encode.latents import Encoder, write_latents
 from pipeline.encode.run import encode
 from pipeline.errors import ModelError, ParamsError
-from pipeline.images.image_set import pixel_batch
+from pipeline.images.image_set import ImageSet, content_hash, pixel_batch
 from pipeline.images.params import DataParams
 from pipeline.images.source import open_image_set
 from pipeline.latents import load_id_train, load_latents, to_scaled
@@ -46,8 +47,30 @@ def test_rows_are_the_images_in_order_with_their_labels(autoencoder):
     wanted = model.encode(torch.from_numpy(pixel_batch(images, range(len(images)), 32))).numpy()
     np.testing.assert_allclose(store.latents().astype(np.float32), wanted, rtol=2e-3, atol=1e-4)
     np.testing.assert_array_equal(store.column("label"), images.labels)
+    assert store.column("content").tolist() == [content_hash(images.read(index)) for index in range(len(images))]
     assert store.header.class_names == images.class_names
     assert store.header.space.autoencoder == digest
+
+
+def test_each_image_is_read_once(autoencoder, tmp_path):
+    images, read = open_image_set("noise", section(DataParams, tiny_params()["data"])), []
+
+    def counted(index):
+        read.append(index)
+        return images.read(index)
+
+    encoder = Encoder.load(autoencoder, image_size=32, batch_size=16)
+    write_latents(tmp_path / "out", ImageSet(images.labels, (), counted), encoder, {}, "noise")
+    assert read == list(range(40))
+
+
+def test_the_size_of_a_batch_is_what_the_autoencoder_meets_even_where_few_are_left(autoencoder, monkeypatch):
+    encoder, met = Encoder.load(autoencoder, image_size=32, batch_size=16), []
+    encode_batch = encoder.autoencoder.encode
+    monkeypatch.setattr(encoder.autoencoder, "encode", lambda batch: met.append(len(batch)) or encode_batch(batch))
+    one = np.zeros((3, 32, 32), np.float32)
+    assert encoder([one, one + 0.5, one - 0.5], "images").shape == (3, 4, 4, 4)
+    assert met == [16]
 
 
 def test_the_recorded_statistics_standardise(autoencoder):

@@ -1,10 +1,13 @@
 """Image sets are what params.yaml says, the same every time, and apart from each other."""
 
+import hashlib
+from io import BytesIO
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.images.image_set import UNKNOWN, pixel_batch, pixels
+from pipeline.images.image_set import UNKNOWN, content_hash, pixel_batch, pixels
 from pipeline.images.params import DataParams
 from pipeline.images.source import open_image_set
 from tests.make import changed, default_params, section
@@ -89,3 +92,47 @@ def test_a_batch_is_in_the_order_asked_for():
     images = open_set("noise")
     batch = pixel_batch(images, [3, 1], 16)
     np.testing.assert_array_equal(batch[1], pixels(images.read(1), 16))
+
+
+def content_oracle(image):
+    """Hash width, height and RGB pixel by pixel."""
+    content = bytearray(image.width.to_bytes(4, "little") + image.height.to_bytes(4, "little"))
+    for y in range(image.height):
+        for x in range(image.width):
+            content += bytes(image.convert("RGB").getpixel((x, y)))
+    return int(np.frombuffer(hashlib.sha256(content).digest()[:8], "<i8")[0])
+
+
+def picture(mode="RGB", size=(5, 3)):
+    values = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    return Image.fromarray(values).convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "1"])
+def test_a_content_hash_is_over_size_and_rgb_pixels(mode):
+    assert content_hash(picture(mode)) == content_oracle(picture(mode))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
+def test_the_same_picture_in_another_lossless_file_is_the_same_content(kind):
+    file = BytesIO()
+    picture().save(file, kind)
+    with Image.open(file) as again:
+        assert content_hash(again) == content_hash(picture())
+
+
+def test_a_gray_picture_saved_in_colour_is_the_same_content():
+    assert content_hash(picture("L")) == content_hash(picture("L").convert("RGB"))
+
+
+def test_another_pixel_or_another_shape_is_another_content():
+    changed_pixel = picture()
+    changed_pixel.putpixel((4, 2), (1, 2, 3))
+    assert content_hash(changed_pixel) != content_hash(picture())
+    assert content_hash(Image.frombytes("RGB", (3, 5), picture().tobytes())) != content_hash(picture())
+
+
+def test_all_embedded_images_are_different_pictures():
+    names = ("id_train", "id_validation", "id_test", "held_out", "photographs", "noise")
+    found = [content_hash(images.read(index)) for images in map(open_set, names) for index in range(len(images))]
+    assert len(set(found)) == len(found) == 1797 + 800

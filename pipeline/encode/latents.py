@@ -1,0 +1,115 @@
+"""Encode images into a store of latents, shard by shard; shards that a killed run left whole are kept."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.autoencoder.model import Autoencoder, load_stage_output
+from pipeline.device import chosen_device
+from pipeline.images.image_set import ImageSet, content_hash, pixels
+from pipeline.progress import progress
+from pipeline.store.format import LATENT, LATENT_DTYPE, LatentSpace, Standardisation
+from pipeline.store.writer import StoreWriter, as_latents
+
+COLUMNS: dict[str, np.dtype[Any]] = {"label": np.dtype("<i4"), "content": np.dtype("<i8")}
+
+
+class Encoder:
+    """An autoencoder, and the fixed batch in which it meets every image."""
+
+    def __init__(self, autoencoder: Autoencoder, digest: str, image_size: int, batch_size: int) -> None:
+        self.autoencoder = autoencoder.to(chosen_device())
+        self.image_size = image_size
+        self.batch_size = batch_size
+        self.space = LatentSpace(
+            autoencoder=digest,
+            scaling_factor=autoencoder.scaling_factor,
+            image_size=image_size,
+            shape=self._latent_shape(),
+        )
+
+    @classmethod
+    def load(cls, autoencoder_folder: Path, image_size: int, batch_size: int) -> "Encoder":
+        """Return the encoder of the autoencoder that this pipeline made; raises ModelError when there is none."""
+        return cls(*load_stage_output(autoencoder_folder), image_size, batch_size)
+
+    def __call__(
+        self,
+        images: Sequence[NDArray[np.float32]],  # at most `batch_size` of (3, s, s) in -1..1, at least one
+        what: str,  # these are, for the error
+    ) -> NDArray[np.float16]:  # (n, c, h, w), scaled
+        """Return the latents of a batch; raises ModelError, which names `what`, unless they are finite.
+
+        A short batch is filled up with its last image, so that the computation is the same for every row.
+        """
+        filled = np.stack([*images, *[images[-1]] * (self.batch_size - len(images))])
+        latents = self._encode(filled)[: len(images)]
+        return as_latents(latents, f"latents of {what} (the autoencoder diverged, or its scaling factor is wrong)")
+
+    def _encode(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        batch = torch.from_numpy(images).to(chosen_device())
+        encoded: NDArray[np.float32] = self.autoencoder.encode(batch).cpu().numpy()
+        return encoded
+
+    def _latent_shape(self) -> tuple[int, int, int]:
+        _, channels, height, width = self._encode(np.zeros((1, 3, self.image_size, self.image_size), np.float32)).shape
+        return channels, height, width
+
+
+def write_latents(
+    folder: Path,
+    images: ImageSet,
+    encoder: Encoder,
+    provenance: dict[str, Any],
+    what: str,  # the images are, for the progress bar
+) -> None:
+    """Make `folder` a store of the latents of `images`, with their labels and content hashes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = StoreWriter(folder, len(images), encoder.space.shape, COLUMNS)
+    missing = writer.missing_shards()
+    already = len(images) - sum(len(writer.shards[shard]) for shard in missing)
+    with progress(f"encoding {what}, images", len(images), already) as advance:
+        for shard in missing:
+            rows = writer.shards[shard]
+            latents, contents = np.empty((len(rows), *writer.latent_shape), LATENT_DTYPE), np.empty(len(rows), np.int64)
+            for start in range(0, len(rows), encoder.batch_size):
+                batch = rows[start : start + encoder.batch_size]
+                here = slice(start, start + len(batch))
+                latents[here], contents[here] = _encoded(images, batch, encoder)
+                advance(len(batch))
+            labels = images.labels[rows.start : rows.stop]
+            writer.write_shard(shard, latents, {"label": labels, "content": contents})
+    writer.finish(
+        kind="latents",
+        space=encoder.space,
+        standardisation=_standardisation(writer),
+        class_names=images.class_names,
+        provenance=provenance,
+    )
+
+
+def _encoded(images: ImageSet, rows: range, encoder: Encoder) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+    """Return latents and content hashes of one batch; each image is read once, and only its pixels are kept."""
+    contents, batch = [], []
+    for row in rows:
+        image = images.read(row)
+        contents.append(content_hash(image))
+        batch.append(pixels(image, encoder.image_size))
+    return encoder(batch, f"images {rows[0]} to {rows[-1]}"), np.array(contents, np.int64)
+
+
+def _standardisation(writer: StoreWriter) -> Standardisation:
+    """Return mean and standard deviation per channel, in float64 over the stored values."""
+    count, total, square = 0, np.zeros(writer.latent_shape[0]), np.zeros(writer.latent_shape[0])
+    for shard in range(len(writer.shards)):
+        latents = writer.read_back(LATENT, shard).astype(np.float64)
+        count += latents[:, 0].size
+        total += latents.sum((0, 2, 3))
+        square += np.square(latents).sum((0, 2, 3))
+    mean = total / count
+    std = np.sqrt(square / count - np.square(mean))
+    return Standardisation(mean=tuple(mean.tolist()), std=tuple(std.tolist()))
