@@ -55,4 +55,5 @@ $(VENV)/.developed: $(VENV)/.installed
 	@touch $@
 
 clean:  ## delete what the stages made; the DVC cache and .venv stay
-	rm -rf .work data/latents data/outliers data/scores models/[!n]* models/needed_by/label_mixup.json reports/*
+	rm -rf .work data/guarded.json data/latents data/outliers data/probes data/scores models/[!n]* \
+	  models/needed_by/label_mixup.json reports/*

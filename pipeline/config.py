@@ -17,6 +17,8 @@ SECTIONS = (
     "data",
     "autoencoder",
     "encode",
+    "guard",
+    "probe",
     "denoiser",
     "teacher",
     "pretrained_teacher",

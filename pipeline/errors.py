@@ -4,6 +4,7 @@
     ├── ParamsError              params.yaml asks for something that does not exist
     ├── MissingInputError        what an earlier stage makes is not there
     ├── ImageFileError           a file of images is missing, damaged, or not what its parameters say
+    ├── LeakError                an image is in two sets that must have none in common
     ├── BusyError                another process is making the same output
     ├── StoreError               a store of latents or outliers cannot be trusted
     │   ├── UnfinishedStoreError     it has no manifest: the stage that writes it did not end
@@ -24,6 +25,7 @@ Every message says where, what was found, what was wanted and what to do next. A
 (a wrong shape, a negative count) raises a built-in error instead.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -61,6 +63,32 @@ class ImageFileError(PipelineError):
 
     def __init__(self, file: Path | str, found: str, wanted: str, advice: str) -> None:
         super().__init__(f"{file}: found {found}, wanted {wanted}. {advice}")
+
+
+class LeakError(PipelineError):
+    """An image is in two sets that must have none in common: the result would be about images seen before."""
+
+    def __init__(
+        self,
+        latents: Path,
+        most_shared: int,
+        leaks: Sequence[tuple[str, str, int, Sequence[tuple[int, int]]]],
+    ) -> None:
+        """Tell of each leak (set a, set b, images that both have, examples of their rows)."""
+        found = [f"{_images(count)} of {a} also in {b} ({_rows(rows[:3])})" for a, b, count, rows in leaks]
+        super().__init__(
+            f"{latents}: found {'; '.join(found)}; wanted at most {most_shared}. Take them out of one of the two sets, "
+            f"or, if published splits overlap, raise guard.most_shared: then they are counted in the report."
+        )
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count} images"
+
+
+def _rows(pairs: Sequence[tuple[int, int]]) -> str:
+    """Spell pairs of rows: 'rows 3 and 8, 4 and 9', counted from 0."""
+    return "rows " + ", ".join(f"{a} and {b}" for a, b in pairs)
 
 
 class BusyError(PipelineError):

@@ -23,3 +23,22 @@ def kth_distance(
     rows = max(1, BLOCK_VALUES // len(bank))
     blocks = [torch.cdist(block, bank).topk(k, dim=1, largest=False).values[:, -1] for block in queries.split(rows)]
     return torch.cat(blocks) if blocks else queries.new_zeros(0)
+
+
+def nearest(
+    queries: Tensor,  # (n, d)
+    bank: Tensor,  # (m, d)
+) -> tuple[Tensor, Tensor]:  # (n,), (n,) int64
+    """Return the Euclidean distance from each query to its nearest row of the bank, and which row that is.
+
+    Distances are computed from differences: that of two equal rows is 0, where `kth_distance` is 0 up to rounding.
+    Among rows that are equally near, up to that rounding, any is taken. Raises ValueError when the bank has no row.
+    """
+    if not len(bank):
+        raise ValueError("there is no nearest of 0 rows")
+    blocks = queries.split(max(1, BLOCK_VALUES // len(bank)))
+    rows = [torch.cdist(block, bank).topk(1, dim=1, largest=False).indices[:, 0] for block in blocks if len(block)]
+    index = torch.cat(rows) if rows else torch.zeros(0, dtype=torch.int64, device=queries.device)
+    # in blocks too, because the rows of the bank are copied
+    parts = [(queries[part] - bank[index[part]]).norm(dim=1) for part in torch.arange(len(queries)).split(1024)]
+    return torch.cat(parts) if parts else queries.new_zeros(0), index

@@ -6,9 +6,11 @@ from pipeline.autoencoder.params import AutoencoderParams
 from pipeline.config import Section, Seeds, load_params
 from pipeline.denoiser.params import DenoiserParams
 from pipeline.encode.params import EncodeParams
+from pipeline.guard.params import GuardParams
 from pipeline.images.params import DataParams
 from pipeline.infer.params import InferParams
 from pipeline.pretrained_teacher.params import PretrainedTeacherParams
+from pipeline.probe.params import ProbeParams
 from pipeline.quality.params import QualityParams
 from pipeline.score.params import ScoreParams
 from pipeline.synthesize.params import SynthesizeParams
@@ -23,6 +25,8 @@ class AllParams(Section):
     data: DataParams
     autoencoder: AutoencoderParams
     encode: EncodeParams
+    guard: GuardParams
+    probe: ProbeParams
     denoiser: DenoiserParams
     teacher: TeacherParams
     pretrained_teacher: PretrainedTeacherParams

@@ -32,6 +32,33 @@ def test_blocks_change_nothing(monkeypatch):
     assert torch.equal(whole, neighbours.kth_distance(torch.tensor(QUERIES), torch.tensor(BANK), 3))
 
 
+def test_the_nearest_row_and_its_distance_agree_with_a_loop():
+    distances, rows = neighbours.nearest(torch.tensor(QUERIES), torch.tensor(BANK))
+    for query, distance, row in zip(QUERIES, distances, rows, strict=True):
+        wanted = [oracles.kth_distance(query, BANK[index : index + 1], 1) for index in range(len(BANK))]
+        assert row == np.argmin(wanted)
+        assert distance == pytest.approx(min(wanted), rel=1e-12)
+
+
+def test_two_equal_rows_are_0_apart_in_single_precision():
+    bank = torch.tensor(RNG.standard_normal((300, 64)), dtype=torch.float32)
+    distances, rows = neighbours.nearest(bank, bank)
+    assert distances.tolist() == [0.0] * 300
+    assert rows.tolist() == list(range(300))
+
+
+def test_blocks_do_not_change_the_nearest_row(monkeypatch):
+    whole = neighbours.nearest(torch.tensor(QUERIES), torch.tensor(BANK))
+    monkeypatch.setattr(neighbours, "BLOCK_VALUES", 25)
+    assert all(map(torch.equal, whole, neighbours.nearest(torch.tensor(QUERIES), torch.tensor(BANK))))
+
+
+def test_no_queries_have_no_nearest_row_and_no_bank_is_refused():
+    assert [found.shape for found in neighbours.nearest(torch.zeros(0, 5), torch.zeros(3, 5))] == [(0,), (0,)]
+    with pytest.raises(ValueError, match="no nearest of 0 rows"):
+        neighbours.nearest(torch.zeros(3, 5), torch.zeros(0, 5))
+
+
 def test_no_queries_give_no_distances():
     assert neighbours.kth_distance(torch.zeros(0, 5), torch.zeros(3, 5), 1).shape == (0,)
 

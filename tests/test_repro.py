@@ -23,7 +23,7 @@ def project(made):
 
 def test_one_command_runs_every_stage_once(project):
     _, first = project
-    others = ["autoencoder", "teacher", "pretrained_teacher", "denoiser", "quality", "train", "score"]
+    others = ["autoencoder", "guard", "probe", "teacher", "pretrained_teacher", "denoiser", "quality", "train", "score"]
     assert sorted(first) == sorted([*ENCODE, *SYNTHESIZE, *others])
 
 
@@ -82,7 +82,8 @@ def test_a_second_run_runs_nothing(project):
     [
         ("synthesize.mixup.lam_min=0.4", ["quality", "score", "synthesize@mixup", "train"]),
         ("denoiser.ema_decay=0.5", ["denoiser", "quality", "score", "synthesize@label_mixup", "train"]),
-        ("data.sets.photographs.group=near", ["score"]),
+        ("data.sets.photographs.group=near", ["guard", "score"]),
+        ("probe.jpeg_quality=50", ["probe"]),
     ],
 )
 def test_a_changed_parameter_reruns_what_it_can_change_and_nothing_else(project, change, stages):
@@ -96,6 +97,16 @@ def test_stages_made_again_from_nothing_are_the_same_bytes(project, monkeypatch)
     folder, _ = project
     before = (folder / "dvc.lock").read_text()
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # a machine with another number of cores
-    again = ("autoencoder", "teacher", "denoiser", "synthesize@label_mixup", "synthesize@perturb", "quality", "train")
+    again = (
+        "autoencoder",
+        "guard",
+        "probe",
+        "teacher",
+        "denoiser",
+        "synthesize@label_mixup",
+        "synthesize@perturb",
+        "quality",
+        "train",
+    )
     call(folder, "dvc", "repro", "--force", "--single-item", *again)
     assert (folder / "dvc.lock").read_text() == before

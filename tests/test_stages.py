@@ -10,7 +10,8 @@ import pytest
 from tests.make import ROOT, changed, default_params, latents_store, models, tiny_params, write_params
 
 STAGES = (
-    "autoencoder", "encode", "teacher", "pretrained_teacher", "denoiser", "synthesize", "quality", "train", "score",
+    "autoencoder", "encode", "guard", "probe", "teacher", "pretrained_teacher", "denoiser", "synthesize", "quality",
+    "train", "score",
 )  # fmt: skip
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "LATENT_OUTLIERS_DEVICE": "cpu", "HF_HUB_OFFLINE": "1"}
 

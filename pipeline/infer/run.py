@@ -16,10 +16,11 @@ from pipeline.files import file_digest
 from pipeline.guard.report import read_guard
 from pipeline.infer.fitted import FittedScores, Outputs, outputs
 from pipeline.infer.params import InferParams, Params, ScoreName
-from pipeline.infer.table import PROBES, SIDES, TABLE, ScoreTable, write_table
+from pipeline.infer.table import SIDES, TABLE, ScoreTable, write_table
 from pipeline.latents import Latents, load_id_train, load_latents
 from pipeline.networks.folder import WEIGHTS, load_network
 from pipeline.networks.resnet import LatentResNet
+from pipeline.probe.params import PROBES
 from pipeline.progress import progress
 from pipeline.workspace import unfinished
 

@@ -21,8 +21,6 @@ from pipeline.infer.params import SCORES, ScoreName
 TABLE = "scores.parquet"
 TABLE_FORMAT = "latent-outliers-scores/1"
 SIDES = ("baseline", "detector")
-PROBES = {"reencoded": "decoded and encoded again", "jpeg": "saved as JPEG"}
-"""What was done to ID test images that must not score as outliers for it; their sets are called probe/<name>."""
 FACTS, FACTS_DIGEST = b"latent-outliers", b"latent-outliers-sha256"
 KEYS = ("image_set", "side", "seed", "row")
 Values = NDArray[Any]

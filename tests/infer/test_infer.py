@@ -88,9 +88,7 @@ def test_a_network_of_other_latents_is_refused(latents):
 
 def test_a_network_that_diverged_is_named(latents):
     saved("baseline", 0, scale=float("nan"))
-    message = (
-        "teachers/0: its msp scores of id_test are not finite for 30 of 30 images, wanted all. The network diverged"
-    )
+    message = "teachers/0: its outputs on id_train are not finite for 90 of 90 images, wanted all. The network diverged"
     with pytest.raises(ScoreError, match=message):
         judged((0,), NETWORKS, *latents, PARAMS, lambda _: None)
 

@@ -1,0 +1,1 @@
+"""Stage `guard`: no image is on both sides of a comparison."""

@@ -1,0 +1,68 @@
+"""Run the stage: from the latents of all image sets to `reports/guard.json`, or an error when a test image leaks."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import load_params
+from pipeline.device import STAGE_THREADS, chosen_device, repeatable
+from pipeline.errors import LeakError
+from pipeline.files import write_json
+from pipeline.guard.compare import near_duplicates, repeats, shared_images, typical_distance
+from pipeline.guard.params import Params
+from pipeline.guard.report import GUARD_FORMAT
+from pipeline.latents import load_id_train, load_latents, store_contents
+from pipeline.progress import progress
+from pipeline.runlog import timed_run
+from pipeline.store.reader import Store
+from pipeline.workspace import note_forgotten
+
+PASSED = {"passed": True}
+"""The same whenever the check passes, so that what waits for it runs again only when it has to."""
+
+
+def compare_sets(params_file: Path, latents: Path, report_file: Path, passed_file: Path) -> None:
+    """Compare every two image sets; write the report and, last, the file that training waits for.
+
+    Neither file is left behind, nor an older one, when an image leaks (LeakError) or a store cannot be read.
+    """
+    params = load_params(params_file, Params)
+    passed_file.unlink(missing_ok=True)
+    report_file.unlink(missing_ok=True)
+    note_forgotten(latents, params.data.sets)
+    repeatable(STAGE_THREADS)
+    with timed_run(report_file, ""):
+        folders = {name: latents / name for name in params.data.sets}
+        contents = {name: store_contents(Store(folder)) for name, folder in folders.items()}
+        shared = shared_images(contents)
+        if leaks := [pair for pair in shared if pair.leaks and pair.images > params.guard.most_shared]:
+            raise LeakError(
+                latents, params.guard.most_shared, [(pair.a, pair.b, pair.images, pair.examples) for pair in leaks]
+            )
+        report = {
+            "format": GUARD_FORMAT,
+            "sets": {
+                name: {"images": len(found), "duplicates_within": repeats(found)} for name, found in contents.items()
+            },
+            "shared": [asdict(pair) for pair in shared],
+            "near_duplicates": _near_duplicates(folders, params.guard.near_duplicate),
+        }
+        write_json(report_file, report)
+        write_json(passed_file, PASSED)
+
+
+def _near_duplicates(folders: dict[str, Path], ratio: float) -> dict[str, Any]:
+    """Look beside the ID training images for each other set's; `ratio` times their typical distance is the limit."""
+    device = chosen_device()
+    id_train = load_id_train(folders["id_train"])
+    bank = id_train.values.flatten(1).to(device)
+    others = [name for name in folders if name != "id_train"]
+    found = {}
+    with progress("looking for near-duplicates, sets", 1 + len(others)) as advance:
+        limit = ratio * typical_distance(bank)
+        advance(1)
+        for name in others:
+            rows = load_latents(folders[name], id_train.header).values.flatten(1).to(device)
+            found[name] = asdict(near_duplicates(rows, bank, limit))
+            advance(1)
+    return {"limit": limit, "sets": found}

@@ -1,0 +1,66 @@
+"""A test image in the training file is caught, gray or in colour, before a teacher is trained on it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.encode.run import encode
+from pipeline.errors import LeakError
+from pipeline.guard.report import read_guard
+from pipeline.guard.run import compare_sets
+from tests.autoencoder.test_autoencoder import random_kl
+from tests.images.test_parquet import encoded, write
+from tests.make import PARQUET_SETS, parquet_data, tiny_params, write_params
+from tests.project import call, commit, make_project, stages_run
+
+PATHS = (Path("latents"), Path("guard.json"), Path("guarded.json"))
+
+
+def write_files(folder, *, leaked, mode="L"):
+    """Write a training and a test file and one of OOD images; with `leaked`, row 0 of the test file is in training."""
+    write(folder / "train.parquet", [0, 1, 2, 3] * 30)
+    first = encoded(3 if leaked else 999, mode=mode)
+    write(folder / "test.parquet", [3, 2, 1, 0] * 10, images=[first, *map(encoded, range(1001, 1040))])
+    write(folder / "plants.parquet", [-1] * 20, first=2000)
+
+
+def guard(**changes):
+    """Encode all sets with a random autoencoder and compare them."""
+    torch.manual_seed(0)
+    random_kl().save_pretrained("autoencoder")
+    params = write_params(Path(), tiny_params(data=parquet_data("."), **changes))
+    for name in PARQUET_SETS:
+        encode(name, params, Path("autoencoder"), PATHS[0] / name)
+    compare_sets(params, *PATHS)
+    return read_guard(PATHS[1])
+
+
+def test_files_without_a_common_image_pass(tmp_path):
+    write_files(tmp_path, leaked=False)
+    assert guard()["shared"] == []
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_test_image_in_the_training_file_is_caught(tmp_path, mode):
+    write_files(tmp_path, leaked=True, mode=mode)
+    with pytest.raises(LeakError, match=r"latents: found 1 image of id_(train|validation) also in id_test \(rows "):
+        guard()
+    assert not PATHS[1].exists()
+
+
+@pytest.mark.slow
+def test_repro_stops_at_a_leak_before_anything_is_trained_on_it(tmp_path):
+    folder = tmp_path / "project"
+    make_project(folder, data=parquet_data("."), seeds=[0], synthesize__methods=["shuffle"])
+    write_files(folder, leaked=True)
+    told = call(folder, "dvc", "repro", code=255)
+    assert stages_run(told) == ["autoencoder", *(f"encode@{name}" for name in PARQUET_SETS), "guard"]
+    assert "error: data/latents: found 1 image of id_" in told
+    for made in ("reports/guard.json", "data/guarded.json", "models/teacher", "data/outliers/shuffle"):
+        assert not (folder / made).exists()
+    for target in ("denoiser", "synthesize@shuffle", "score"):
+        assert stages_run(call(folder, "dvc", "repro", target, code=255)) == ["guard"]
+    write_params(folder, tiny_params(data=parquet_data("."), seeds=[0], guard__most_shared=1))
+    commit(folder, "allow the overlap")
+    assert stages_run(call(folder, "dvc", "repro", "teacher")) == ["guard", "teacher"]
