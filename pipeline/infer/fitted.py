@@ -5,8 +5,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pipeline.infer import scores
 from pipeline.infer.params import InferParams, ScoreName
+from pipeline.infer.scores import (
+    cosine_score,
+    energy_score,
+    gen_score,
+    knn_score,
+    mahalanobis_distances,
+    max_logit_score,
+    msp_score,
+    vim_residual,
+)
 from pipeline.networks.folder import predict
 from pipeline.networks.resnet import LatentResNet
 
@@ -62,18 +71,18 @@ class FittedScores:
         covariance of all (Ren et al. 2021, https://arxiv.org/abs/2106.09022, eq. 2). vim: alpha times the residual,
         plus the energy (Wang et al. 2022, eq. 7, up to a monotone map).
         """
-        near = scores.mahalanobis_distances(of.features, *self.classes).min(1).values
-        energy = scores.energy_score(of.logits)
+        near = mahalanobis_distances(of.features, *self.classes).min(1).values
+        energy = energy_score(of.logits)
         return {
-            "msp": scores.msp_score(of.logits),
-            "max_logit": scores.max_logit_score(of.logits),
+            "msp": msp_score(of.logits),
+            "max_logit": max_logit_score(of.logits),
             "energy": energy,
-            "gen": scores.gen_score(of.logits, gamma=self.params.gen.gamma, classes=self.params.gen.classes),
-            "cosine": scores.cosine_score(of.features, self.weight),
-            "knn": scores.knn_score(of.features, self.bank, self.params.knn_neighbours),
+            "gen": gen_score(of.logits, gamma=self.params.gen.gamma, classes=self.params.gen.classes),
+            "cosine": cosine_score(of.features, self.weight),
+            "knn": knn_score(of.features, self.bank, self.params.knn_neighbours),
             "mahalanobis": near,
-            "relative_mahalanobis": near - scores.mahalanobis_distances(of.features, *self.background)[:, 0],
-            "vim": self.vim.alpha * scores.vim_residual(of.features, self.vim.origin, self.vim.residual) + energy,
+            "relative_mahalanobis": near - mahalanobis_distances(of.features, *self.background)[:, 0],
+            "vim": self.vim.alpha * vim_residual(of.features, self.vim.origin, self.vim.residual) + energy,
         }
 
 
@@ -112,6 +121,6 @@ def fit_vim(known: Outputs, weight: Tensor, bias: Tensor, principal: float) -> V
     _, vectors = torch.linalg.eigh(apart.T @ apart / len(apart))  # the smallest eigenvalue first
     kept = min(max(round(principal * size), 1), size - 1)
     residual = vectors[:, : size - kept]
-    outside = scores.vim_residual(known.features, origin, residual).mean()
+    outside = vim_residual(known.features, origin, residual).mean()
     alpha = known.logits.max(1).values.mean() / outside if outside > 0 else torch.zeros_like(outside)
     return Vim(origin, residual, alpha)

@@ -20,7 +20,7 @@ from pipeline.infer.table import SIDES, TABLE, ScoreTable, write_table
 from pipeline.latents import Latents, load_id_train, load_latents
 from pipeline.networks.folder import WEIGHTS, load_network
 from pipeline.networks.resnet import LatentResNet
-from pipeline.probe.params import PROBES
+from pipeline.probe.names import PROBES
 from pipeline.progress import progress
 from pipeline.workspace import unfinished
 

@@ -14,6 +14,7 @@ from pipeline.images.image_set import ImageSet, content_hash
 from pipeline.images.source import open_image_set
 from pipeline.latents import store_contents
 from pipeline.probe.images import reencoded, saved_as_jpeg
+from pipeline.probe.names import PROBES
 from pipeline.probe.params import Params
 from pipeline.store.reader import Store
 from pipeline.workspace import unfinished
@@ -41,7 +42,7 @@ def make_probes(params_file: Path, autoencoder_folder: Path, id_test: Path, outp
     with unfinished(output, facts, [autoencoder_folder, id_test]) as work:
         for name, (probe, how) in sets.items():
             made_from = {"probe": {"name": name, **how}, "latents": store.digest, **params.data.provenance(ID_TEST)}
-            write_latents(work / name, probe, encoder, made_from, f"probe {name}")
+            write_latents(work / name, probe, encoder, made_from, f"ID test images {PROBES[name]}")
 
 
 def _images_of(store: Store, images: ImageSet) -> ImageSet:

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.infer.params import SCORES, ScoreName
 from pipeline.infer.table import SIDES, ScoreTable
-from pipeline.probe.params import PROBES
+from pipeline.probe.names import PROBES
 from pipeline.score.bootstrap import Gains, Pair, bootstrap, differences
 from pipeline.score.decision import Decision, rejected
 from pipeline.score.metrics import Metrics, metrics

@@ -31,7 +31,9 @@ def autoencoder(tmp_path_factory):
     source = {"source": str(folder / "given"), "subfolder": None, "revision": None}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        make_autoencoder(write_params(folder, tiny_params(autoencoder__pretrained=source)), folder / "made")
+        make_autoencoder(
+            write_params(folder, tiny_params(autoencoder__pretrained=source)), folder / "made", folder / "curve.csv"
+        )
     return folder / "made"
 
 
