@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help install develop repro results test check fix ablation bench clean
+.PHONY: help install develop repro results compare test check fix ablation bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ repro: install  ## run every stage that is out of date, then print the result ta
 
 results: install  ## print the result table of the last run
 	latent-outliers results
+
+compare: install  ## compare runs side by side: make compare REVS="main my-experiment"
+	latent-outliers compare $(or $(REVS),HEAD)
 
 test: develop  ## run all tests
 	pytest

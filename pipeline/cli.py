@@ -52,6 +52,28 @@ def quality(report: QualityFile = QUALITY_FILE) -> None:
 
 
 @app.command()
+def compare(
+    revisions: Annotated[list[str], typer.Argument(help="Commits, branches, tags or DVC experiments; or `workspace`.")],
+    score: Annotated[list[str] | None, typer.Option(help="Score to compare by, several times for several.")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Compare the detectors of runs side by side, with paired intervals; a single one is compared with what is here."""
+    import json
+
+    from pipeline.compare import WORKSPACE, load_run
+    from pipeline.compare import compare as compare_runs
+    from pipeline.comparison_table import print_comparison
+
+    names = revisions if len(revisions) > 1 else [*revisions, WORKSPACE]
+    report = compare_runs([load_run(name) for name in names], score or ())
+    if as_json:
+        typer.echo(json.dumps(report, indent=2, sort_keys=True, default=str))  # YAML has dates
+    else:
+        print_comparison(report, wide_console())
+
+
+@app.command()
 def verify(path: StoreFolder, repo: Repository = None, rev: Revision = None) -> None:
     """Check every byte of a store of latents or outliers against its manifest."""
     import time

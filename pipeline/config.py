@@ -62,7 +62,7 @@ def load_params(path: Path, model: type[SectionT]) -> SectionT:
     A stage thereby fails on its own section only, and on misspelt section names.
     Raises ParamsError, which lists every problem found.
     """
-    content = _read_yaml(path)
+    content = read_yaml(path)
     unknown = [name for name in content if name not in SECTIONS]
     if unknown:
         raise ParamsError(path, [_unknown_key(str(name), str(name), SECTIONS) for name in unknown])
@@ -70,7 +70,7 @@ def load_params(path: Path, model: type[SectionT]) -> SectionT:
     return validate(path, model, wanted)
 
 
-def validate(path: Path, model: type[SectionT], content: object) -> SectionT:
+def validate(path: Path | str, model: type[SectionT], content: object) -> SectionT:
     """Return `content` as a `model`, or raise ParamsError naming `path` and every wrong value in it."""
     try:
         return model.model_validate(_with_tuples(content))
@@ -95,16 +95,23 @@ def _with_tuples(content: object) -> Any:
     return tuple(map(_with_tuples, content)) if isinstance(content, list) else content
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the sections of a parameter file, unchecked."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  # a SafeLoader
+        return parse_yaml(path, path.read_bytes())
     except FileNotFoundError as error:
         raise ParamsError(path, ["not found; run from the project's root or pass --params"]) from error
+
+
+def parse_yaml(path: Path | str, content: bytes) -> dict[str, Any]:
+    """Return the sections in the bytes of a parameter file, unchecked; `path` says in errors where they are from."""
+    try:
+        parsed = yaml.load(content.decode(), _Loader)  # noqa: S506  # a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(path, ["not readable as YAML: " + " ".join(str(error).split())]) from error
-    if not isinstance(content, dict):
-        raise ParamsError(path, [f"found {type(content).__name__}, wanted sections {', '.join(SECTIONS)}"])
-    return content
+    if not isinstance(parsed, dict):
+        raise ParamsError(path, [f"found {type(parsed).__name__}, wanted sections {', '.join(SECTIONS)}"])
+    return parsed
 
 
 def _describe(problem: ErrorDetails, content: object, model: type[BaseModel]) -> str:

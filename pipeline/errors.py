@@ -18,6 +18,7 @@
     ├── DeviceError              the device that was asked for is not there
     ├── DivergedError            a training whose loss is no longer finite
     ├── ScoreError               scores from which no metric can be computed
+    ├── ComparisonError          runs that cannot be compared with each other
     ├── ScoreTableError          a table of per-sample scores that cannot be trusted
     └── UnitError                one of several independent pieces of work failed
 
@@ -46,7 +47,7 @@ def _restored(kind: type[PipelineError], message: str) -> PipelineError:
 class ParamsError(PipelineError):
     """One or more values in the parameter file are unknown, missing or out of range."""
 
-    def __init__(self, path: Path, problems: list[str]) -> None:
+    def __init__(self, path: Path | str, problems: list[str]) -> None:
         super().__init__(f"{path}: " + "; ".join(problems))
         self.problems = problems
 
@@ -195,6 +196,13 @@ class DivergedError(PipelineError):
 
 class ScoreError(PipelineError):
     """Scores from which no metric can be computed: one class only, or not finite."""
+
+
+class ComparisonError(PipelineError):
+    """Runs that cannot be compared: they have no images or no seeds in common."""
+
+    def __init__(self, runs: list[str], found: str, wanted: str, advice: str) -> None:
+        super().__init__(f"{', '.join(runs)}: found {found}, wanted {wanted}. {advice}")
 
 
 class ScoreTableError(PipelineError):

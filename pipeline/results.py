@@ -70,7 +70,7 @@ def quality_table(report: dict[str, Any]) -> Table:
         own = found["own_class_distance"]
         table.add_row(
             name,
-            *(f"{_percent(found[key])} %" for key in ("passes_for_id", "confident", "entropy")),
+            *(f"{percent(found[key])} %" for key in ("passes_for_id", "confident", "entropy")),
             f"{100 * found['beyond_all']:.1f} %",
             "-" if own is None else f"{own:.2f}",
             f"{found['nearest_id']:.2f}",
@@ -104,7 +104,7 @@ def conclusion(report: dict[str, Any]) -> str:
     accuracy, threshold = report["id_accuracy"], report["threshold"]
     detected = ", ".join(f"{100 * share:.1f} % of {name}" for name, share in threshold["ood_detected"].items())
     return (
-        f"ID accuracy: baseline {_percent(accuracy['baseline'])}, detector {_percent(accuracy['detector'])}.\n"
+        f"ID accuracy: baseline {percent(accuracy['baseline'])}, detector {percent(accuracy['detector'])}.\n"
         f"Threshold for {100 * threshold['id_rejection_target']:.0f} % rejected ID validation images: it rejects "
         f"{100 * threshold['id_rejection_test']:.1f} % of ID test and detects {detected}.\n"
         f"baseline: cross-entropy only, with the same score. FPR95: share of ID flagged when 95 % of OOD is caught."
@@ -114,17 +114,28 @@ def conclusion(report: dict[str, Any]) -> str:
 
 def _cells(values: dict[str, Any]) -> list[str]:
     gain = values["difference"]["auroc"]
-    low, high = gain["ci95"]
-    style = VERDICT_STYLE[gain["verdict"]]
     return [
-        *(_percent(values[side]["auroc"]) for side in ("baseline", "detector")),
-        f"{100 * gain['mean']:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]".replace("[", r"\["),
-        *(_percent(values[side]["fpr95_ood_pos"]) for side in ("baseline", "detector")),
-        f"[{style}]{gain['verdict']}[/{style}]",
+        *(percent(values[side]["auroc"]) for side in ("baseline", "detector")),
+        interval(gain),
+        *(percent(values[side]["fpr95_ood_pos"]) for side in ("baseline", "detector")),
+        verdict(gain),
     ]
 
 
-def _percent(spread: dict[str, float | None]) -> str:
+def interval(gain: dict[str, Any]) -> str:
+    """Return a difference and its interval in points of a percentage."""
+    low, high = gain["ci95"]
+    return f"{100 * gain['mean']:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]".replace("[", r"\[")
+
+
+def verdict(gain: dict[str, Any]) -> str:
+    """Return the verdict on a difference in its colour."""
+    style = VERDICT_STYLE[gain["verdict"]]
+    return f"[{style}]{gain['verdict']}[/{style}]"
+
+
+def percent(spread: dict[str, float | None]) -> str:
+    """Return mean and standard deviation in percent."""
     mean, std = spread["mean"], spread["std"]
     assert mean is not None
     return f"{100 * mean:.1f}" if std is None else f"{100 * mean:.1f} ± {100 * std:.1f}"

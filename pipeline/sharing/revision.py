@@ -69,15 +69,23 @@ def open_store(path: Path, repo: str | None, rev: str | None) -> Store:
     return Store(path) if repo is None and rev is None else Store(Revision(path.as_posix(), repo, rev))
 
 
+def read_file(path: Path, rev: str) -> bytes:
+    """Return a file, of git or of DVC, as it is in a revision of the current folder's repository."""
+    folder = Revision(path.parent.as_posix(), None, rev)
+    with _explained(folder.place(path.name)), folder.open(path.name) as stream:
+        return stream.read()
+
+
 @contextmanager
 def _explained(what: str) -> Iterator[None]:
     """Turn DVC's errors into ours."""
     from dvc.exceptions import DvcException
+    from dvc_data.index import DataIndexDirError
     from scmrepo.exceptions import SCMError
 
     try:
         yield
-    except FileNotFoundError as error:
+    except (FileNotFoundError, DataIndexDirError) as error:
         raise SharingError(what, "that revision, or its cache and remote, does not have it") from error
     except (DvcException, SCMError) as error:
         raise SharingError(what, str(error) or type(error).__name__) from error
