@@ -12,8 +12,8 @@ History = list[Epoch]
 """One entry per epoch."""
 
 RATE = "learning_rate"
-COLUMNS = ("epoch", RATE, "loss")
-"""What every curve has, before each loss by name; loss is their sum, which is minimised."""
+SUM = "loss"
+"""What is minimised: the sum of the losses. It is in every curve, and last, where `dvc plots` looks by itself."""
 
 
 class Curve:
@@ -35,7 +35,7 @@ class Curve:
         if not self.shown:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.unlink(missing_ok=True)
-            lines.insert(0, ",".join((*COLUMNS, *(_losses(history[0]) if history else ()))))
+            lines.insert(0, ",".join(("epoch", RATE, *(_losses(history[0]) if history else ()), SUM)))
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write("".join(f"{line}\n" for line in lines))
         self.shown += len(new)
@@ -71,4 +71,4 @@ def _losses(epoch: Epoch) -> list[str]:
 
 def _line(number: int, epoch: Epoch) -> str:
     losses = [epoch[name] for name in _losses(epoch)]
-    return ",".join(map(repr, (number, epoch[RATE], math.fsum(losses), *losses)))
+    return ",".join(map(repr, (number, epoch[RATE], *losses, math.fsum(losses))))

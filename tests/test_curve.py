@@ -10,7 +10,7 @@ from pipeline.errors import DivergedError
 
 FIRST = {"learning_rate": 0.1, "outlier_exposure": 0.25, "cross_entropy": 2.5}
 SECOND = {"learning_rate": 0.05, "outlier_exposure": 0.125, "cross_entropy": 1.0}
-HEADER = "epoch,learning_rate,loss,cross_entropy,outlier_exposure\n"
+HEADER = "epoch,learning_rate,cross_entropy,outlier_exposure,loss\n"
 FILE = Path("reports/training/train/0.csv")
 
 
@@ -20,7 +20,7 @@ def test_every_epoch_is_in_the_file_at_once():
         history.append(epoch)
         assert curve.show(history) == 1
         assert epochs_in(FILE) == len(history)
-    assert FILE.read_text() == f"{HEADER}1,0.1,2.75,2.5,0.25\n2,0.05,1.125,1.0,0.125\n"
+    assert FILE.read_text() == f"{HEADER}1,0.1,2.5,0.25,2.75\n2,0.05,1.0,0.125,1.125\n"
 
 
 def test_a_resumed_training_shows_all_its_epochs_again():
@@ -28,7 +28,7 @@ def test_a_resumed_training_shows_all_its_epochs_again():
         curve = Curve(FILE)
         assert curve.show(history) == len(history)
         assert curve.show(history) == 0
-    assert FILE.read_text() == f"{HEADER}1,0.1,2.75,2.5,0.25\n2,0.05,1.125,1.0,0.125\n"
+    assert FILE.read_text() == f"{HEADER}1,0.1,2.5,0.25,2.75\n2,0.05,1.0,0.125,1.125\n"
 
 
 def test_a_link_into_a_cache_is_not_written_through(tmp_path):

@@ -93,6 +93,51 @@ def test_a_changed_parameter_reruns_what_it_can_change_and_nothing_else(project,
     assert stages_run(call(folder, "dvc", "repro")) == []  # back from the run cache
 
 
+@pytest.fixture(scope="module")
+def experiments(project):
+    """Two experiments, `usual` and one that is trained `longer`; params.yaml and outputs are left as they were."""
+    folder, _ = project
+    call(folder, "dvc", "exp", "run", "--name", "usual")
+    call(folder, "dvc", "exp", "run", "--name", "longer", "--set-param", "train.optimiser.epochs=3")
+    call(folder, "git", "checkout", "--quiet", "params.yaml")
+    call(folder, "dvc", "repro")
+
+    def told(*command):
+        content, _ = json.JSONDecoder().raw_decode(call(folder, *command, "--json"))  # what is not JSON comes after it
+        return content
+
+    return told
+
+
+def test_dvc_shows_how_two_experiments_differ(experiments):
+    parameters = experiments("dvc", "params", "diff", "usual", "longer")
+    assert parameters == {"params.yaml": {"train.optimiser.epochs": {"old": 2, "new": 3, "diff": 1}}}
+    metrics = experiments("dvc", "metrics", "diff", "--all", "usual", "longer")
+    assert {name: len(values) for name, values in metrics.items()} == {"reports/summary.json": 8}
+    assert metrics["reports/summary.json"]["near_auroc"]["diff"] != 0
+    shown = json.dumps(experiments("dvc", "exp", "show"))
+    assert all(f'"name": "{name}"' in shown for name in ("usual", "longer"))
+
+
+def test_dvc_draws_the_curves_of_two_experiments_over_each_other(experiments):
+    plots = experiments("dvc", "plots", "diff", "usual", "longer")["data"]
+    for name, epochs in {"train/0": [2, 3], "teacher/1": [2, 2], "denoiser": [2, 2], "autoencoder": [1, 1]}.items():
+        (plot,) = plots[f"reports/training/{name}.csv"]
+        drawn, rows = json.dumps(plot["content"]), plot["content"]["data"]["values"]
+        assert [[row["rev"] for row in rows].count(run) for run in ("usual", "longer")] == epochs
+        assert all(f'"field": "{axis}"' in drawn for axis in ("epoch", "loss"))
+
+
+def test_two_experiments_are_compared_by_name(experiments):
+    report = experiments("latent-outliers", "compare", "usual", "longer")
+    assert report["parameters"] == {"train.optimiser.epochs": [2, 3]}
+    assert (report["seeds"], set(report["sets"]), report["left_out"]) == ([0, 1], set(OOD), {})
+    metrics = experiments("dvc", "metrics", "diff", "usual", "longer")["reports/summary.json"]["near_auroc"]
+    first, second = report["groups"]["near"]["knn"]
+    assert [first["auroc"]["mean"], second["auroc"]["mean"]] == pytest.approx([metrics["old"], metrics["new"]])
+    assert second["difference"]["auroc"]["mean"] == pytest.approx(second["auroc"]["mean"] - first["auroc"]["mean"])
+
+
 def test_stages_made_again_from_nothing_are_the_same_bytes(project, monkeypatch):
     folder, _ = project
     before = (folder / "dvc.lock").read_text()

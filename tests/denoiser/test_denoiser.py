@@ -40,7 +40,7 @@ def test_the_stage_repeats_and_names_what_it_made():
     first = make()
     assert read_json(NEEDED) == {"denoiser": first}
     assert make(Path("again/denoiser")) == first
-    assert CURVE.read_text().startswith("epoch,learning_rate,loss,velocity\n1,")
+    assert CURVE.read_text().startswith("epoch,learning_rate,velocity,loss\n1,")
     assert epochs_in(CURVE) == 2
 
 
