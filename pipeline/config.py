@@ -96,7 +96,7 @@ def _with_tuples(content: object) -> Any:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Return the sections of a parameter file, unchecked."""
+    """Return the sections of a parameter file as they stand there, unchecked; raises ParamsError if it holds none."""
     try:
         return parse_yaml(path, path.read_bytes())
     except FileNotFoundError as error:

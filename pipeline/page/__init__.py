@@ -1,0 +1,1 @@
+"""The page that a person reads: every result of a run in one HTML file."""
