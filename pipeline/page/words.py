@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 Json = dict[str, Any]
 GROUPS = ("near", "far")
 MINUS = "\N{MINUS SIGN}"
-PERCENT = "\N{NO-BREAK SPACE}%"
+SPACE = "\N{NO-BREAK SPACE}"
+PERCENT = f"{SPACE}%"
 CLAIMS = {"better": "is better than", "worse": "is worse than", "undecided": "is not shown to differ from"}
 SECOND_CLAIMS = {"better": "better", "worse": "worse", "undecided": "not shown to differ"}
 SCORE_NAMES = {
@@ -54,7 +55,7 @@ def signed(share: float) -> str:
 def interval(difference: Json) -> str:
     """Return the 95 % interval of a difference in points."""
     low, high = difference["ci95"]
-    return f"[{signed(low)}, {signed(high)}]"
+    return f"[{signed(low)},{SPACE}{signed(high)}]"
 
 
 def listing(words: list[str]) -> str:
@@ -144,13 +145,13 @@ def near_duplicates(guard: Json) -> list[str]:
 
 
 def artefacts(metrics: Json) -> str:
-    """Return in one sentence how far the headline score gives away images that were only handled differently."""
+    """Return in two sentences how far the headline score gives away images that were only handled differently."""
     headline = metrics["score"]
     found = {name: one[headline]["detector"]["auroc"]["mean"] for name, one in metrics["artefacts"].items()}
-    told = [f"{percent(auroc)} for images {PROBE_NAMES.get(name, name)}" for name, auroc in found.items()]
+    told = [f"{percent(auroc)} for ID test images {PROBE_NAMES.get(name, name)}" for name, auroc in found.items()]
     return (
-        f"A detector that knows content tells ID images from the same images handled differently no better than by "
-        f"chance, an AUROC of 50; by the {score_name(headline)} score it is {listing(told)}."
+        f"An image that was only handled differently still shows the same thing, so its score should not change: the "
+        f"AUROC between both should be 50. By the detector's {score_name(headline)} score it is {listing(told)}."
     )
 
 
