@@ -9,14 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from pipeline.page.material import ID_TEST, SIDES, History, Material
+from pipeline.curve import RATE, History
+from pipeline.infer.table import SIDES
+from pipeline.page.material import ID_TEST, Material
 from pipeline.page.theme import COLOURS, themed_svg
 from pipeline.page.words import Entry, entries, percent, score_name, signed, three_digits
-from pipeline.score.metrics import roc
+from pipeline.score.plots import BINS, FPR_GRID, mean_roc
 
 Array = NDArray[np.float64]
-FPR_GRID = np.linspace(0, 1, 101)
-BINS = 40
 MARKERS = {"better": "^", "worse": "v", "undecided": "o"}
 LOG_RATIO = 30.0
 """A loss that falls to less than one part in so many is drawn on a logarithmic axis."""
@@ -78,19 +78,12 @@ def _draw_forest(axes: Axes, gains: dict[str, Any], limits: tuple[float, float])
 def roc_panel(material: Material, index: int, name: str) -> Panel:
     """Return the ROC curves of an OOD set by the headline score: means over the seeds at each share of ID flagged."""
     found = material.metrics["sets"][name][material.headline]
-    curves = {side: mean_roc(material, side, name) for side in SIDES}
+    curves = {side: mean_roc(material.table, side, name, material.headline) for side in SIDES}
     told = {side: percent(found[side]["auroc"]["mean"]) for side in SIDES}
     alt = f"ROC curves on {name}: AUROC baseline {told['baseline']}, detector {told['detector']}"
     return Panel(
         name, themed_svg(f"roc-{index}", alt, 250, (44, 12, 8, 40), partial(_draw_roc, curves=curves, told=told))
     )
-
-
-def mean_roc(material: Material, side: str, name: str) -> Array:
-    """Return the share of OOD caught at each of FPR_GRID's shares of ID flagged, mean over seeds, (101,)."""
-    known, unknown = (material.scores.scores[side, which, material.headline] for which in (ID_TEST, name))
-    curves = [roc(*pair) for pair in zip(known, unknown, strict=True)]
-    return np.asarray(np.mean([np.interp(FPR_GRID, curve.fpr, curve.tpr) for curve in curves], axis=0))
 
 
 def _draw_roc(axes: Axes, curves: dict[str, Array], told: dict[str, str]) -> None:
@@ -105,7 +98,7 @@ def _draw_roc(axes: Axes, curves: dict[str, Array], told: dict[str, str]) -> Non
 
 def histogram_panel(material: Material, index: int, name: str) -> Panel:
     """Return the detector's headline scores of the ID test images and of an OOD set, all seeds, with the threshold."""
-    known, unknown = (material.scores.scores["detector", which, material.headline].ravel() for which in (ID_TEST, name))
+    known, unknown = (material.table.scores["detector", which, material.headline].ravel() for which in (ID_TEST, name))
     cut = mean_threshold(material)
     detected = percent(material.metrics["threshold"]["ood_detected"][name])
     alt = (
@@ -146,10 +139,10 @@ def training(material: Material) -> list[Panel]:
 
 
 def loss_curves(histories: Mapping[int, History]) -> dict[str, Array]:
-    """Return by loss its value in each epoch of each seed, (seeds, epochs)."""
+    """Return by loss its weighted value in each epoch of each seed, (seeds, epochs)."""
     runs = list(histories.values())
     epochs = min((len(run) for run in runs), default=0)
-    losses = list(dict.fromkeys(loss for run in runs for epoch in run for loss in epoch))
+    losses = list(dict.fromkeys(loss for run in runs for epoch in run for loss in epoch if loss != RATE))
     return {loss: np.array([[epoch[loss] for epoch in run[:epochs]] for run in runs]) for loss in losses}
 
 

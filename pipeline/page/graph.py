@@ -19,7 +19,6 @@ class Run:
     began: str  # when the latest was begun, ISO 8601
     revision: str | None  # the commit checked out then
     platform: str
-    host: str
     versions: tuple[tuple[str, str], ...]  # packages
 
 
@@ -82,7 +81,6 @@ def _run(lines: list[Json]) -> Run:
         began=latest["began"],
         revision=latest["revision"],
         platform=latest["platform"],
-        host=latest["host"],
         versions=tuple(sorted(latest["versions"].items())),
     )
 

@@ -5,24 +5,26 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.page.material import ID_TEST, Hard, Json, Scores
+from pipeline.infer.params import ScoreName
+from pipeline.infer.table import ScoreTable
+from pipeline.page.material import ID_TEST, Hard, Json
 
 Rows = NDArray[np.int64]
 
 
-def hardest_rows(scores: Scores, score: str, image_set: str, count: int) -> Rows:
+def hardest_rows(table: ScoreTable, score: ScoreName, image_set: str, count: int) -> Rows:
     """Return the rows that look most like the other side, the hardest first.
 
     Of the ID test set these have the largest scores, of an OOD set the smallest; mean over the detectors of all seeds,
     the first row where they are equal.
     """
-    mean = scores.scores["detector", image_set, score].mean(0)
+    mean = table.scores["detector", image_set, score].mean(0)
     order = np.argsort(-mean if image_set == ID_TEST else mean, kind="stable")
     return order[:count].astype(np.int64)
 
 
 def hardest_images(
-    scores: Scores,
+    table: ScoreTable,
     metrics: Json,
     count: int,
     picture: Callable[[str, Rows], NDArray[np.float32]],
@@ -33,23 +35,23 @@ def hardest_images(
     """
     found = {}
     for image_set in (ID_TEST, *metrics["sets"]):
-        rows = hardest_rows(scores, metrics["score"], image_set, count)
+        rows = hardest_rows(table, metrics["score"], image_set, count)
         images = picture(image_set, rows)
         found[image_set] = tuple(
-            _told(scores, metrics, image_set, int(row), image) for row, image in zip(rows, images, strict=True)
+            _told(table, metrics, image_set, int(row), image) for row, image in zip(rows, images, strict=True)
         )
     return found
 
 
-def _told(scores: Scores, metrics: Json, image_set: str, row: int, image: NDArray[np.float32]) -> Hard:
-    values = scores.scores["detector", image_set, metrics["score"]][:, row]
-    limits = np.array([metrics["threshold"]["values"][str(seed)] for seed in scores.seeds])
-    label = int(scores.labels[image_set][row])
+def _told(table: ScoreTable, metrics: Json, image_set: str, row: int, image: NDArray[np.float32]) -> Hard:
+    values = table.scores["detector", image_set, metrics["score"]][:, row]
+    limits = np.array([metrics["threshold"]["values"][str(seed)] for seed in table.seeds])
+    label = int(table.labels[image_set][row])
     return Hard(
         image=image,
         score=float(values.mean()),
         threshold=float(limits.mean()),
         flagged_by=int((values > limits).sum()),
-        truth=None if label < 0 else scores.class_names[label],
-        predicted=scores.class_names[int(np.bincount(scores.predicted["detector", image_set][:, row]).argmax())],
+        truth=None if label < 0 else table.class_names[label],
+        predicted=table.class_names[int(np.bincount(table.predicted["detector", image_set][:, row]).argmax())],
     )

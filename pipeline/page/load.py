@@ -9,11 +9,12 @@ from typing import Any
 import yaml
 
 from pipeline.config import read_yaml
+from pipeline.curve import History
 from pipeline.errors import PipelineError
 from pipeline.files import read_json
 from pipeline.networks.folder import HISTORY
 from pipeline.page.graph import build_graph
-from pipeline.page.material import History, Made
+from pipeline.page.material import Made
 from pipeline.runlog import LOG
 
 PIPELINE = Path("dvc.yaml")
@@ -33,11 +34,12 @@ def load_histories(folders: dict[str, Path], seeds: tuple[int, ...]) -> dict[str
 
 def load_made(params_file: Path, pipeline_file: Path = PIPELINE, log_file: Path = LOG) -> Made:
     """Return how the results came about; without dvc.yaml there is no graph, and without a log no durations."""
+    params = read_yaml(params_file)
     text = params_file.read_text(encoding="utf-8")
     if not pipeline_file.is_file():
         return Made(None, text, machine())
     pipeline = yaml.safe_load(pipeline_file.read_text(encoding="utf-8"))
-    return Made(build_graph(pipeline, read_yaml(params_file), read_log(log_file)), text, machine())
+    return Made(build_graph(pipeline, params, read_log(log_file)), text, machine())
 
 
 def read_log(log_file: Path) -> list[dict[str, Any]]:

@@ -2,42 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.curve import History
+from pipeline.infer.params import ScoreName
+from pipeline.infer.table import ScoreTable
 from pipeline.page.graph import Graph
 from pipeline.pictures import Line
 
 Json = dict[str, Any]
-History = list[dict[str, float]]  # per epoch, the mean of each loss
-SIDES = ("baseline", "detector")
 ID_TEST = "id_test"
-
-
-class Scores(Protocol):
-    """What the page reads of the table of scores; larger scores mean more outlier."""
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """One network each of both sides."""
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The ID classes."""
-
-    @property
-    def labels(self) -> Mapping[str, NDArray[np.int32]]:
-        """By image set: (n,) index into class_names, -1 for OOD."""
-
-    @property
-    def scores(self) -> Mapping[tuple[str, str, str], NDArray[np.float64]]:
-        """By side, image set and score: (seeds, n)."""
-
-    @property
-    def predicted(self) -> Mapping[tuple[str, str], NDArray[np.int32]]:
-        """By side and image set: (seeds, n) index into class_names."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +43,7 @@ class Material:
     """What the page is written from; the same material gives the same bytes."""
 
     metrics: Json  # reports/metrics.json
-    scores: Scores
+    table: ScoreTable  # data/scores/scores.parquet
     guard: Json  # reports/guard.json
     quality: Json | None  # reports/quality.json; None where it was not made
     histories: Mapping[str, Mapping[int, History]]  # by role, "teacher" or "detector", and seed
@@ -77,12 +54,12 @@ class Material:
     @property
     def seeds(self) -> int:
         """How many networks of each side there are."""
-        return len(self.scores.seeds)
+        return len(self.table.seeds)
 
     @property
-    def headline(self) -> str:
+    def headline(self) -> ScoreName:
         """The score that the verdict is about."""
-        return str(self.metrics["score"])
+        return cast("ScoreName", self.metrics["score"])
 
     @property
     def ood_sets(self) -> tuple[str, ...]:

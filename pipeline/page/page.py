@@ -1,21 +1,19 @@
 """Write the page: one file of HTML that holds its figures and pictures, runs no script and asks for nothing outside.
 
-Stage `score` writes it. To write one by hand, with `scores` a table of scores and `metrics` what `metrics.json` holds:
+Stage `score` writes it. By hand, without pictures, from what the stages left:
 
     python -c "
     from pathlib import Path
     from pipeline.files import read_json
     from pipeline.infer.table import read_table
     from pipeline.page.load import load_histories, load_made
-    from pipeline.page.graph import Graph
-from pipeline.page.material import Material
+    from pipeline.page.material import Material
     from pipeline.page.page import write_page
-    scores = read_table(Path('data/scores/scores.parquet'))
-    reports, models = Path('reports'), {role: Path('models') / role for role in ('teacher', 'detector')}
+    table, reports = read_table(Path('data/scores/scores.parquet')), Path('reports')
     metrics, guard, quality = (read_json(reports / f'{name}.json') for name in ('metrics', 'guard', 'quality'))
-    histories = load_histories(models, scores.seeds)
+    histories = load_histories({role: Path('models') / role for role in ('teacher', 'detector')}, table.seeds)
     made = load_made(Path('params.yaml'))
-    write_page(Path('report.html'), Material(metrics, scores, guard, quality, histories, {}, {}, made))"
+    write_page(Path('report.html'), Material(metrics, table, guard, quality, histories, {}, {}, made))"
 """
 
 import base64
@@ -31,9 +29,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.files import write_bytes
+from pipeline.infer.table import SIDES
 from pipeline.page import drawing, figures, words
 from pipeline.page.graph import Graph
-from pipeline.page.material import ID_TEST, SIDES, Material
+from pipeline.page.material import ID_TEST, Material
 from pipeline.pictures import Line
 
 PACKAGE = "pipeline.page"

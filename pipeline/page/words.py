@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from pipeline.infer.table import PROBES
+
 Json = dict[str, Any]
 GROUPS = ("near", "far")
 MINUS = "\N{MINUS SIGN}"
@@ -20,7 +22,6 @@ SCORE_NAMES = {
     "relative_mahalanobis": "relative Mahalanobis",
     "vim": "ViM",
 }
-PROBE_NAMES = {"reencoded": "decoded and encoded again", "jpeg": "saved as JPEG"}
 
 
 class Entry(NamedTuple):
@@ -106,9 +107,10 @@ def threshold(metrics: Json) -> str:
     """Return what the threshold does on images it was not fitted on."""
     found = metrics["threshold"]
     caught = [f"{percent(share)}{PERCENT} of {name}" for name, share in found["ood_detected"].items()]
+    target = _short(100 * found["id_rejection_target"])
     return (
-        f"The threshold is fitted to reject {_short(100 * found['id_rejection_target'])}{PERCENT} of the ID validation "
-        f"images. It rejects {percent(found['id_rejection_test'])}{PERCENT} of the ID test images"
+        f"The threshold is fitted to reject at most {target}{PERCENT} of the ID validation images. It rejects "
+        f"{percent(found['id_rejection_test'])}{PERCENT} of the ID test images"
         + (f" and detects {listing(caught)}." if caught else ".")
     )
 
@@ -148,7 +150,7 @@ def artefacts(metrics: Json) -> str:
     """Return in two sentences how far the headline score gives away images that were only handled differently."""
     headline = metrics["score"]
     found = {name: one[headline]["detector"]["auroc"]["mean"] for name, one in metrics["artefacts"].items()}
-    told = [f"{percent(auroc)} for ID test images {PROBE_NAMES.get(name, name)}" for name, auroc in found.items()]
+    told = [f"{percent(auroc)} for ID test images {PROBES.get(name, name)}" for name, auroc in found.items()]
     return (
         f"An image that was only handled differently still shows the same thing, so its score should not change: the "
         f"AUROC between both should be 50. By the detector's {score_name(headline)} score it is {listing(told)}."

@@ -1,0 +1,56 @@
+"""Material of a small run for the page, every part of which can be exchanged."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from pipeline.page.graph import Graph, Run, Stage
+from pipeline.page.hardest import hardest_images
+from pipeline.page.material import Made, Material
+from pipeline.pictures import Line
+from pipeline.score.decision import decide
+from pipeline.score.params import ScoreParams
+from pipeline.score.report import build_report
+from tests.make import changed, default_params, score_table, section
+
+GROUPS = {"near": ["close"], "far": ["remote", "noise"]}
+PARAMS = section(ScoreParams, changed(default_params()["score"], bootstrap__replicates=100))
+SPREAD = {"mean": 0.5, "std": 0.1}
+QUALITY = dict.fromkeys(("passes_for_id", "confident", "entropy"), SPREAD) | {
+    "beyond_all": 0.25, "own_class_distance": None, "nearest_id": 1.5, "diversity": 0.9,
+}  # fmt: skip
+GUARD = {
+    "format": "latent-outliers-guard/1",
+    "sets": {name: {"images": 60, "duplicates_within": 0} for name in ("id_train", "id_test", "close")},
+    "shared": [],
+    "near_duplicates": {"limit": 0.25, "sets": {"id_test": {"images": 0, "nearest": 0.4, "examples": []}}},
+}
+RUN = Run(75.0, "2026-11-21T10:51:37+0000", "a470fbac0a5b", "Linux", (("numpy", "2.4.6"), ("torch", "2.13.0")))
+GRAPH = Graph((Stage("encode", 6, RUN), Stage("train", None, RUN), Stage("score", None, None)), (("encode", "train"),))
+
+
+def pictures(count):
+    return np.random.default_rng(0).random((count, 8, 8, 3), dtype=np.float32)
+
+
+@cache
+def whole():
+    """Return material in which nothing is missing."""
+    table = score_table({"close": 1.0, "remote": 2.0, "noise": 4.0}, gain=0.5)
+    metrics = build_report(table, GROUPS, decide(table, PARAMS.headline, PARAMS.id_rejection), PARAMS)
+    epochs = [{"learning_rate": 0.1, "cross_entropy": loss, "info_nce": loss / 2} for loss in (1.0, 0.1, 0.01)]
+    return Material(
+        metrics=metrics,
+        table=table,
+        guard=GUARD,
+        quality={"id_validation": QUALITY, "methods": {"mixup": QUALITY, "shuffle": QUALITY}},
+        histories={"teacher": {0: epochs, 1: epochs}, "detector": {0: epochs, 1: epochs}},
+        outliers={"mixup": (Line("parent", pictures(3), ["x", "y", "z"]), Line("outlier", pictures(3), []))},
+        hardest=hardest_images(table, metrics, 4, lambda image_set, rows: pictures(len(rows))),
+        made=Made(GRAPH, "seeds: [0]\n", "a machine"),
+    )
+
+
+def material(**changes):
+    return replace(whole(), **changes)

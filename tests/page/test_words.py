@@ -1,0 +1,127 @@
+"""Sentences say what the numbers say: no gain where the interval holds zero, no group that was not scored."""
+
+import pytest
+
+from pipeline.page import words
+from tests.make import changed
+from tests.page.make import GUARD, whole
+
+GAINS = {"better": (0.03, 0.01, 0.05), "worse": (-0.03, -0.05, -0.01), "undecided": (0.01, -0.02, 0.04)}
+NUMBERS = {
+    "better": "+3.0 points of AUROC [+1.0,\xa0+5.0]",
+    "worse": "\N{MINUS SIGN}3.0 points of AUROC [\N{MINUS SIGN}5.0,\xa0\N{MINUS SIGN}1.0]",
+    "undecided": "+1.0 points of AUROC [\N{MINUS SIGN}2.0,\xa0+4.0]",
+}
+
+
+def metrics(accuracy=(0.9, 0.9), seeds=(0, 1), **verdicts):
+    groups = {}
+    for name, verdict in verdicts.items():
+        mean, low, high = GAINS[verdict]
+        groups[name] = {"knn": {"difference": {"auroc": {"mean": mean, "ci95": [low, high], "verdict": verdict}}}}
+    sides = dict(zip(("baseline", "detector"), ({"mean": mean, "std": 0.01} for mean in accuracy), strict=True))
+    return {"score": "knn", "groups": groups, "sets": {}, "id_accuracy": sides, "seeds": list(seeds)}
+
+
+CLAIMS = {
+    ("better", "better"): ("is better than its baseline on near outliers", " and on far ones"),
+    ("worse", "worse"): ("is worse than its baseline on near outliers", " and on far ones"),
+    ("undecided", "undecided"): ("is not shown to differ from its baseline on near outliers", " or on far ones"),
+    ("better", "worse"): ("is better than its baseline on near outliers", " but worse on far ones"),
+    ("better", "undecided"): ("is better than its baseline on near outliers", " but not shown to differ on far ones"),
+    ("worse", "better"): ("is worse than its baseline on near outliers", " but better on far ones"),
+    ("worse", "undecided"): ("is worse than its baseline on near outliers", " but not shown to differ on far ones"),
+    ("undecided", "better"): ("is not shown to differ from its baseline on near outliers", " but better on far ones"),
+    ("undecided", "worse"): ("is not shown to differ from its baseline on near outliers", " but worse on far ones"),
+}
+
+
+@pytest.mark.parametrize(("near", "far"), CLAIMS)
+def test_the_verdict_claims_what_holds_of_each_group(near, far):
+    first, second = CLAIMS[near, far]
+    gains = NUMBERS[near], NUMBERS[far].replace(" points of AUROC", "")
+    wanted = (
+        f"By the k-NN score the detector {first} ({gains[0]}){second} ({gains[1]}); ID accuracy stays at 90.0\xa0%."
+    )
+    assert words.verdict(metrics(near=near, far=far)) == wanted
+
+
+@pytest.mark.parametrize("group", ["near", "far"])
+@pytest.mark.parametrize("verdict", GAINS)
+def test_a_group_that_was_not_scored_is_not_spoken_of(group, verdict):
+    said = words.verdict(metrics(**{group: verdict}))
+    assert f"its baseline on {group} outliers ({NUMBERS[verdict]}); ID" in said
+    assert {"near": "far", "far": "near"}[group] not in said
+
+
+def test_without_outliers_nothing_is_claimed():
+    wanted = "No image set of outliers was scored, so nothing is known of the detector; ID accuracy stays at 90.0\xa0%."
+    assert words.verdict(metrics()) == wanted
+
+
+def test_a_single_seed_decides_nothing():
+    assert "; a single seed decides nothing; ID accuracy" in words.verdict(metrics(seeds=[0], near="undecided"))
+
+
+@pytest.mark.parametrize("after", [0.88, 0.92])
+def test_a_changed_accuracy_is_told_with_its_spread(after):
+    said = words.verdict(metrics(accuracy=(0.9, after), near="better"))
+    assert said.endswith(f"ID accuracy goes from 90.0 ± 1.0 to {100 * after:.1f} ± 1.0\xa0%.")
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(0.0321, "+3.2"), (-0.0321, "\N{MINUS SIGN}3.2"), (-0.0004, "0.0"), (0.0, "0.0")]
+)
+def test_a_difference_has_a_sign_unless_it_rounds_to_nothing(share, said):
+    assert words.signed(share) == said
+
+
+@pytest.mark.parametrize(("value", "said"), [(1.0, "1.00"), (0.6621, "0.662"), (-12.34, "-12.3"), (1234.5, "1.23e+03")])
+def test_scores_have_three_digits(value, said):
+    assert words.three_digits(value) == said
+
+
+def test_a_list_of_names_reads_as_one():
+    assert [words.listing(list("abc"[:count])) for count in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
+
+
+def test_a_score_without_a_usual_name_keeps_its_own():
+    assert words.score_name("my_score") == "my score"
+
+
+def test_the_threshold_is_told_with_what_it_does():
+    found = {"id_rejection_target": 0.05, "id_rejection_test": 0.044, "ood_detected": {"close": 0.862, "noise": 1.0}}
+    said = words.threshold({"threshold": found}).replace("\xa0", " ")
+    assert "reject at most 5 % of the ID validation images. It rejects 4.4 % of the ID test images" in said
+    assert said.endswith("and detects 86.2 % of close and 100.0 % of noise.")
+    assert words.threshold({"threshold": found | {"ood_detected": {}}}).endswith("of the ID test images.")
+
+
+def test_clean_sets_are_called_clean():
+    assert words.shared(GUARD) == ["No image is in two of the 3 image sets."]
+    assert words.repeated(GUARD) == ["No image set holds an image twice."]
+    near = "No test image is a near-duplicate of an ID training image (latent distance below 0.25)."
+    assert words.near_duplicates(GUARD) == [near]
+
+
+def test_every_leak_is_named():
+    guard = changed(GUARD, sets__close__duplicates_within=3, near_duplicates__sets__id_test__images=2)
+    guard["shared"] = [{"a": "id_train", "b": "id_test", "images": 1, "examples": [[0, 1]]}]
+    guard["near_duplicates"]["sets"]["id_test"]["nearest"] = 0.125
+    assert words.shared(guard) == ["1 image of id_test is in id_train too."]
+    assert words.repeated(guard) == ["Images that repeat one of the same set: close (3 of 60)."]
+    wanted = "2 images of id_test are closer than 0.25 to an ID training image; the nearest is 0.125 away."
+    assert words.near_duplicates(guard) == [wanted]
+
+
+def test_artefacts_are_told_by_the_headline_score():
+    found = whole().metrics["artefacts"]
+    auroc = {name: f"{100 * one['knn']['detector']['auroc']['mean']:.1f}" for name, one in found.items()}
+    said = words.artefacts(whole().metrics)
+    assert f"{auroc['reencoded']} for ID test images decoded and encoded again" in said
+    assert f"{auroc['jpeg']} for ID test images saved as JPEG" in said
+
+
+def test_a_set_that_is_all_of_its_group_is_told_once():
+    titles = [(entry.title, entry.is_group) for entry in words.entries(whole().metrics)]
+    assert titles == [("near: close", True), ("far (mean)", True), ("remote", False), ("noise", False)]
