@@ -13,7 +13,7 @@ from pipeline.curve import RATE, History
 from pipeline.infer.table import SIDES
 from pipeline.page.material import ID_TEST, Material
 from pipeline.page.theme import COLOURS, themed_svg
-from pipeline.page.words import Entry, entries, percent, score_name, signed, three_digits
+from pipeline.page.words import Entry, entries, loss_name, percent, score_name, signed, three_digits
 from pipeline.score.plots import BINS, FPR_GRID, mean_roc
 
 Array = NDArray[np.float64]
@@ -148,7 +148,7 @@ def loss_curves(histories: Mapping[int, History]) -> dict[str, Array]:
 
 def _training_panel(index: int, role: str, loss: str, curves: Array, colour: str) -> Panel:
     mean = curves.mean(0)
-    words = loss.replace("_", " ")
+    words = loss_name(loss)
     alt = f"{words} of the {role} over {len(mean)} epochs: from {mean[0]:.3g} to {mean[-1]:.3g}, mean over the seeds"
     draw = partial(_draw_training, curves=curves, colour=colour)
     return Panel(f"{role}: {words}", themed_svg(f"training-{index}", alt, 170, (50, 12, 8, 40), draw))

@@ -1,15 +1,23 @@
 """Choose the test images that the detectors find hardest to tell, and gather what the page says of them."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from pipeline.autoencoder.model import Autoencoder
 from pipeline.infer.params import ScoreName
 from pipeline.infer.table import ScoreTable
 from pipeline.page.material import ID_TEST, Hard, Json
+from pipeline.pictures import decoded
+from pipeline.store.format import LATENT, LatentSpace
+from pipeline.store.reader import Store
 
 Rows = NDArray[np.int64]
+Picture = Callable[[str, Rows], NDArray[np.float32]]
+"""Returns the images (n, s, s, 3) in 0..1 of these rows of an image set."""
 
 
 def hardest_rows(table: ScoreTable, score: ScoreName, image_set: str, count: int) -> Rows:
@@ -23,16 +31,27 @@ def hardest_rows(table: ScoreTable, score: ScoreName, image_set: str, count: int
     return order[:count].astype(np.int64)
 
 
+def pictures_from(latents: Path, space: LatentSpace, autoencoder: Autoencoder) -> Picture:
+    """Return the function that decodes rows of the image sets under `latents`, and reads no more than it needs.
+
+    It raises StoreError when an image set is no whole store of latents of this space.
+    """
+
+    def picture(image_set: str, rows: Rows) -> NDArray[np.float32]:
+        store = Store(latents / image_set)
+        store.require("latents", space)
+        return decoded(torch.from_numpy(store.take(LATENT, rows).astype(np.float32)), autoencoder)
+
+    return picture
+
+
 def hardest_images(
     table: ScoreTable,
     metrics: Json,
     count: int,
-    picture: Callable[[str, Rows], NDArray[np.float32]],
+    picture: Picture,
 ) -> dict[str, tuple[Hard, ...]]:
-    """Return the `count` hardest images of the ID test set and of each OOD set.
-
-    picture: the images (n, s, s, 3) in 0..1 of these rows of an image set.
-    """
+    """Return the `count` hardest images of the ID test set and of each OOD set."""
     found = {}
     for image_set in (ID_TEST, *metrics["sets"]):
         rows = hardest_rows(table, metrics["score"], image_set, count)

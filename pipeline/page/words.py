@@ -24,6 +24,9 @@ SCORE_NAMES = {
 }
 
 
+LOSS_NAMES = {"info_nce": "InfoNCE", "club": "CLUB"}
+
+
 class Entry(NamedTuple):
     """The values of a group of OOD sets, or of one set."""
 
@@ -35,6 +38,11 @@ class Entry(NamedTuple):
 def score_name(name: str) -> str:
     """Return a score's usual name."""
     return SCORE_NAMES.get(name, name.replace("_", " "))
+
+
+def loss_name(name: str) -> str:
+    """Return a loss's usual name."""
+    return LOSS_NAMES.get(name, name.replace("_", " "))
 
 
 def percent(share: float) -> str:

@@ -85,7 +85,7 @@ def test_words_for_a_figure_are_escaped():
 
 def test_losses_are_told_by_role_without_the_learning_rate():
     titles = [panel.title for panel in MAKERS["training"]()]
-    assert titles == [f"{role}: {loss}" for role in ("teacher", "detector") for loss in ("cross entropy", "info nce")]
+    assert titles == [f"{role}: {loss}" for role in ("teacher", "detector") for loss in ("cross entropy", "InfoNCE")]
 
 
 def test_loss_curves_have_a_row_per_seed():

@@ -1,10 +1,16 @@
 """The hardest images are those farthest on the wrong side, and each is told as its detectors see it."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
-from pipeline.page.hardest import hardest_images, hardest_rows
+from pipeline.errors import IncompatibleStoreError
+from pipeline.page.hardest import hardest_images, hardest_rows, pictures_from
+from pipeline.store.format import LATENT
+from pipeline.store.reader import Store
+from tests.make import SPACE, latents_store
 
 SCORES = {
     ("detector", "id_test", "knn"): np.array([[1.0, 5.0, 3.0, 3.0], [1.0, 1.0, 4.0, 4.0]]),  # means 1, 3, 3.5, 3.5
@@ -59,3 +65,24 @@ def test_an_id_image_has_a_class_and_an_outlier_has_none():
 
 def test_the_class_most_detectors_predict_is_told():
     assert [one.predicted for one in found()["id_test"]] == ["a", "b", "a"]
+
+
+class Doubling:
+    """Stands in for an autoencoder: an image is the first channels of its latent, doubled."""
+
+    def decode(self, latents):
+        return 2 * latents[:, :3]
+
+
+def test_rows_are_decoded_in_the_order_asked_for():
+    folder = Path(latents_store(Path("latents/id_test")))
+    found = pictures_from(Path("latents"), SPACE, Doubling())("id_test", np.array([5, 2]))
+    latents = Store(folder).take(LATENT, np.array([5, 2])).astype(np.float32)
+    np.testing.assert_array_equal(found, (2 * latents[:, :3] + 1).transpose(0, 2, 3, 1) / 2)
+
+
+def test_latents_of_another_space_are_refused():
+    latents_store(Path("latents/id_test"))
+    other = SPACE.model_copy(update={"image_size": 64})
+    with pytest.raises(IncompatibleStoreError, match="latents/id_test"):
+        pictures_from(Path("latents"), other, Doubling())("id_test", np.array([0]))
