@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from pipeline.infer.table import PROBES
+from pipeline.probe.names import PROBES
 
 Json = dict[str, Any]
 GROUPS = ("near", "far")
@@ -146,7 +146,7 @@ def near_duplicates(guard: Json) -> list[str]:
     limit = _short(near["limit"])
     found = {name: one for name, one in near["sets"].items() if one["images"]}
     if not found:
-        return [f"No test image is a near-duplicate of an ID training image (latent distance below {limit})."]
+        return [f"No image of another set is a near-duplicate of an ID training image (latent distance below {limit})."]
     return [
         f"{_images(one['images'])} of {name} {_are(one['images'])} closer than {limit} to an ID training image; the "
         f"nearest is {_short(one['nearest'])} away."

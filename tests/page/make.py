@@ -54,3 +54,32 @@ def whole():
 
 def material(**changes):
     return replace(whole(), **changes)
+
+
+def with_names(name):
+    """Return material in which everything that a user names has this name."""
+    table = score_table({name: 1.0})
+    object.__setattr__(table, "class_names", (name,) * 3)
+    entry = whole().metrics["sets"]["close"]
+    metrics = whole().metrics | {
+        "sets": {name: entry},
+        "groups": {"near": entry},
+        "warnings": [name],
+        "sizes": {name: 1},
+    }
+    metrics["threshold"] = metrics["threshold"] | {"ood_detected": {name: 0.5}}
+    guard = {
+        "sets": {name: {"images": 1, "duplicates_within": 1}},
+        "shared": [{"a": name, "b": name, "images": 1, "examples": []}],
+        "near_duplicates": {"limit": 1.0, "sets": {name: {"images": 1, "nearest": 0.5, "examples": []}}},
+    }
+    return material(
+        metrics=metrics,
+        table=table,
+        guard=guard,
+        quality={"id_validation": QUALITY, "methods": {name: QUALITY}},
+        histories={"teacher": {0: [{name: 1.0}]}, "detector": {}},
+        outliers={name: (Line(name, pictures(1), [name]),)},
+        hardest=hardest_images(table, metrics, 2, lambda image_set, rows: pictures(len(rows))),
+        made=Made(GRAPH, name, name),
+    )

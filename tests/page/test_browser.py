@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.page.page import write_page
-from tests.page.make import whole
+from tests.page.make import whole, with_names
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -95,6 +95,15 @@ def test_nothing_is_wider_than_the_window(shown):
     assert page.evaluate(TOO_WIDE) == []
     wanted, given = page.evaluate(WIDTHS)
     assert wanted <= given
+
+
+def test_long_names_are_broken_rather_than_the_layout(browser, tmp_path):
+    write_page(tmp_path / "long.html", with_names("an_image_set_or_class_with_a_name_of_more_than_sixty_characters_"))
+    page = browser.new_page()
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.goto((tmp_path / "long.html").as_uri())
+    assert page.evaluate(TOO_WIDE) == []
+    page.close()
 
 
 def test_text_can_be_read_on_its_ground(shown):

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.page.hardest import hardest_images
 from pipeline.page.material import Made
 from pipeline.page.page import cards, data_uri, quality_value, render, write_page
 from pipeline.pictures import Line
-from tests.make import changed, score_table
-from tests.page.make import GRAPH, GROUPS, QUALITY, material, pictures, whole
+from tests.make import changed
+from tests.page.make import GROUPS, QUALITY, material, pictures, whole, with_names
 
 EVIL = '<b>&"'
 
@@ -92,35 +91,6 @@ def test_it_is_written_whole(tmp_path, page):
     write_page(tmp_path / "reports" / "report.html", whole())
     assert [path.name for path in (tmp_path / "reports").iterdir()] == ["report.html"]
     assert (tmp_path / "reports" / "report.html").read_text(encoding="utf-8") == page
-
-
-def with_names(name):
-    """Return material in which everything that a user names has this name."""
-    table = score_table({name: 1.0})
-    object.__setattr__(table, "class_names", (name,) * 3)
-    entry = whole().metrics["sets"]["close"]
-    metrics = whole().metrics | {
-        "sets": {name: entry},
-        "groups": {"near": entry},
-        "warnings": [name],
-        "sizes": {name: 1},
-    }
-    metrics["threshold"] = metrics["threshold"] | {"ood_detected": {name: 0.5}}
-    guard = {
-        "sets": {name: {"images": 1, "duplicates_within": 1}},
-        "shared": [{"a": name, "b": name, "images": 1, "examples": []}],
-        "near_duplicates": {"limit": 1.0, "sets": {name: {"images": 1, "nearest": 0.5, "examples": []}}},
-    }
-    return material(
-        metrics=metrics,
-        table=table,
-        guard=guard,
-        quality={"id_validation": QUALITY, "methods": {name: QUALITY}},
-        histories={"teacher": {0: [{name: 1.0}]}, "detector": {}},
-        outliers={name: (Line(name, pictures(1), [name]),)},
-        hardest=hardest_images(table, metrics, 2, lambda image_set, rows: pictures(len(rows))),
-        made=Made(GRAPH, name, name),
-    )
 
 
 def test_names_are_text_and_never_markup():

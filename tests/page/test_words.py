@@ -100,7 +100,7 @@ def test_the_threshold_is_told_with_what_it_does():
 def test_clean_sets_are_called_clean():
     assert words.shared(GUARD) == ["No image is in two of the 3 image sets."]
     assert words.repeated(GUARD) == ["No image set holds an image twice."]
-    near = "No test image is a near-duplicate of an ID training image (latent distance below 0.25)."
+    near = "No image of another set is a near-duplicate of an ID training image (latent distance below 0.25)."
     assert words.near_duplicates(GUARD) == [near]
 
 
