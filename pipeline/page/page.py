@@ -103,11 +103,13 @@ def _scores(material: Material) -> list[str]:
 def _made_with(graph: Graph | None) -> list[tuple[str, str]]:
     """Return the systems and package versions that the log has, each with the stages that ran with it."""
     found: dict[str, list[str]] = {}
-    ran = [(stage.name, stage.run) for stage in graph.stages if stage.run] if graph else []
+    stages = graph.stages if graph else ()
+    ran = [(stage.name, stage.run) for stage in stages if stage.run]
     for name, run in ran:
         packages = ", ".join(f"{package} {version}" for package, version in run.versions)
         found.setdefault(f"{packages}; {run.platform}", []).append(name)
-    return [(what, "all stages" if len(found) == 1 else words.listing(names)) for what, names in found.items()]
+    everywhere = {what for what, names in found.items() if len(names) == len(stages)}
+    return [(what, "all stages" if what in everywhere else words.listing(names)) for what, names in found.items()]
 
 
 def cards(lines: tuple[Line, ...]) -> list[dict[str, Any]]:

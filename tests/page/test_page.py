@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.page.graph import Graph
 from pipeline.page.material import Made
 from pipeline.page.page import cards, data_uri, quality_value, render, write_page
 from pipeline.pictures import Line
 from tests.make import changed
-from tests.page.make import GROUPS, QUALITY, material, pictures, whole, with_names
+from tests.page.make import GRAPH, GROUPS, QUALITY, material, pictures, whole, with_names
 
 EVIL = '<b>&"'
 
@@ -174,3 +175,9 @@ def test_style_and_template_are_part_of_the_package():
     others = {f"*{path.suffix}" for path in folder.iterdir() if path.is_file() and path.suffix != ".py"}
     assert others == {"*.css", "*.j2"}
     assert '"pipeline.page" = ["*.css", "*.j2"]' in settings
+
+
+def test_versions_are_told_with_the_stages_that_ran_with_them():
+    assert "numpy 2.4.6, torch 2.13.0; Linux: encode and train." in render(whole())
+    all_ran = Graph(GRAPH.stages[:2], GRAPH.edges)
+    assert "Linux: all stages." in render(material(made=Made(all_ran, "", "a machine")))
