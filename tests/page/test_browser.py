@@ -25,6 +25,8 @@ TOO_WIDE = """() => [...document.querySelectorAll('body *')]
     .filter(one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5)
     .map(one => one.outerHTML.slice(0, 80))"""
 WIDTHS = "() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+SCROLLED = """() => [...document.querySelectorAll('.scroll:not(details *)')]
+    .filter(one => one.scrollWidth > one.clientWidth + 1).length"""
 CONTRASTS = """() => {
     const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
         .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
@@ -97,13 +99,19 @@ def test_nothing_is_wider_than_the_window(shown):
     assert wanted <= given
 
 
-def test_long_names_are_broken_rather_than_the_layout(browser, tmp_path):
+@pytest.mark.parametrize("width", [360, 1280])
+def test_long_names_are_broken_rather_than_the_layout(width, browser, tmp_path):
     write_page(tmp_path / "long.html", with_names("an_image_set_or_class_with_a_name_of_more_than_sixty_characters_"))
     page = browser.new_page()
-    page.set_viewport_size({"width": 360, "height": 800})
+    page.set_viewport_size({"width": width, "height": 800})
     page.goto((tmp_path / "long.html").as_uri())
     assert page.evaluate(TOO_WIDE) == []
     page.close()
+
+
+def test_no_table_has_to_be_scrolled_unless_it_was_folded(shown):
+    page, _, _ = shown
+    assert page.evaluate(SCROLLED) == 0
 
 
 def test_text_can_be_read_on_its_ground(shown):
