@@ -30,9 +30,28 @@ from PIL import Image
 
 from pipeline.files import write_bytes
 from pipeline.infer.table import SIDES
-from pipeline.page import drawing, figures, words
+from pipeline.page.drawing import duration, graph_svg
+from pipeline.page.figures import Panel, forest, headline_first, histogram_panel, roc_panel, training
 from pipeline.page.graph import Graph
 from pipeline.page.material import ID_TEST, Material
+from pipeline.page.words import (
+    GROUPS,
+    PERCENT,
+    artefacts,
+    entries,
+    interval,
+    listing,
+    near_duplicates,
+    percent,
+    repeated,
+    score_name,
+    shared,
+    signed,
+    spread,
+    three_digits,
+    threshold,
+    verdict,
+)  # fmt: skip
 from pipeline.pictures import Line
 
 PACKAGE = "pipeline.page"
@@ -58,22 +77,33 @@ def write_page(path: Path, material: Material) -> None:
 def render(material: Material) -> str:
     """Return the page as HTML."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    tools = (words.percent, words.spread, words.signed, words.interval, words.score_name, words.three_digits)
-    environment.filters |= {tool.__name__: tool for tool in (*tools, drawing.duration, data_uri, quality_value)}
+    tools = (percent, spread, signed, interval, score_name, three_digits)
+    environment.filters |= {tool.__name__: tool for tool in (*tools, duration, data_uri, quality_value)}
     template = environment.from_string(_text("page.html.j2"))
     return template.render(
         material=material,
         metrics=material.metrics,
-        words=words,
+        said=_sentences(material),
+        groups=[name for name in GROUPS if name in material.metrics["groups"]],
         style=_safe(_text("page.css")),
         sides=SIDES,
         quality_columns=QUALITY,
         scores=_scores(material),
-        entries=words.entries(material.metrics),
+        entries=entries(material.metrics),
         cards={name: cards(lines) for name, lines in material.outliers.items()},
         id_test=ID_TEST,
         **_figures(material),
     )
+
+
+def _sentences(material: Material) -> dict[str, Any]:
+    """Return what is said in words, by where it stands."""
+    return {
+        "verdict": verdict(material.metrics),
+        "threshold": threshold(material.metrics),
+        "guards": [*shared(material.guard), *repeated(material.guard), *near_duplicates(material.guard)],
+        "artefacts": artefacts(material.metrics) if material.metrics["artefacts"] else "",
+    }
 
 
 def _figures(material: Material) -> dict[str, Any]:
@@ -81,23 +111,23 @@ def _figures(material: Material) -> dict[str, Any]:
     graph = material.made.graph
     names = list(enumerate(material.ood_sets))
     return {
-        "forest": [_panel(one) for one in figures.forest(material)],
-        "roc": [_panel(figures.roc_panel(material, index, name)) for index, name in names],
-        "histograms": [_panel(figures.histogram_panel(material, index, name)) for index, name in names],
-        "training": [_panel(one) for one in figures.training(material)],
+        "forest": [_panel(one) for one in forest(material)],
+        "roc": [_panel(roc_panel(material, index, name)) for index, name in names],
+        "histograms": [_panel(histogram_panel(material, index, name)) for index, name in names],
+        "training": [_panel(one) for one in training(material)],
         "made_with": _made_with(graph),
-        "graph": None if graph is None else _safe(drawing.graph_svg(graph)),
+        "graph": None if graph is None else _safe(graph_svg(graph)),
     }
 
 
-def _panel(panel: figures.Panel) -> tuple[str, Markup]:
+def _panel(panel: Panel) -> tuple[str, Markup]:
     return panel.title, _safe(panel.svg)
 
 
 def _scores(material: Material) -> list[str]:
     """Return the scores in the order of the page."""
-    found = words.entries(material.metrics)
-    return figures.headline_first(found[0].values, material.headline) if found else [material.headline]
+    found = entries(material.metrics)
+    return headline_first(found[0].values, material.headline) if found else [material.headline]
 
 
 def _made_with(graph: Graph | None) -> list[tuple[str, str]]:
@@ -109,7 +139,7 @@ def _made_with(graph: Graph | None) -> list[tuple[str, str]]:
         packages = ", ".join(f"{package} {version}" for package, version in run.versions)
         found.setdefault(f"{packages}; {run.platform}", []).append(name)
     everywhere = {what for what, names in found.items() if len(names) == len(stages)}
-    return [(what, "all stages" if what in everywhere else words.listing(names)) for what, names in found.items()]
+    return [(what, "all stages" if what in everywhere else listing(names)) for what, names in found.items()]
 
 
 def cards(lines: tuple[Line, ...]) -> list[dict[str, Any]]:
@@ -126,8 +156,8 @@ def quality_value(found: dict[str, Any], key: str) -> str:
     if value is None:
         return "-"
     if isinstance(value, dict):
-        return words.spread(value) + words.PERCENT
-    return words.percent(value) + words.PERCENT if key in SHARES else f"{value:.2f}"
+        return spread(value) + PERCENT
+    return percent(value) + PERCENT if key in SHARES else f"{value:.2f}"
 
 
 def data_uri(image: NDArray[np.float32]) -> str:
