@@ -51,7 +51,7 @@ from pipeline.page.words import (
     three_digits,
     threshold,
     verdict,
-)  # fmt: skip
+)
 from pipeline.pictures import Line
 
 PACKAGE = "pipeline.page"
