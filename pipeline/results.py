@@ -1,6 +1,5 @@
 """Print the reports of the stages as the tables that end `make repro`."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from pipeline.errors import PipelineError
 from pipeline.quality.params import QUALITY_FORMAT
+from pipeline.reports import read_report
 from pipeline.score.params import METRICS_FORMAT
 
 QUALITY_WORDS = """pass for ID: given to one class with more than `quality.confidence`, and within its radius.
@@ -35,20 +35,6 @@ def print_quality(quality_file: Path, console: Console) -> None:
         table = quality_table(report)
     console.print(table)
     console.print(QUALITY_WORDS, highlight=False)
-
-
-def read_report(path: Path, wanted: str, stage: str) -> dict[str, Any]:
-    """Return the content of a stage's report; raises PipelineError unless it has the format that is wanted."""
-    try:
-        report: dict[str, Any] = json.loads(path.read_bytes())
-        found = report.get("format")
-    except FileNotFoundError as error:
-        raise PipelineError(f"{path}: not found; run `dvc repro` or `make repro` to make it.") from error
-    except (ValueError, AttributeError) as error:
-        raise PipelineError(f"{path}: found no report in it ({error}); run `dvc repro {stage}`.") from error
-    if found != wanted:
-        raise PipelineError(f"{path}: its format is {found!r}, wanted {wanted!r}; run `dvc repro {stage}`.")
-    return report
 
 
 @contextmanager

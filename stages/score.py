@@ -9,18 +9,19 @@ def score(
     scores: Path,
     latents: Path,
     outliers: Path,
-    autoencoder: Path,
-    summary: Path,
-    metrics: Path,
-    plots: Path,
+    models: Path,
+    reports: Path,
     decisions: Path,
     params: ParamsFile = PARAMS_FILE,
 ) -> None:
-    """Judge SCORES; write SUMMARY, METRICS (JSON), PLOTS (curves, and decoded OUTLIERS) and DECISIONS (thresholds)."""
-    from pipeline.score.run import Inputs, Outputs
+    """Judge SCORES; write metrics, plots and the page to REPORTS and thresholds to DECISIONS.
+
+    Pictures are of LATENTS and OUTLIERS, decoded and told of with MODELS.
+    """
+    from pipeline.score.run import Inputs
     from pipeline.score.run import score as judge
 
-    judge(params, Inputs(scores, latents, outliers, autoencoder), Outputs(summary, metrics, plots, decisions))
+    judge(params, Inputs(scores, latents, outliers, models), reports, decisions)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Read `reports/guard.json`, which says which image sets were compared and what was found."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import MissingInputError, PipelineError
+from pipeline.errors import PipelineError
+from pipeline.reports import read_report
 
 GUARD_FORMAT = "latent-outliers-guard/1"
 
@@ -18,17 +18,9 @@ def read_guard(path: Path) -> dict[str, Any]:
     the `sets` how many `images` are nearer to an ID training image than it, the distance of the `nearest`, and
     `examples` [row, row of id_train, distance].
 
-    Raises MissingInputError when there is none, and PipelineError when it is damaged or of another format.
+    Raises PipelineError when there is none, or it is damaged or of another format.
     """
-    try:
-        report: dict[str, Any] = json.loads(path.read_bytes())
-        found = report.get("format")
-        if found == GUARD_FORMAT and (absent := {"sets", "shared", "near_duplicates"} - report.keys()):
-            raise ValueError(f"it lacks {', '.join(sorted(absent))}")  # noqa: TRY301  # told like other damage
-    except FileNotFoundError as error:
-        raise MissingInputError(path) from error
-    except (ValueError, AttributeError) as error:
-        raise PipelineError(f"{path}: found no report in it ({error}); run `dvc repro --force guard`.") from error
-    if found != GUARD_FORMAT:
-        raise PipelineError(f"{path}: its format is {found!r}, wanted {GUARD_FORMAT!r}; run `dvc repro guard`.")
+    report = read_report(path, GUARD_FORMAT, "guard")
+    if absent := {"sets", "shared", "near_duplicates"} - report.keys():
+        raise PipelineError(f"{path}: it lacks {', '.join(sorted(absent))}; run `dvc repro --force guard`.")
     return report

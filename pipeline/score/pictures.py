@@ -1,6 +1,5 @@
 """Pictures for people: decoded outliers beside their parents. Nothing is trained on these."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,14 +8,14 @@ from numpy.typing import NDArray
 
 from pipeline.autoencoder.model import Autoencoder
 from pipeline.latents import Latents, to_scaled
-from pipeline.pictures import Line, decoded, draw_grid
+from pipeline.pictures import Line, decoded
 from pipeline.store.format import LATENT
 from pipeline.store.reader import Store
 from pipeline.synthesize.params import NOBODY
 
 
-def draw_outliers(path: Path, store: Store, id_train: Latents, autoencoder: Autoencoder, count: int) -> None:
-    """Draw `count` outliers of a store, each in a column under its parents if it has any, all decoded alike."""
+def outlier_lines(store: Store, id_train: Latents, autoencoder: Autoencoder, count: int) -> tuple[Line, ...]:
+    """Return `count` outliers of a store, the last line, each under its parents if it has any, all decoded alike."""
     rows = np.linspace(0, store.rows - 1, min(count, store.rows)).astype(np.int64)
     columns = {name: store.take(name, rows) for name in ("parent_a", "parent_b", "class_a", "class_b", "lam", "method")}
     shown = {name: id_train.values[torch.from_numpy(parents)] for name, parents in _parents(columns).items()}
@@ -28,7 +27,7 @@ def draw_outliers(path: Path, store: Store, id_train: Latents, autoencoder: Auto
     for name, latents in shown.items():
         images = decoded(to_scaled(latents, id_train.header.standardisation), autoencoder)
         lines.append(Line(name, images, [] if lines else titles))
-    draw_grid(path, lines, f"{store.header.provenance['method']}: decoded only to be looked at")
+    return tuple(lines)
 
 
 def _parents(columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

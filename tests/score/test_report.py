@@ -10,7 +10,8 @@ from rich.console import Console
 from pipeline.errors import PipelineError
 from pipeline.files import json_bytes
 from pipeline.infer.params import SCORES
-from pipeline.results import print_results, read_report
+from pipeline.reports import read_report
+from pipeline.results import print_results
 from pipeline.score.decision import decide
 from pipeline.score.metrics import Metrics, metrics
 from pipeline.score.params import ScoreParams
