@@ -17,16 +17,14 @@ METHOD = {"method": np.zeros(40)}
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """Return a function that draws a store of 40 rows and returns the lines of the picture."""
+    """Return a function that makes a store of 40 rows and returns the lines of its picture."""
     monkeypatch.setattr(pictures, "decoded", lambda latents, autoencoder: latents)
 
     def draw(**columns):
-        shown = []
-        monkeypatch.setattr(pictures, "draw_grid", lambda path, lines, heading: shown.extend(lines))
         store = Store(outliers_store(Path("s"), **METHOD, **columns))
         store.header.provenance.update(method="m", method_names=["m/one"])
-        pictures.draw_outliers(Path("x.png"), store, load_id_train(latents_store(Path("id"))), None, 4)
-        return {line.name: line for line in shown}
+        lines = pictures.outlier_lines(store, load_id_train(latents_store(Path("id"))), None, 4)
+        return {line.name: line for line in lines}
 
     return draw
 
