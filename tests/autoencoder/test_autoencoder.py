@@ -48,6 +48,7 @@ def test_a_pretrained_model_comes_out_unchanged(tmp_path, make):
     assert type(found.module) is type(given)
     for name, weights in given.state_dict().items():
         assert torch.equal(weights, found.module.state_dict()[name]), name
+    assert (tmp_path / "curve.csv").read_text() == "epoch,learning_rate,loss\n"
 
 
 def test_latents_are_the_scaled_posterior_mean():
@@ -119,11 +120,11 @@ def test_a_folder_that_no_stage_made_is_refused(tmp_path):
         load_stage_output(tmp_path)
 
 
-def trained(**changes):
+def trained(watch=len, **changes):
     params = section(Params, {k: v for k, v in tiny_params().items() if k in ("data", "autoencoder")})
     images = open_image_set("id_validation", params.data)
     training = section(TrainingParams, params.autoencoder.training.model_dump() | changes)
-    return images, train_autoencoder(images, 32, training, torch.device("cpu"), lambda _: None, len)
+    return images, train_autoencoder(images, 32, training, torch.device("cpu"), lambda _: None, watch)
 
 
 def test_training_repeats_to_the_bit_and_follows_its_seed():
@@ -145,7 +146,11 @@ def test_scaled_latents_have_unit_variance():
 def test_training_learns_to_rebuild_images():
     from pipeline.images.image_set import pixel_batch
 
-    images, model = trained(epochs=12)
+    told = []
+    images, model = trained(told.append, epochs=12)
+    assert [*told[-1][0]] == ["learning_rate", "reconstruction", "kl"]
+    assert len(told) == len(told[-1]) == 12
+    assert told[-1][-1]["reconstruction"] < 0.5 * told[-1][0]["reconstruction"]
     batch = torch.from_numpy(pixel_batch(images, range(60), 32))
     autoencoder = Autoencoder(model, "test")
     error = (autoencoder.decode(autoencoder.encode(batch)) - batch).square().mean()
