@@ -23,8 +23,8 @@ def project(made):
 
 def test_one_command_runs_every_stage_once(project):
     _, first = project
-    others = ["autoencoder", "guard", "probe", "teacher", "pretrained_teacher", "denoiser", "quality", "train", "score"]
-    assert sorted(first) == sorted([*ENCODE, *SYNTHESIZE, *others])
+    before = ["autoencoder", "guard", "probe", "teacher", "pretrained_teacher", "denoiser"]
+    assert sorted(first) == sorted([*ENCODE, *before, *SYNTHESIZE, "quality", "train", "infer", "score"])
 
 
 def test_the_report_keeps_its_promise(project):
@@ -32,7 +32,7 @@ def test_the_report_keeps_its_promise(project):
     report = json.loads((folder / "reports/metrics.json").read_text())
     assert (report["format"], report["seeds"]) == ("latent-outliers-metrics/1", [0, 1])
     assert set(report["sets"]) == set(OOD)
-    assert report["sizes"] == {"id_test": 433, "held_out": 354, "photographs": 40, "noise": 40}
+    assert report["sizes"] == {"id_validation": 216, "id_test": 433, "held_out": 354, "photographs": 40, "noise": 40}
     assert "near (mean)" in call(folder, "latent-outliers", "results")
 
 
@@ -80,10 +80,11 @@ def test_a_second_run_runs_nothing(project):
 @pytest.mark.parametrize(
     ("change", "stages"),
     [
-        ("synthesize.mixup.lam_min=0.4", ["quality", "score", "synthesize@mixup", "train"]),
-        ("denoiser.ema_decay=0.5", ["denoiser", "quality", "score", "synthesize@label_mixup", "train"]),
+        ("synthesize.mixup.lam_min=0.4", ["infer", "quality", "score", "synthesize@mixup", "train"]),
+        ("denoiser.ema_decay=0.5", ["denoiser", "infer", "quality", "score", "synthesize@label_mixup", "train"]),
         ("data.sets.photographs.group=near", ["guard", "score"]),
-        ("probe.jpeg_quality=50", ["probe"]),
+        ("probe.jpeg_quality=50", ["infer", "probe", "score"]),
+        ("score.headline=vim", ["score"]),
     ],
 )
 def test_a_changed_parameter_reruns_what_it_can_change_and_nothing_else(project, change, stages):

@@ -11,7 +11,7 @@ from tests.make import ROOT, changed, default_params, latents_store, models, tin
 
 STAGES = (
     "autoencoder", "encode", "guard", "probe", "teacher", "pretrained_teacher", "denoiser", "synthesize", "quality",
-    "train", "score",
+    "train", "infer", "score",
 )  # fmt: skip
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "LATENT_OUTLIERS_DEVICE": "cpu", "HF_HUB_OFFLINE": "1"}
 
@@ -38,6 +38,14 @@ def test_help_says_what_the_stage_does(stage):
 def test_help_is_quick():
     imports = "import stages.train, sys; sys.exit('torch' in sys.modules or 'zarr' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", imports], env=ENVIRONMENT, check=False).returncode == 0
+
+
+def test_nothing_is_scored_that_the_guard_has_not_passed(tmp_path):
+    write_params(tmp_path, tiny_params())
+    latents_store(tmp_path / "latents/id_train")
+    code, _, err = run("stages.infer", "latents", "probes", "teacher", "detector", "guard.json", "scores")
+    assert (code, err) == (1, "error: guard.json: not found; run `dvc repro` or `make repro` to make it.\n")
+    assert not (tmp_path / "scores").exists()
 
 
 @pytest.mark.parametrize("stage", STAGES)
