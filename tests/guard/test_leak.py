@@ -11,7 +11,7 @@ from pipeline.guard.report import read_guard
 from pipeline.guard.run import compare_sets
 from tests.autoencoder.test_autoencoder import random_kl
 from tests.images.test_parquet import encoded, write
-from tests.make import PARQUET_SETS, parquet_data, tiny_params, write_params
+from tests.make import PARQUET_SETS, changed, parquet_data, tiny_params, write_params
 from tests.project import call, commit, make_project, stages_run
 
 PATHS = (Path("latents"), Path("guard.json"), Path("guarded.json"))
@@ -63,3 +63,12 @@ def test_repro_stops_at_a_leak_before_anything_is_trained_on_it(tmp_path):
     write_params(folder, tiny_params(data=parquet_data("."), seeds=[0], guard__most_shared=1))
     commit(folder, "allow the overlap")
     assert stages_run(call(folder, "dvc", "repro", "teacher")) == ["guard", "teacher"]
+    noise = {"kind": "noise", "images": 20, "pixels": 8, "seed": 0}
+    more = changed(
+        parquet_data("."), sources__noise=noise, sets__noise={"group": "far", "source": "noise", "part": "all"}
+    )
+    write_params(folder, tiny_params(data=more, seeds=[0], guard__most_shared=1))
+    assert stages_run(call(folder, "dvc", "repro", "teacher")) == [
+        "encode@noise",
+        "guard",
+    ]  # no teacher is trained again
