@@ -36,11 +36,15 @@ def check(params: ParamsFile = PARAMS_FILE) -> None:
 
 
 @app.command()
-def results(metrics: MetricsFile = METRICS_FILE) -> None:
-    """Print the result table of the last run."""
+def results(
+    metrics: MetricsFile = METRICS_FILE,
+    *,
+    all_scores: Annotated[bool, typer.Option("--all-scores", help="Every score, not only the headline one.")] = False,
+) -> None:
+    """Print verdict and result table of the last run."""
     from pipeline.results import print_results
 
-    print_results(metrics, wide_console())
+    print_results(metrics, wide_console(), all_scores=all_scores)
 
 
 @app.command()

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.results import interval, percent, verdict
+from pipeline.results import coloured_verdict, interval, percent
 
 
 def print_comparison(report: dict[str, Any], console: Console) -> None:
@@ -66,5 +66,5 @@ def _cells(entry: dict[str, Any]) -> list[str]:
         differences[0],
         percent(entry["fpr95_ood_pos"]),
         differences[1],
-        "" if apart is None else verdict(apart["auroc"]),
+        "" if apart is None else coloured_verdict(apart["auroc"]),
     ]

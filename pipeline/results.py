@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.errors import PipelineError
+from pipeline.page.words import verdict
 from pipeline.quality.params import QUALITY_FORMAT
 from pipeline.reports import read_report
 from pipeline.score.params import METRICS_FORMAT
@@ -19,11 +20,15 @@ nearest ID, diversity: distance to the nearest ID training row, of two rows; 1 i
 VERDICT_STYLE = {"better": "green", "worse": "red", "undecided": "yellow"}
 
 
-def print_results(metrics_file: Path, console: Console) -> None:
-    """Print the result table and the sentence below it; raises PipelineError when there is no such file."""
+def print_results(metrics_file: Path, console: Console, *, all_scores: bool = False) -> None:
+    """Print the verdict, the result table and the sentences below it; raises PipelineError when there is no such file.
+
+    The table is of the headline score; with `all_scores` it has the others too.
+    """
     report = read_report(metrics_file, METRICS_FORMAT, "score")
     with _whole(metrics_file, "score"):
-        table, words = results_table(report), conclusion(report)
+        sentence, table, words = verdict(report), results_table(report, all_scores=all_scores), conclusion(report)
+    console.print(f"\n{sentence}\n", highlight=False, markup=False)
     console.print(table)
     console.print(words, highlight=False)
 
@@ -66,8 +71,8 @@ def quality_table(report: dict[str, Any]) -> Table:
     return table
 
 
-def results_table(report: dict[str, Any]) -> Table:
-    """Return one line per group and score, then one per OOD set with the headline score."""
+def results_table(report: dict[str, Any], *, all_scores: bool) -> Table:
+    """Return one line per group, then one per OOD set, of the headline score or of each."""
     seeds, headline = len(report["seeds"]), report["score"]
     table = Table(title=f"OOD detection in percent, mean ± std over {seeds} seed{'s' * (seeds > 1)}")
     for name in ("images", "score"):
@@ -75,13 +80,14 @@ def results_table(report: dict[str, Any]) -> Table:
     for name in ("AUROC baseline", "AUROC detector", "difference [95 % CI]", "FPR95 baseline", "FPR95 detector"):
         table.add_column(name, justify="right")
     table.add_column("detector is")
-    for group in [name for name in ("near", "far") if name in report["groups"]]:
-        entry = report["groups"][group]
-        for score in sorted(entry, key=lambda name: (name != headline, name)):
-            table.add_row(f"{group} (mean)" if score == headline else "", score, *_cells(entry[score]))
+    groups = {f"{name} (mean)": report["groups"][name] for name in ("near", "far") if name in report["groups"]}
+    for part in (groups, report["sets"]):
+        for name, entry in part.items():
+            for score in sorted(entry, key=lambda name: (name != headline, name)) if all_scores else [headline]:
+                table.add_row(name if score == headline else "", score, *_cells(entry[score]))
+            if all_scores:
+                table.add_section()
         table.add_section()
-    for name, entry in report["sets"].items():
-        table.add_row(name, headline, *_cells(entry[headline]))
     return table
 
 
@@ -104,7 +110,7 @@ def _cells(values: dict[str, Any]) -> list[str]:
         *(percent(values[side]["auroc"]) for side in ("baseline", "detector")),
         interval(gain),
         *(percent(values[side]["fpr95_ood_pos"]) for side in ("baseline", "detector")),
-        verdict(gain),
+        coloured_verdict(gain),
     ]
 
 
@@ -114,7 +120,7 @@ def interval(gain: dict[str, Any]) -> str:
     return f"{100 * gain['mean']:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]".replace("[", r"\[")
 
 
-def verdict(gain: dict[str, Any]) -> str:
+def coloured_verdict(gain: dict[str, Any]) -> str:
     """Return the verdict on a difference in its colour."""
     style = VERDICT_STYLE[gain["verdict"]]
     return f"[{style}]{gain['verdict']}[/{style}]"

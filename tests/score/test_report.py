@@ -117,11 +117,11 @@ def test_plots_are_written_for_every_set(tmp_path):
     np.testing.assert_allclose(shares, 1, atol=1e-3)
 
 
-def printed(report, tmp_path):
+def printed(report, tmp_path, **options):
     path = tmp_path / "metrics.json"
     path.write_bytes(json_bytes(report))
     console = Console(width=160, record=True, file=SimpleNamespace(write=lambda _: None, flush=lambda: None))
-    print_results(path, console)
+    print_results(path, console, **options)
     return console.export_text()
 
 
@@ -132,6 +132,12 @@ def test_the_table_shows_groups_first_with_spread_interval_and_verdict(report, t
     assert f"{100 * gain['mean']:+.1f} [{100 * gain['ci95'][0]:+.1f}, {100 * gain['ci95'][1]:+.1f}]" in text
     assert gain["verdict"] in text
     assert "ID accuracy: baseline " in text
+
+
+def test_the_verdict_comes_first_and_other_scores_when_asked_for(report, tmp_path):
+    text = printed(report, tmp_path)
+    assert text.lstrip().startswith("By the k-NN score the detector is ")
+    assert [text.count("vim"), printed(report, tmp_path, all_scores=True).count("vim")] == [0, 5]
 
 
 def test_the_table_ends_with_its_warnings(tmp_path):
