@@ -9,9 +9,8 @@ import fcntl
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from importlib.metadata import version
-from importlib.util import find_spec
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pipeline.device import chosen_device
@@ -20,7 +19,7 @@ from pipeline.files import digest, file_digest, folder_digest, json_bytes, remov
 from pipeline.runlog import timed_run
 
 WORK = Path(".work")
-LIBRARIES = ("diffusers", "numpy", "scikit-learn", "torch", "transformers")
+LIBRARIES = ("diffusers", "numpy", "pillow", "scikit-learn", "torch", "transformers")
 """Whose version may change a byte: half an output is not finished by another one."""
 
 
@@ -55,7 +54,7 @@ def fingerprint(facts: Mapping[str, object], inputs: list[Path]) -> str:
                 "facts": dict(facts),
                 "inputs": {path.as_posix(): _content_digest(path) for path in inputs},
                 "code": loaded_code(),
-                "libraries": {name: version(name) for name in LIBRARIES if find_spec(name)},
+                "libraries": _versions(),
                 "device": chosen_device().type,
             }
         )
@@ -81,6 +80,15 @@ def loaded_code() -> dict[str, str]:
         for name, module in sorted(sys.modules.items())
         if name.split(".")[0] in ("pipeline", "stages") and module.__file__ is not None
     }
+
+
+def _versions() -> dict[str, str]:
+    """Return the version of each of LIBRARIES that is installed."""
+    found = {}
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 @contextmanager

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import workspace
 from pipeline.errors import BusyError, MissingInputError
 from pipeline.files import write_bytes
-from pipeline.workspace import WORK, fingerprint, note_forgotten, unfinished
+from pipeline.workspace import LIBRARIES, WORK, fingerprint, note_forgotten, unfinished
 
 FACTS = {"batch_size": 4}
 OUTPUT = Path("data/out")
@@ -54,6 +55,14 @@ def test_an_old_output_is_never_half_there(monkeypatch):
         write_bytes(work / "new", b"y")
     assert len(deleted) == 1
     assert OUTPUT not in deleted
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_fingerprint_depends_on_the_version_of_every_library_that_computes(monkeypatch, library):
+    before = fingerprint(FACTS, [])
+    versions = workspace.version
+    monkeypatch.setattr(workspace, "version", lambda name: "0" if name == library else versions(name))
+    assert fingerprint(FACTS, []) != before
 
 
 def test_fingerprint_depends_on_the_inputs_contents(tmp_path):

@@ -1,7 +1,6 @@
 """Run the stage: from the ID test images, their latents and the autoencoder to the stores in `data/probes/`."""
 
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
 from PIL import Image
@@ -38,7 +37,7 @@ def make_probes(params_file: Path, autoencoder_folder: Path, id_test: Path, outp
         "jpeg": (saved_as_jpeg(images, quality), {"quality": quality}),
         "reencoded": (reencoded(images, store.latents(), encoder.autoencoder, encoder.batch_size), {}),
     }
-    facts = {"params": params.model_dump(mode="json"), "pillow": version("pillow")}
+    facts = {"params": params.model_dump(mode="json")}
     with unfinished(output, facts, [autoencoder_folder, id_test]) as work:
         for name, (probe, how) in sets.items():
             made_from = {"probe": {"name": name, **how}, "latents": store.digest, **params.data.provenance(ID_TEST)}
