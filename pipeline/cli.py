@@ -141,11 +141,11 @@ def remote_check(
 
 
 def wide_console() -> "Console":
-    """Return where tables are printed: the terminal, or 140 columns where there is none."""
+    """Return where tables are printed: the terminal, or 150 columns where there is none."""
     from rich.console import Console
 
     console = Console()
-    return console if console.is_terminal else Console(width=140)
+    return console if console.is_terminal else Console(width=150)
 
 
 def main() -> None:
