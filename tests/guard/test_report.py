@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import MissingInputError, PipelineError
+from pipeline.errors import PipelineError
 from pipeline.files import write_json
 from pipeline.guard.report import GUARD_FORMAT, read_guard
 
@@ -18,11 +18,19 @@ def test_what_was_written_is_read():
 
 
 def test_a_missing_report_says_how_to_make_it():
-    with pytest.raises(MissingInputError, match="guard.json: not found. Run `dvc repro`"):
+    with pytest.raises(PipelineError, match="guard.json: not found; run `dvc repro`"):
         read_guard(FILE)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": "latent-outliers-guard/1", "sets": {}}'])
+def test_a_report_that_lacks_a_part_is_refused():
+    write_json(FILE, {"format": GUARD_FORMAT, "sets": {}})
+    with pytest.raises(
+        PipelineError, match="guard.json: it lacks near_duplicates, shared; run `dvc repro --force guard`"
+    ):
+        read_guard(FILE)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]"])
 def test_a_damaged_report_is_refused(content):
     FILE.write_bytes(content)
     with pytest.raises(PipelineError, match="guard.json: found no report in it .*dvc repro --force guard"):
