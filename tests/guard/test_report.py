@@ -24,9 +24,7 @@ def test_a_missing_report_says_how_to_make_it():
 
 def test_a_report_that_lacks_a_part_is_refused():
     write_json(FILE, {"format": GUARD_FORMAT, "sets": {}})
-    with pytest.raises(
-        PipelineError, match="guard.json: it lacks near_duplicates, shared; run `dvc repro --force guard`"
-    ):
+    with pytest.raises(PipelineError, match="it lacks near_duplicates, shared; run `dvc repro --force guard`"):
         read_guard(FILE)
 
 
