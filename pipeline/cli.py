@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 METRICS_FILE, QUALITY_FILE = Path("reports/metrics.json"), Path("reports/quality.json")
+AUTOENCODER = Path("models/autoencoder")
 StoreFolder = Annotated[Path, typer.Argument(help="A store: data/outliers/<method> or data/latents/<set>.")]
 Repository = Annotated[str | None, typer.Option("--repo", help="Git repository, path or URL, whose store is meant.")]
 Revision = Annotated[str | None, typer.Option("--rev", help="Commit, branch or tag; read without checking it out.")]
 MetricsFile = Annotated[Path, typer.Option("--metrics", help="Metrics file that stage `score` wrote.")]
+Decoder = Annotated[Path, typer.Option("--autoencoder", help="The autoencoder that decodes.")]
 QualityFile = Annotated[Path, typer.Option("--report", help="Report that stage `quality` wrote.")]
 
 app = typer.Typer(
@@ -33,6 +35,24 @@ def check(params: ParamsFile = PARAMS_FILE) -> None:
     found = load_all(params)
     stores, sets = ", ".join(found.synthesize.stores), ", ".join(found.data.ood_sets())
     typer.echo(f"{params}: good; {len(found.seeds)} seeds, outliers {stores}, OOD sets {sets or 'none'}")
+
+
+@app.command()
+def preset(
+    name: Annotated[str | None, typer.Argument(help="Preset to use; without a name all are listed.")] = None,
+    params: ParamsFile = PARAMS_FILE,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite parameters that are not committed.")] = False,
+) -> None:
+    """List the presets, or copy one over the parameter file and show what changes."""
+    from pipeline.presets import available, print_presets, use_preset
+
+    if name is None:
+        print_presets(available(params), wide_console())
+    elif use_preset(name, params, wide_console(), force=force):
+        typer.echo(f"{params}: now preset {name}; `make repro` runs it")
+    else:
+        typer.echo(f"{params}: is preset {name} already")
 
 
 @app.command()
@@ -104,7 +124,7 @@ def inspect(
     pairs: Annotated[int, typer.Option(min=1, help="Class pairs to print, the largest first.")] = 20,
     rows: Annotated[int, typer.Option(min=0, help="Rows to decode into the picture; 0 draws none.")] = 48,
     picture: Annotated[Path | None, typer.Option(help="PNG to write; by default reports/inspect/<store>.png.")] = None,
-    autoencoder: Annotated[Path, typer.Option(help="The autoencoder that decodes.")] = Path("models/autoencoder"),
+    autoencoder: Decoder = AUTOENCODER,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, draw nothing.")] = False,
 ) -> None:

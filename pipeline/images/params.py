@@ -1,10 +1,11 @@
 """The `data` section of params.yaml: which images there are, and which image set each of them belongs to."""
 
+import re
 from collections.abc import Sequence
 from os.path import normpath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config import Count, Fraction, Section, Seed, nearest_name
 
@@ -53,7 +54,20 @@ class NoiseSource(Section):
     seed: Seed
 
 
+HUB = "hf://"
+HUB_FILE = re.compile(rf"{HUB}datasets/(?P<dataset>[^/@]+/[^/@]+)(@(?P<revision>[^/]+))?/(?P<path>.+)")
+"""A file of a dataset on the Hugging Face hub; without a revision it is the newest one."""
+
+
+def _whole_address(name: str) -> str:
+    if name.startswith(HUB) and not HUB_FILE.fullmatch(name):
+        raise ValueError(f"wanted {HUB}datasets/<owner>/<dataset>@<revision>/<path of a Parquet file>")
+    return name
+
+
 Name = Annotated[str, Field(min_length=1)]
+File = Annotated[Name, AfterValidator(_whole_address)]
+"""A path that starts at the project's root, or a file on the hub as HUB_FILE has it."""
 
 
 class Limits(Section):
@@ -69,9 +83,9 @@ class ParquetSource(Section):
     """Labelled images in two Parquet files, a training and a test file, some classes held out as near-OOD."""
 
     kind: Literal["parquet"]
-    train: Name
-    """File of the parts 'train' and 'validation'; paths start at the project's root."""
-    test: Name
+    train: File
+    """File of the parts 'train' and 'validation'."""
+    test: File
     """File of the parts 'test' and 'held_out'."""
     image: Name
     """Column of encoded images: their bytes, or structs with a field `bytes`, as Hugging Face datasets writes them."""
@@ -119,8 +133,7 @@ class ParquetImagesSource(Section):
     """Images in one Parquet file, all of them OOD; a column of labels is not looked at."""
 
     kind: Literal["parquet_images"]
-    file: Name
-    """The path starts at the project's root."""
+    file: File
     image: Name
     """Column of encoded images, as in a `parquet` source."""
     images: Count | None

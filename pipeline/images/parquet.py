@@ -1,7 +1,8 @@
 """Images in Parquet files: a labelled training and test file, or one file of OOD images.
 
-A file is known by its path: DVC runs a stage again when a source names another one, not when other images are put
-under the same path. Then `dvc repro --force` is needed, after deleting what a killed run left in `.work`.
+A file is known by its path or its address on the hub: DVC runs a stage again when a source names another one, not
+when other images are put under the same name. Then `dvc repro --force` is needed, after deleting what a killed run
+left in `.work`.
 
 Bytes that changed since the file was written are noticed if the file holds checksums of its pages (pyarrow's
 `write_page_checksum`). In one without, only what cannot be decoded any more is: other labels in range, rows in
@@ -22,6 +23,7 @@ from PIL import Image
 
 from pipeline.config import nearest_name
 from pipeline.errors import ImageFileError
+from pipeline.images.hub import local_file
 from pipeline.images.image_set import UNKNOWN, ImageSet
 from pipeline.images.params import ParquetImagesSource, ParquetSource
 from pipeline.images.split import Rows, limited, shuffled_rows
@@ -36,7 +38,7 @@ def labelled_images(source: ParquetSource, part: str) -> ImageSet:
 
     'held_out' are the other classes of the test file. The split is stratified by class and depends on the seed only.
     """
-    file = Path(source.train if part in ("train", "validation") else source.test)
+    file = local_file(source.train if part in ("train", "validation") else source.test)
     labels = _labels(file, source)
     rows = _rows(file, labels, source, part)
     kept = source.id_classes()
@@ -48,7 +50,7 @@ def labelled_images(source: ParquetSource, part: str) -> ImageSet:
 
 def unlabelled_images(source: ParquetImagesSource) -> ImageSet:
     """Return images of a file, in its order and none of them of an ID class."""
-    file = Path(source.file)
+    file = local_file(source.file)
     with _opened(file) as parquet:
         available = parquet.metadata.num_rows
     if not available:
