@@ -1,7 +1,7 @@
 """The `latent-outliers` command: what is not a stage."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -146,6 +146,28 @@ def inspect(
         drawn = picture or Path("reports/inspect") / f"{path.name}.png"
         draw_rows(drawn, store, load_decoder(autoencoder, store), rows)
         typer.echo(f"decoded rows: {drawn}")
+
+
+@app.command()
+def export(
+    path: StoreFolder,
+    to: Annotated[Path, typer.Option(help="Folder to make: images/, list.txt (OpenOOD's format) and export.json.")],
+    repo: Repository = None,
+    rev: Revision = None,
+    image_format: Annotated[
+        Literal["png", "jpeg"], typer.Option("--format", help="png, or jpeg, which leaves marks.")
+    ] = "png",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many rows, evenly spaced; else all.")] = None,
+    autoencoder: Decoder = AUTOENCODER,
+) -> None:
+    """Decode a store into an image folder with a list, so that any trainer that works on pixels can use it."""
+    from pipeline.export import export_images
+    from pipeline.inspect import load_decoder
+    from pipeline.sharing.revision import open_store
+
+    store = open_store(path, repo, rev)
+    images = export_images(store, load_decoder(autoencoder, store), to, image_format, limit)
+    typer.echo(f"{to}: {images} images of {store.source}, named in {to / 'list.txt'}")
 
 
 @app.command()
