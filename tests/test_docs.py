@@ -5,6 +5,8 @@ import re
 import numpy as np
 import pytest
 
+from pipeline import errors
+from pipeline.errors import PipelineError
 from pipeline.store.reader import Store
 from tests.make import ROOT, outliers_store
 from tests.project import call, commit, make_repository
@@ -43,3 +45,18 @@ def test_the_documentation_names_no_command_that_is_not_there():
     for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
         named = set(re.findall(r"latent-outliers ([a-z][a-z-]+)", path.read_text()))
         assert named <= commands, path
+
+
+def all_errors(kind=PipelineError):
+    return {kind.__name__}.union(*(all_errors(below) for below in kind.__subclasses__()))
+
+
+def test_every_error_has_its_line_in_the_troubleshooting_guide_and_no_other_has():
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/troubleshooting.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(name for name in all_errors() if name in vars(errors))
+
+
+@pytest.mark.parametrize("words", ["nothing to fetch", "note: nothing in params.yaml asks for", "Warning:", "error:"])
+def test_messages_that_the_troubleshooting_guide_quotes_are_in_the_code(words):
+    assert words in (ROOT / "docs/troubleshooting.md").read_text()
+    assert any(words in path.read_text() for path in ROOT.glob("pipeline/**/*.py"))
