@@ -66,7 +66,7 @@ def compare(runs: Sequence[Run], asked: Sequence[str] = ()) -> Json:
     sets = [name for members in groups.values() for name in members]
     if "id_test" in left_out or not sets:
         found = "; ".join(f"{name} {why}" for name, why in left_out.items()) or "no OOD set"
-        advice = "Compare runs on the same data."
+        advice = "Compare runs on the same data, with OOD images to compare them by."
         raise ComparisonError([run.name for run in runs], found, "id_test and one OOD set in common", advice)
     chosen = [_Detector(run, seeds, sets, scores) for run in runs]
     gains = [chosen[0].against(other, judging.bootstrap) for other in chosen[1:]]

@@ -70,6 +70,11 @@ def folder_digest(folder: Path) -> str:
     return digest("\n".join(lines).encode())
 
 
+def printable(name: str) -> str:
+    """Return a name that may hold anything as one line to be read: control characters are spelled out."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
+
+
 def remove_partial_files(folder: Path) -> None:
     """Delete the files and folders that an interrupted write left under `folder`."""
     for path in sorted(folder.rglob(f"*{PARTIAL}"), reverse=True):

@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console, Group
+from rich.markup import escape
 from rich.table import Table
 
 from pipeline.autoencoder.model import Autoencoder, load_stage_output
 from pipeline.errors import IncompatibleStoreError
+from pipeline.files import printable
 from pipeline.latents import to_scaled
 from pipeline.pictures import Line, decoded, draw_grid
 from pipeline.store.format import LATENT
@@ -63,7 +65,7 @@ def print_description(report: dict[str, Any], pairs: int, console: Console) -> N
     """Print the report for people, with the `pairs` largest groups of rows."""
     facts = Table.grid(padding=(0, 2))
     for name, words in _facts(report):
-        facts.add_row(name, words)
+        facts.add_row(name, escape(words))
     groups = report["statistics"]
     outliers = report["kind"] == "outliers"
     title = f"rows by {'class pair' if outliers else 'class'}, {min(pairs, len(groups))} of {len(groups)}"
@@ -122,6 +124,7 @@ def _moments(sums: NDArray[np.float64], largest: float) -> dict[str, Any]:
 
 def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     space, made = report["space"], dict(report["provenance"])
+    files = made.pop("files", None)
     scale = zip(report["standardisation"]["mean"], report["standardisation"]["std"], strict=True)
     applied = "applied to these rows" if report["kind"] == "outliers" else "of these rows, not applied"
     shape = " x ".join(map(str, space["shape"]))
@@ -130,6 +133,7 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("size", f"{report['rows']:,} rows in {report['shards']} shards, {report['bytes']:,} bytes"),
         ("manifest", report["manifest_sha256"]),
         *((f"from {name}" if name == "latents" else name, _words(value)) for name, value in made.items()),
+        *([] if files is None else _files(files)),
         ("from autoencoder", space["autoencoder"]),
         ("latents are", f"{shape}, of {space['image_size']}-pixel images, times {space['scaling_factor']:.6g}"),
         ("standardised", ", ".join(f"({mean:+.3f}, {std:.3f})" for mean, std in scale) + f" (mean, std), {applied}"),
@@ -138,10 +142,22 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def _files(files: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what was found in the folder the images are from; the paths of what was skipped, where they are held."""
+    parts = [f"{count:,} for {part}" for part, count in files["parts"].items() if count]
+    skipped = sum(files["skipped"].values())
+    told = f"{files['found']:,} found = {' + '.join(parts)} + {skipped:,} skipped; {files['repeated']:,} are copies"
+    lists = {reason: [printable(path) for path in paths] for reason, paths in files.get("skipped_files", {}).items()}
+    return [
+        ("files", told),
+        *((f"skipped, {reason}", ", ".join(lists.get(reason, [f"{n:,}"]))) for reason, n in files["skipped"].items()),
+    ]
+
+
 def _words(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_words(inner)}" for name, inner in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
 
 
 def _titles(store: Store, rows: NDArray[np.int64]) -> list[str]:

@@ -29,7 +29,8 @@ def print_results(metrics_file: Path, console: Console, *, all_scores: bool = Fa
     with _whole(metrics_file, "score"):
         sentence, table, words = verdict(report), results_table(report, all_scores=all_scores), conclusion(report)
     console.print(f"\n{sentence}\n", highlight=False, markup=False)
-    console.print(table)
+    if report["sets"]:
+        console.print(table)
     console.print(words, highlight=False)
 
 
@@ -94,11 +95,12 @@ def results_table(report: dict[str, Any], *, all_scores: bool) -> Table:
 def conclusion(report: dict[str, Any]) -> str:
     """Return accuracy, threshold and warnings in words."""
     accuracy, threshold = report["id_accuracy"], report["threshold"]
-    detected = ", ".join(f"{100 * share:.1f} % of {name}" for name, share in threshold["ood_detected"].items())
+    shares = ", ".join(f"{100 * share:.1f} % of {name}" for name, share in threshold["ood_detected"].items())
+    detected = f" and detects {shares}" if shares else "; no OOD images were scored"
     return (
         f"ID accuracy: baseline {percent(accuracy['baseline'])}, detector {percent(accuracy['detector'])}.\n"
         f"Threshold for {100 * threshold['id_rejection_target']:.0f} % rejected ID validation images: it rejects "
-        f"{100 * threshold['id_rejection_test']:.1f} % of ID test and detects {detected}.\n"
+        f"{100 * threshold['id_rejection_test']:.1f} % of ID test{detected}.\n"
         f"baseline: cross-entropy only, with the same score. FPR95: share of ID flagged when 95 % of OOD is caught."
         + "".join(f"\nWarning: {warning}" for warning in report["warnings"])
     )

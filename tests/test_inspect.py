@@ -121,3 +121,19 @@ def test_another_autoencoder_does_not_decode_them(tmp_path, decoder):
     store = Store(outliers_store(tmp_path / "s"))
     with pytest.raises(IncompatibleStoreError, match=f"its autoencoder is 'abc', wanted '{decoder.autoencoder}'"):
         load_decoder(tmp_path / "decoder", store)
+
+
+def printed(report):
+    out = io.StringIO()
+    print_description(report, 5, Console(file=out, width=300))
+    return out.getvalue()
+
+
+def test_every_skipped_file_is_listed_by_reason(tmp_path):
+    report = describe(Store(latents_store(tmp_path / "id_train")))
+    files = {"digest": "d", "found": 33, "parts": {"train": 20, "test": 10}, "repeated": 4, "skipped": {"damaged": 3}}
+    listed = files | {"skipped_files": {"damaged": ["a.png", "[b].png", "c\nd.png"]}}
+    found = printed(report | {"provenance": {"files": listed}})
+    assert "33 found = 20 for train + 10 for test + 3 skipped; 4 are copies" in found
+    assert "a.png, [b].png, c\\nd.png" in found
+    assert printed(report | {"provenance": {"files": files}}).count("damaged") == 1

@@ -19,6 +19,6 @@ def encode(name: str, params_file: Path, autoencoder_folder: Path, output: Path)
     repeatable(STAGE_THREADS)
     encoder = Encoder.load(autoencoder_folder, params.data.image_size, params.encode.batch_size)
     images = open_image_set(name, params.data)
-    facts = {"set": name, "params": params.model_dump(mode="json")}
+    facts = {"set": name, "params": params.model_dump(mode="json"), **images.provenance()}
     with unfinished(output, facts, [autoencoder_folder]) as work:
-        write_latents(work, images, encoder, params.data.provenance(name), name)
+        write_latents(work, images, encoder, params.data.provenance(name) | images.provenance(), name)

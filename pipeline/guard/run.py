@@ -9,6 +9,7 @@ from pipeline.device import STAGE_THREADS, chosen_device, repeatable
 from pipeline.errors import LeakError
 from pipeline.files import write_json
 from pipeline.guard.compare import near_duplicates, repeats, shared_images, typical_distance
+from pipeline.guard.files import account
 from pipeline.guard.params import Params
 from pipeline.guard.report import GUARD_FORMAT
 from pipeline.latents import load_id_train, load_latents, store_contents
@@ -33,7 +34,10 @@ def compare_sets(params_file: Path, latents: Path, report_file: Path, passed_fil
     repeatable(STAGE_THREADS)
     with timed_run(report_file, ""):
         folders = {name: latents / name for name in params.data.sets}
-        contents = {name: store_contents(Store(folder)) for name, folder in folders.items()}
+        stores = {name: Store(folder) for name, folder in folders.items()}
+        contents = {name: store_contents(store) for name, store in stores.items()}
+        sources = {name: chosen.source for name, chosen in params.data.sets.items()}
+        files = account(latents, {name: store.header for name, store in stores.items()}, sources)
         shared = shared_images(contents)
         if leaks := [pair for pair in shared if pair.leaks and pair.images > params.guard.most_shared]:
             raise LeakError(
@@ -44,6 +48,7 @@ def compare_sets(params_file: Path, latents: Path, report_file: Path, passed_fil
             "sets": {
                 name: {"images": len(found), "duplicates_within": repeats(found)} for name, found in contents.items()
             },
+            "files": files,
             "shared": [asdict(pair) for pair in shared],
             "near_duplicates": _near_duplicates(folders, params.guard.near_duplicate),
         }

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,11 @@ class ImageSet:
     labels: NDArray[np.int32]  # (n,) index into class_names, or UNKNOWN
     class_names: tuple[str, ...]  # the ID classes, empty where no image shows one
     read: Callable[[int], Image.Image]  # any mode, any size
+    files: dict[str, Any] | None = None  # of images in a folder: what was found in it, and what was left out
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what the parameters do not say of where the images come from."""
+        return {} if self.files is None else {"files": self.files}
 
     def __len__(self) -> int:
         """Return the number of images."""

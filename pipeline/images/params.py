@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config import Count, Fraction, Section, Seed, nearest_name
+from pipeline.images.folder_params import FolderImagesSource, FolderSource, Name
+from pipeline.images.limits import Limits
 
 ID_SETS = ("id_train", "id_validation", "id_test")
 
@@ -65,18 +67,8 @@ def _whole_address(name: str) -> str:
     return name
 
 
-Name = Annotated[str, Field(min_length=1)]
 File = Annotated[Name, AfterValidator(_whole_address)]
 """A path that starts at the project's root, or a file on the hub as HUB_FILE has it."""
-
-
-class Limits(Section):
-    """At most so many images of each part, in proportion to its classes; null: all of them."""
-
-    train: Count | None
-    validation: Count | None
-    test: Count | None
-    held_out: Count | None
 
 
 class ParquetSource(Section):
@@ -146,7 +138,14 @@ def _first_repeated(names: Sequence[str]) -> str | None:
 
 
 Source = Annotated[
-    DigitsSource | PhotographsSource | NoiseSource | ParquetSource | ParquetImagesSource, Field(discriminator="kind")
+    DigitsSource
+    | PhotographsSource
+    | NoiseSource
+    | ParquetSource
+    | ParquetImagesSource
+    | FolderSource
+    | FolderImagesSource,
+    Field(discriminator="kind"),
 ]
 PARTS = {
     "digits": ("train", "validation", "test", "held_out"),
@@ -154,13 +153,17 @@ PARTS = {
     "noise": ("all",),
     "parquet": ("train", "validation", "test", "held_out"),
     "parquet_images": ("all",),
+    "folder": ("train", "validation", "test", "held_out"),
+    "folder_images": ("all",),
 }
 
 
 def _files(source: Source) -> dict[str, str]:
-    """Return the files a source reads, each under the name of its parameter."""
+    """Return the files or the folder a source reads, each under the name of its parameter."""
     if isinstance(source, ParquetSource):
         return {"train": source.train, "test": source.test}
+    if isinstance(source, FolderSource | FolderImagesSource):
+        return {"path": source.path}
     return {"file": source.file} if isinstance(source, ParquetImagesSource) else {}
 
 
@@ -191,7 +194,7 @@ class DataParams(Section):
             parts = PARTS[source.kind]
             if chosen.part not in parts:
                 raise ValueError(f"{where}.part is {chosen.part!r}; {nearest_name(chosen.part, parts)}")
-            if isinstance(source, ParquetSource) and chosen.part == "held_out" and not source.held_out:
+            if isinstance(source, ParquetSource | FolderSource) and chosen.part == "held_out" and not source.held_out:
                 raise ValueError(f"{where}.part is 'held_out', but sources.{chosen.source}.held_out names no class")
         return self
 
@@ -209,6 +212,9 @@ class DataParams(Section):
         for name, chosen in self.sets.items():
             if (first := taken.setdefault((chosen.source, chosen.part), name)) != name:
                 raise ValueError(f"sets.{name} is the same images as sets.{first}")
+            if self.sources[chosen.source].kind == "folder" and chosen.source != source:
+                advice = "wanted that of the ID sets, or one of kind 'folder_images'"
+                raise ValueError(f"sets.{name}.source is {chosen.source!r}, of kind 'folder'; {advice}")
         return self
 
     @model_validator(mode="after")
@@ -220,6 +226,10 @@ class DataParams(Section):
                 where = f"sources.{name}.{parameter}"
                 if (first := taken.setdefault(normpath(file), where)) != where:
                     raise ValueError(f"{where} is the same file as {first}: {file}")
+        for inner, where in taken.items():
+            for outer, first in taken.items():
+                if inner.startswith(f"{outer}/") or (outer == "." and inner != outer):
+                    raise ValueError(f"{where} {inner} is inside {first} {outer}; keep them apart")
         return self
 
     def provenance(self, name: str) -> dict[str, Any]:

@@ -23,12 +23,13 @@ from PIL import Image
 
 from pipeline.config import nearest_name
 from pipeline.errors import ImageFileError
+from pipeline.images.decode import FORMATS, NoPictureError, decode, quiet
 from pipeline.images.hub import local_file
 from pipeline.images.image_set import UNKNOWN, ImageSet
+from pipeline.images.limits import LARGEST_PIXELS
 from pipeline.images.params import ParquetImagesSource, ParquetSource
 from pipeline.images.split import Rows, limited, shuffled_rows
 
-FORMATS = ("PNG", "JPEG")  # Pillow's other readers are not needed, and some of them run other programs
 READ_ROWS = 1024  # images in memory at a time while those that were chosen are picked
 READ_BYTES = 1 << 20  # of a column at a time, instead of all of it
 
@@ -67,15 +68,12 @@ class _Encoded:
         self.encoded = _image_bytes(file, column, rows)
 
     def read(self, index: int) -> Image.Image:
-        """Return an image as it is stored: its EXIF orientation is not applied."""
+        """Return a picture as `decode` does."""
         try:
-            image = Image.open(BytesIO(self.encoded[index]), formats=FORMATS)
-            image.load()
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise _no_image(self.file, self.column, self.rows[index], f"bytes that are none ({error})") from error
-        if image.mode.startswith("I"):
-            raise _no_image(self.file, self.column, self.rows[index], f"one of mode {image.mode!r} (16 bits)")
-        return image
+            with quiet():
+                return decode(BytesIO(self.encoded[index]), LARGEST_PIXELS)
+        except NoPictureError as error:
+            raise _no_image(self.file, self.column, self.rows[index], str(error)) from error
 
 
 def _rows(file: Path, labels: NDArray[np.int64], source: ParquetSource, part: str) -> Rows:
@@ -183,7 +181,7 @@ def _wrong_type(file: Path, parameter: str, column: str, kind: object, wanted: s
 def _no_image(file: Path, column: str, row: int, found: str) -> ImageFileError:
     where = f"{found} in row {row} (the first is 0) of column {column!r}"
     advice = "Fetch the file again, or write it again without that row."
-    return ImageFileError(file, where, f"a {' or '.join(FORMATS)} image of 8 bits a channel", advice)
+    return ImageFileError(file, where, f"an image ({', '.join(FORMATS)})", advice)
 
 
 def _too_few(file: Path, source: ParquetSource, label: int, found: int, wanted: str, choice: str) -> ImageFileError:

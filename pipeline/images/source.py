@@ -1,7 +1,8 @@
 """Open an image set by its name in params.yaml; only the module of its own source is imported."""
 
+from pipeline.images.folder_params import FolderImagesSource, FolderSource
 from pipeline.images.image_set import ImageSet
-from pipeline.images.params import DataParams
+from pipeline.images.params import DataParams, ParquetImagesSource, ParquetSource
 
 
 def open_image_set(name: str, data: DataParams) -> ImageSet:
@@ -16,14 +17,26 @@ def open_image_set(name: str, data: DataParams) -> ImageSet:
         from pipeline.images.photographs import photographs
 
         return photographs(source)
+    if source.kind == "noise":
+        from pipeline.images.noise import noise
+
+        return noise(source)
+    return _from_files(source, chosen.part)
+
+
+def _from_files(source: ParquetSource | ParquetImagesSource | FolderSource | FolderImagesSource, part: str) -> ImageSet:
     if source.kind == "parquet":
         from pipeline.images.parquet import labelled_images
 
-        return labelled_images(source, chosen.part)
+        return labelled_images(source, part)
     if source.kind == "parquet_images":
         from pipeline.images.parquet import unlabelled_images
 
         return unlabelled_images(source)
-    from pipeline.images.noise import noise
+    if source.kind == "folder":
+        from pipeline.images.folder import labelled_folder
 
-    return noise(source)
+        return labelled_folder(source, part)
+    from pipeline.images.folder import folder_images
+
+    return folder_images(source)

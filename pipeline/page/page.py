@@ -39,6 +39,7 @@ from pipeline.page.words import (
     PERCENT,
     artefacts,
     entries,
+    files_of_folders,
     interval,
     listing,
     near_duplicates,
@@ -101,7 +102,7 @@ def _sentences(material: Material) -> dict[str, Any]:
     return {
         "verdict": verdict(material.metrics),
         "threshold": threshold(material.metrics),
-        "guards": [*shared(material.guard), *repeated(material.guard), *near_duplicates(material.guard)],
+        "guards": [say for of in (shared, repeated, near_duplicates, files_of_folders) for say in of(material.guard)],
         "artefacts": artefacts(material.metrics) if material.metrics["artefacts"] else "",
     }
 

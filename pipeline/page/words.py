@@ -123,6 +123,21 @@ def threshold(metrics: Json) -> str:
     )
 
 
+def files_of_folders(guard: Json) -> list[str]:
+    """Return one sentence or two on each source that is a folder: what became of every file found there."""
+    return [_files_of_one(source, found) for source, found in guard["files"].items()]
+
+
+def _files_of_one(source: str, found: Json) -> str:
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in found["skipped"].items())
+    parts = [f"{count:,} in {name}" for name, count in found["sets"].items()]
+    parts += [f"{found[key]:,} {key.replace('_', ' ')}" for key in ("beyond_limits", "in_no_set") if found[key]]
+    parts.append(f"{sum(found['skipped'].values()):,} skipped{f' ({reasons})' if reasons else ''}")
+    told = f"Folder of {source}: {found['found']:,} files = {' + '.join(parts)}."
+    copies = found["repeated"]
+    return told + (f" {_images(copies)} {_are(copies)} a copy of another." if copies else "")
+
+
 def shared(guard: Json) -> list[str]:
     """Return one sentence on each pair of image sets that have images in common, or a single one that none has."""
     found = [one for one in guard["shared"] if one["images"]]

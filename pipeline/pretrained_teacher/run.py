@@ -48,7 +48,7 @@ def make_pretrained_teacher(params_file: Path, output: Path) -> None:
             accuracy=float((said.logits.argmax(1).numpy() == images.labels).mean()),
             class_names=images.class_names,
             rows=len(images),
-            images=params.data.provenance(ID_TRAIN),
+            images=params.data.provenance(ID_TRAIN) | images.provenance(),
             outputs=file_digest(work / OUTPUTS),
         )
         write_card(work, card)

@@ -9,7 +9,7 @@ from pipeline.files import write_json
 from pipeline.guard.report import GUARD_FORMAT, read_guard
 
 FILE = Path("guard.json")
-REPORT = {"format": GUARD_FORMAT, "sets": {}, "shared": [], "near_duplicates": {}}
+REPORT = {"format": GUARD_FORMAT, "sets": {}, "files": {}, "shared": [], "near_duplicates": {}}
 
 
 def test_what_was_written_is_read():
@@ -24,7 +24,7 @@ def test_a_missing_report_says_how_to_make_it():
 
 def test_a_report_that_lacks_a_part_is_refused():
     write_json(FILE, {"format": GUARD_FORMAT, "sets": {}})
-    with pytest.raises(PipelineError, match="it lacks near_duplicates, shared; run `dvc repro --force guard`"):
+    with pytest.raises(PipelineError, match="it lacks files, near_duplicates, shared; run `dvc repro --force guard`"):
         read_guard(FILE)
 
 

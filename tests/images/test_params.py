@@ -1,4 +1,4 @@
-"""Sources of Parquet files that would mislead or could not work are refused before a file is opened."""
+"""Sources of files that would mislead or could not work are refused before a file is opened."""
 
 import re
 from pathlib import Path
@@ -8,6 +8,7 @@ import yaml
 
 from pipeline.errors import ParamsError
 from pipeline.images.params import DataParams
+from tests.images.odd import FOLDER, folder_data
 from tests.make import ROOT, changed, default_params, parquet_data, section
 
 DATA = parquet_data(Path("somewhere"))
@@ -43,6 +44,49 @@ def test_a_source_that_no_set_uses_may_name_the_same_file():
     section(DataParams, changed(DATA, sources__spare=spare))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "wanted"),
+    [
+        (
+            {"photos__validation": None},
+            "validation is null, which is for folders with splits of their own; then test is",
+        ),
+        ({"photos__test": 0.8, "photos__validation": 0.2}, "validation 0.2 and test 0.8 leave less than a tenth"),
+        ({"photos__held_out": ["owl", "owl"]}, "held_out has 'owl' twice"),
+        ({"photos__held_out": []}, "sets.held_out.part is 'held_out', but sources.photos.held_out names no class"),
+        (
+            {"photos__on_bad_image": "ignore"},
+            "sources.photos.on_bad_image is 'ignore': input should be 'fail' or 'skip'",
+        ),
+        (
+            {"photos__largest_pixels": 10**8},
+            "largest_pixels is 100000000: input should be less than or equal to 89478485",
+        ),
+        ({"others__path": "./photos"}, "sources.photos.path is the same file as sources.others.path"),
+        ({"others__path": "photos/cat"}, "sources.others.path photos/cat is inside sources.photos.path photos; keep"),
+        ({"photos__path": "others/a"}, "sources.photos.path others/a is inside sources.others.path others; keep them"),
+    ],
+)
+def test_impossible_folders_are_named(wrong, wanted):
+    with pytest.raises(ParamsError) as caught:
+        section(DataParams, folder_data(**{f"sources__{name}": value for name, value in wrong.items()}))
+    assert wanted in str(caught.value)
+
+
+def test_a_labelled_folder_is_no_ood_set():
+    data = folder_data(
+        sources__more=changed(FOLDER, path="more"), sets__others__source="more", sets__others__part="test"
+    )
+    with pytest.raises(ParamsError, match="sets.others.source is 'more', of kind 'folder'; wanted that of the ID sets"):
+        section(DataParams, data)
+
+
+def test_folders_beside_each_other_are_apart():
+    section(DataParams, folder_data(sources__others__path="photos2"))
+
+
 def test_the_readme_shows_sources_that_are_valid():
-    [block] = re.findall(r"```yaml\n(sources:\n.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    section(DataParams, {**default_params()["data"], **yaml.safe_load(block)})
+    blocks = re.findall(r"```yaml\n(sources:\n.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        section(DataParams, {**default_params()["data"], **yaml.safe_load(block)})

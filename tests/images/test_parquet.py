@@ -12,6 +12,8 @@ from pipeline.errors import ImageFileError
 from pipeline.images.image_set import UNKNOWN
 from pipeline.images.params import DataParams
 from pipeline.images.source import open_image_set
+from tests.images.odd import encoded as encoded_image
+from tests.images.odd import exif, png_of_size
 from tests.make import PARQUET_SETS, changed, parquet_data, section
 
 NAMES = ["ant", "bee", "cow", "dog"]
@@ -26,7 +28,7 @@ def encoded(value, kind="PNG", mode="L"):
 
 
 def value_of(image):
-    return int.from_bytes(image.tobytes(), "big")
+    return int.from_bytes(image.convert("L").tobytes(), "big")
 
 
 def write(path, labels, *, first=0, images=None, type_=STRUCT, **options):
@@ -140,6 +142,12 @@ def test_a_jpeg_in_colour_is_read(data, tmp_path):
     assert open_set(data, "plants").read(0).mode == "RGB"
 
 
+def test_a_rotated_photograph_is_shown_upright(data, tmp_path):
+    content = encoded_image(Image.new("RGB", (9, 6)), "JPEG", exif=exif(6))
+    write(tmp_path / "plants.parquet", [0], images=[content])
+    assert open_set(data, "plants").read(0).size == (6, 9)
+
+
 def test_a_file_that_is_not_there_is_named(data, tmp_path):
     (tmp_path / "plants.parquet").unlink()
     found = message(data, "plants")
@@ -192,17 +200,17 @@ def test_a_class_too_small_to_be_split_is_named(data, tmp_path, name):
 @pytest.mark.parametrize(
     ("image", "wanted"),
     [
-        (None, "found no bytes in row 1 (the first is 0) of column 'image', wanted a PNG or JPEG image"),
-        (b"", "found bytes that are none (cannot identify image file"),
-        (b"not an image", "found bytes that are none (cannot identify image file"),
+        (None, "found no bytes in row 1 (the first is 0) of column 'image', wanted an image (PNG, JPEG, "),
+        (b"", "found no image (none of PNG, JPEG"),
+        (b"not an image", "found no image (none of PNG, JPEG"),
         (
             encoded(1)[:45],
-            "in row 1 (the first is 0) of column 'image', wanted a PNG or JPEG image of 8 bits a channel",
+            "in row 1 (the first is 0) of column 'image', wanted an image (PNG, JPEG, WEBP, BMP, GIF, TIFF)",
         ),
-        (encoded(1, "GIF"), "found bytes that are none (cannot identify image file"),
-        (encoded(1, mode="I;16"), "found one of mode 'I;16' (16 bits) in row 1"),
+        (encoded(1, "ICO"), "found no image (none of PNG, JPEG"),
+        (png_of_size(10_000, 10_000), "found too large (10000 x 10000 pixels, wanted at most 89,478,485) in row 1"),
     ],
-    ids=["null", "empty", "text", "truncated", "gif", "16 bits"],
+    ids=["null", "empty", "text", "truncated", "ico", "bomb"],
 )
 def test_a_row_that_holds_no_image_is_named(data, tmp_path, image, wanted):
     write(tmp_path / "plants.parquet", [0] * 3, images=[encoded(0), image, encoded(2)])

@@ -23,6 +23,7 @@ QUALITY = dict.fromkeys(("passes_for_id", "confident", "entropy"), SPREAD) | {
 GUARD = {
     "format": "latent-outliers-guard/1",
     "sets": {name: {"images": 60, "duplicates_within": 0} for name in ("id_train", "id_test", "close")},
+    "files": {},
     "shared": [],
     "near_duplicates": {"limit": 0.25, "sets": {"id_test": {"images": 0, "nearest": 0.4, "examples": []}}},
 }
@@ -70,6 +71,16 @@ def with_names(name):
     metrics["threshold"] = metrics["threshold"] | {"ood_detected": {name: 0.5}}
     guard = {
         "sets": {name: {"images": 1, "duplicates_within": 1}},
+        "files": {
+            name: {
+                "found": 3,
+                "sets": {name: 1},
+                "beyond_limits": 0,
+                "in_no_set": 0,
+                "skipped": {name: 2},
+                "repeated": 0,
+            }
+        },
         "shared": [{"a": name, "b": name, "images": 1, "examples": []}],
         "near_duplicates": {"limit": 1.0, "sets": {name: {"images": 1, "nearest": 0.5, "examples": []}}},
     }

@@ -122,9 +122,27 @@ def test_what_is_missing_is_said(missing, said, page):
     assert said in render(material(**missing))
 
 
-def test_a_run_without_outliers_is_a_page_all_the_same():
+def test_a_run_without_ood_images_is_a_page_that_says_so():
     metrics = changed(whole().metrics, sets={}, groups={}, threshold__ood_detected={})
-    assert "No image set of outliers was scored" in render(material(metrics=metrics, hardest={}))
+    found = render(material(metrics=metrics, hardest={}))
+    assert "No image set of outliers was scored" in found
+    assert found.count("No OOD images were scored") == 3
+    assert "Name some under <code>data.sets</code>" in found
+    assert Elements(found).found
+
+
+def test_what_became_of_every_file_stands_among_the_guards(page):
+    files = {
+        "found": 3,
+        "sets": {"close": 1},
+        "beyond_limits": 0,
+        "in_no_set": 0,
+        "skipped": {"empty": 2},
+        "repeated": 0,
+    }
+    found = render(material(guard=whole().guard | {"files": {"photos": files}}))
+    assert "Folder of photos: 3 files = 1 in close + 2 skipped (2 empty)." in found
+    assert "Folder of" not in page
 
 
 def test_a_single_seed_has_no_spread():

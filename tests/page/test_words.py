@@ -104,6 +104,27 @@ def test_clean_sets_are_called_clean():
     assert words.near_duplicates(GUARD) == [near]
 
 
+FILES = {
+    "found": 1412, "sets": {"id_train": 1000, "held_out": 300}, "beyond_limits": 80, "in_no_set": 20, "repeated": 0,
+    "skipped": {"damaged": 2, "no image": 10},
+}  # fmt: skip
+
+
+def test_what_became_of_every_file_is_told_as_a_sum():
+    [said] = words.files_of_folders(GUARD | {"files": {"photos": FILES}})
+    wanted = (
+        "1,000 in id_train + 300 in held_out + 80 beyond limits + 20 in no set + 12 skipped (2 damaged, 10 no image)."
+    )
+    assert said == f"Folder of photos: 1,412 files = {wanted}"
+    assert 1412 == 1000 + 300 + 80 + 20 + 12
+
+
+def test_copies_are_told_where_there_are_some():
+    plain = FILES | {"beyond_limits": 0, "in_no_set": 0, "skipped": {}, "repeated": 1}
+    [said] = words.files_of_folders({"files": {"photos": plain}})
+    assert said.endswith("1,000 in id_train + 300 in held_out + 0 skipped. 1 image is a copy of another.")
+
+
 def test_every_leak_is_named():
     guard = changed(GUARD, sets__close__duplicates_within=3, near_duplicates__sets__id_test__images=2)
     guard["shared"] = [{"a": "id_train", "b": "id_test", "images": 1, "examples": [[0, 1]]}]

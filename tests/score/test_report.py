@@ -140,6 +140,21 @@ def test_the_verdict_comes_first_and_other_scores_when_asked_for(report, tmp_pat
     assert [text.count("vim"), printed(report, tmp_path, all_scores=True).count("vim")] == [0, 5]
 
 
+def test_without_ood_images_the_threshold_is_told_and_nothing_claimed(tmp_path):
+    found = reported(score_table({}), {"near": [], "far": []})
+    assert (found["groups"], found["sets"], found["threshold"]["ood_detected"]) == ({}, {}, {})
+    assert 0 < found["threshold"]["id_rejection_test"] < 0.3
+    text = printed(found, tmp_path)
+    assert "No image set of outliers was scored, so nothing is known of the detector" in text
+    assert "of ID test; no OOD images were scored." in text
+    assert "AUROC baseline" not in text
+
+
+def test_without_ood_images_there_is_nothing_to_plot(tmp_path):
+    write_plots(tmp_path, TABLE, [], "knn")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_table_ends_with_its_warnings(tmp_path):
     table = score_table({"close": 1.0, "probe/reencoded": 1.5})
     text = printed(reported(table, {"near": ["close"], "far": []}), tmp_path)
