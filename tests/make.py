@@ -11,6 +11,7 @@ from pipeline.config import validate
 from pipeline.denoiser.model import DenoiserCard, noise_schedule, save_denoiser, untrained
 from pipeline.denoiser.params import DenoiserParams
 from pipeline.files import folder_digest, write_json
+from pipeline.images.image_set import pixels
 from pipeline.infer.params import SCORES
 from pipeline.infer.table import SIDES, ScoreTable
 from pipeline.store.format import LatentSpace, Standardisation
@@ -93,6 +94,11 @@ def parquet_data(folder):
 def section(model, content):
     """Return a part of params.yaml as its model, through the strict reader."""
     return validate(Path("params.yaml"), model, content)
+
+
+def pixel_batch(images, indices, size):
+    """Return the images of `indices` as (n, 3, size, size) in -1..1."""
+    return np.stack([pixels(images.read(index), size) for index in indices])
 
 
 def write_params(folder, content):

@@ -11,7 +11,7 @@ from torch import Tensor
 from pipeline.autoencoder.params import TrainingParams
 from pipeline.curve import History, end_epoch
 from pipeline.device import seeded
-from pipeline.images.image_set import ImageSet, pixel_batch
+from pipeline.images.image_set import HeldPixels, ImageSet
 from pipeline.schedule import warm_cosine
 
 LOSSES = ("reconstruction", "kl")
@@ -32,9 +32,10 @@ def train_autoencoder(
     of the history after each epoch. Raises DivergedError as soon as a loss of an epoch is not finite.
     """
     history: History = []
+    held = HeldPixels(images, image_size)
 
     def batch(rows: list[int]) -> Tensor:
-        pixels = torch.from_numpy(pixel_batch(images, rows, image_size))
+        pixels = torch.from_numpy(held.batch(rows))
         return pixels.to(device).contiguous(memory_format=torch.channels_last)
 
     with seeded(params.seed, device) as generator:

@@ -1,7 +1,7 @@
 """Images and their labels, and how an image becomes what an autoencoder takes."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,10 +44,29 @@ def content_hash(image: Image.Image) -> int:
 
 def pixels(image: Image.Image, size: int) -> NDArray[np.float32]:
     """Return an image as (3, size, size) in -1..1: RGB, bicubic, as Stable Diffusion's autoencoders take it."""
-    resized = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
-    return np.asarray(resized, np.float32).transpose(2, 0, 1) / 127.5 - 1.0
+    return _from_8_bits(_resized(image, size))
 
 
-def pixel_batch(images: ImageSet, indices: Iterable[int], size: int) -> NDArray[np.float32]:
-    """Return the images of `indices` as (n, 3, size, size) in -1..1."""
-    return np.stack([pixels(images.read(index), size) for index in indices])
+class HeldPixels:
+    """The pixels of images that are asked for again and again: each is read once, and held with 8 bits a value."""
+
+    def __init__(self, images: ImageSet, size: int) -> None:
+        self.images, self.size = images, size
+        self._held = np.empty((len(images), 3, size, size), np.uint8)
+        self._known = np.zeros(len(images), bool)
+
+    def batch(self, indices: Sequence[int]) -> NDArray[np.float32]:
+        """Return the images of `indices` as (n, 3, size, size), each as `pixels` gives it."""
+        for index in indices:
+            if not self._known[index]:
+                self._held[index] = _resized(self.images.read(index), self.size)
+                self._known[index] = True
+        return _from_8_bits(self._held[list(indices)])
+
+
+def _resized(image: Image.Image, size: int) -> NDArray[np.uint8]:  # (3, size, size)
+    return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
+
+
+def _from_8_bits(values: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return values.astype(np.float32) / 127.5 - 1.0

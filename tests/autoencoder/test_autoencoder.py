@@ -11,7 +11,7 @@ from pipeline.autoencoder.run import make_autoencoder
 from pipeline.autoencoder.train import train_autoencoder
 from pipeline.errors import ModelError
 from pipeline.images.source import open_image_set
-from tests.make import changed, section, tiny_params, write_params
+from tests.make import changed, pixel_batch, section, tiny_params, write_params
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -134,8 +134,6 @@ def test_training_repeats_to_the_bit_and_follows_its_seed():
 
 
 def test_scaled_latents_have_unit_variance():
-    from pipeline.images.image_set import pixel_batch
-
     images, model = trained()
     batch = torch.from_numpy(pixel_batch(images, range(len(images)), 32))
     latents = Autoencoder(model, "test").encode(batch)
@@ -144,8 +142,6 @@ def test_scaled_latents_have_unit_variance():
 
 @pytest.mark.slow
 def test_training_learns_to_rebuild_images():
-    from pipeline.images.image_set import pixel_batch
-
     told = []
     images, model = trained(told.append, epochs=12)
     assert [*told[-1][0]] == ["learning_rate", "reconstruction", "kl"]

@@ -11,14 +11,14 @@ from pipeline.autoencoder.run import make_autoencoder
 from pipeline.encode.latents import Encoder, write_latents
 from pipeline.encode.run import encode
 from pipeline.errors import ModelError, ParamsError
-from pipeline.images.image_set import ImageSet, content_hash, pixel_batch
+from pipeline.images.image_set import ImageSet, content_hash
 from pipeline.images.params import DataParams
 from pipeline.images.source import open_image_set
 from pipeline.latents import load_id_train, load_latents, to_scaled
 from pipeline.store import format as layout
 from pipeline.store.reader import Store
 from tests.autoencoder.test_autoencoder import random_kl
-from tests.make import interrupt_shard, section, tiny_params, write_params
+from tests.make import interrupt_shard, pixel_batch, section, tiny_params, write_params
 
 OUT = Path("out")
 
