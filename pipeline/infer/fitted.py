@@ -1,11 +1,13 @@
-"""Every post-hoc score of one network, with what each has to learn from the ID training images."""
+"""Every post-hoc score of one network, in two steps: what it learns from ID training images, and the score itself."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
-from pipeline.infer.params import InferParams, ScoreName
+from pipeline.infer.params import SCORES, InferParams, ScoreName
 from pipeline.infer.scores import (
     cosine_score,
     energy_score,
@@ -18,6 +20,20 @@ from pipeline.infer.scores import (
 )
 from pipeline.networks.folder import predict
 from pipeline.networks.resnet import LatentResNet
+
+Learnt = dict[str, Tensor]
+LEARNT: dict[ScoreName, tuple[str, ...]] = {
+    "msp": (),
+    "max_logit": (),
+    "energy": (),
+    "gen": (),
+    "cosine": ("class_weights",),  # (k, d)
+    "knn": ("bank",),  # (m, d), each row of unit length
+    "mahalanobis": ("class_means", "class_whitening"),  # (k, d), (d, r)
+    "relative_mahalanobis": ("class_means", "class_whitening", "mean", "whitening"),  # and (1, d), (d, r)
+    "vim": ("vim_origin", "vim_residual", "vim_alpha"),  # (d,), (d, r), ()
+}
+"""What each score learns from the ID training images, or from the head; all else it needs are the outputs."""
 
 
 class Outputs(NamedTuple):
@@ -49,41 +65,88 @@ def outputs(network: LatentResNet, latents: Tensor) -> Outputs:
 
 
 class FittedScores:
-    """The nine scores of one network, fitted to its outputs on the ID training images.
+    """Post-hoc scores of one network, ready to be computed: nothing of the ID training images is asked for any more.
 
-    Raises ValueError when the bank has fewer rows than `knn_neighbours`.
+    names: which scores; learnt: the float64 tensors they need, by the names in `LEARNT`.
     """
 
-    def __init__(self, network: LatentResNet, known: Outputs, labels: Tensor, params: InferParams) -> None:
-        self.params, self.bank = params, known.features
-        self.weight = network.head.weight.detach().cpu().double()
-        bias = getattr(network.head, "bias", None)  # angular heads have none
-        shift = self.weight.new_zeros(len(self.weight)) if bias is None else bias.detach().cpu().double()
-        self.classes = class_gaussian(known.features, labels)
-        self.background = class_gaussian(known.features, torch.zeros_like(labels))
-        self.vim = fit_vim(known, self.weight, shift, params.vim_principal)
+    def __init__(self, names: tuple[ScoreName, ...], learnt: Learnt, params: InferParams) -> None:
+        self.names, self.learnt, self.params = names, learnt, params
 
     def __call__(self, of: Outputs) -> dict[ScoreName, Tensor]:
-        """Return every score, each (n,) float64, larger = more outlier.
+        """Return every score, each (n,) float64, larger = more outlier."""
+        return {name: _SCORES[name](of, self.learnt, self.params) for name in self.names}
 
-        mahalanobis: the squared distance to the nearest class mean (Lee et al. 2018,
-        https://arxiv.org/abs/1807.03888, eq. 2). relative_mahalanobis: less that to the mean of all classes, with the
-        covariance of all (Ren et al. 2021, https://arxiv.org/abs/2106.09022, eq. 2). vim: alpha times the residual,
-        plus the energy (Wang et al. 2022, eq. 7, up to a monotone map).
-        """
-        near = mahalanobis_distances(of.features, *self.classes).min(1).values
-        energy = energy_score(of.logits)
-        return {
-            "msp": msp_score(of.logits),
-            "max_logit": max_logit_score(of.logits),
-            "energy": energy,
-            "gen": gen_score(of.logits, gamma=self.params.gen.gamma, classes=self.params.gen.classes),
-            "cosine": cosine_score(of.features, self.weight),
-            "knn": knn_score(of.features, self.bank, self.params.knn_neighbours),
-            "mahalanobis": near,
-            "relative_mahalanobis": near - mahalanobis_distances(of.features, *self.background)[:, 0],
-            "vim": self.vim.alpha * vim_residual(of.features, self.vim.origin, self.vim.residual) + energy,
-        }
+
+def fit_scores(
+    network: LatentResNet,
+    known: Outputs,  # of the ID training images
+    labels: Tensor,  # (m,) of these
+    params: InferParams,
+    names: tuple[ScoreName, ...] = SCORES,
+) -> FittedScores:
+    """Learn what `names` need, and no more. `knn` cannot be computed of fewer images than `knn_neighbours`."""
+    wanted = {tensor for name in names for tensor in LEARNT[name]}
+    weight, bias = _head(network)
+    learnt: Learnt = {}
+    if "class_weights" in wanted:
+        learnt["class_weights"] = weight
+    if "bank" in wanted:
+        learnt["bank"] = normalize(known.features, dim=1)
+    if "class_means" in wanted:
+        learnt["class_means"], learnt["class_whitening"] = class_gaussian(known.features, labels)
+    if "mean" in wanted:
+        learnt["mean"], learnt["whitening"] = class_gaussian(known.features, torch.zeros_like(labels))
+    if "vim_origin" in wanted:
+        vim = fit_vim(known, weight, bias, params.vim_principal)
+        learnt["vim_origin"], learnt["vim_residual"], learnt["vim_alpha"] = vim
+    return FittedScores(names, learnt, params)
+
+
+def _head(network: LatentResNet) -> tuple[Tensor, Tensor]:
+    """Return the head's weight (k, d) and bias (k,), in float64."""
+    weight = network.head.weight.detach().cpu().double()
+    bias = getattr(network.head, "bias", None)  # angular heads have none
+    return weight, weight.new_zeros(len(weight)) if bias is None else bias.detach().cpu().double()
+
+
+def _mahalanobis(of: Outputs, learnt: Learnt) -> Tensor:
+    """Return the squared distance to the nearest class mean.
+
+    Source: Lee et al. 2018, https://arxiv.org/abs/1807.03888, eq. 2.
+    """
+    return mahalanobis_distances(of.features, learnt["class_means"], learnt["class_whitening"]).min(1).values
+
+
+def _relative_mahalanobis(of: Outputs, learnt: Learnt) -> Tensor:
+    """Return that less the distance to the mean of all classes, with the covariance of all.
+
+    Source: Ren et al. 2021, https://arxiv.org/abs/2106.09022, eq. 2.
+    """
+    background = mahalanobis_distances(of.features, learnt["mean"], learnt["whitening"])[:, 0]
+    return _mahalanobis(of, learnt) - background
+
+
+def _vim(of: Outputs, learnt: Learnt) -> Tensor:
+    """Return alpha times the residual, plus the energy.
+
+    Source: Wang et al. 2022, https://arxiv.org/abs/2203.10807, eq. 7, up to a monotone map.
+    """
+    residual = vim_residual(of.features, learnt["vim_origin"], learnt["vim_residual"])
+    return learnt["vim_alpha"] * residual + energy_score(of.logits)
+
+
+_SCORES: dict[ScoreName, Callable[[Outputs, Learnt, InferParams], Tensor]] = {
+    "msp": lambda of, _, __: msp_score(of.logits),
+    "max_logit": lambda of, _, __: max_logit_score(of.logits),
+    "energy": lambda of, _, __: energy_score(of.logits),
+    "gen": lambda of, _, params: gen_score(of.logits, gamma=params.gen.gamma, classes=params.gen.classes),
+    "cosine": lambda of, learnt, _: cosine_score(of.features, learnt["class_weights"]),
+    "knn": lambda of, learnt, params: knn_score(of.features, learnt["bank"], params.knn_neighbours),
+    "mahalanobis": lambda of, learnt, _: _mahalanobis(of, learnt),
+    "relative_mahalanobis": lambda of, learnt, _: _relative_mahalanobis(of, learnt),
+    "vim": lambda of, learnt, _: _vim(of, learnt),
+}
 
 
 def class_gaussian(

@@ -14,7 +14,7 @@ from pipeline.device import STAGE_THREADS, chosen_device, repeatable
 from pipeline.errors import IncompatibleStoreError, ParamsError, ScoreError
 from pipeline.files import file_digest
 from pipeline.guard.report import read_guard
-from pipeline.infer.fitted import FittedScores, Outputs, outputs
+from pipeline.infer.fitted import Outputs, fit_scores, outputs
 from pipeline.infer.params import InferParams, Params, ScoreName
 from pipeline.infer.table import SIDES, TABLE, ScoreTable, write_table
 from pipeline.latents import Latents, load_id_train, load_latents
@@ -80,7 +80,7 @@ def judged(
             folder = networks[side] / str(seed)
             network = _network(folder, id_train)
             known = _finite(outputs(network, id_train.values), folder, "id_train")
-            fitted = FittedScores(network, known, torch.from_numpy(id_train.labels).long(), params)
+            fitted = fit_scores(network, known, torch.from_numpy(id_train.labels).long(), params)
             for name, latents in sets.items():
                 of = _finite(outputs(network, latents.values), folder, name)
                 predicted[side, name].append(of.logits.argmax(1).numpy().astype(np.int32))

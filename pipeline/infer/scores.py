@@ -82,14 +82,16 @@ def cosine_score(
 
 def knn_score(
     features: Tensor,  # (n, d)
-    bank: Tensor,  # (m, d) of the ID training images
+    bank: Tensor,  # (m, d) of the ID training images, each row scaled to unit length
     neighbours: int,
 ) -> Tensor:  # (n,) 0..2
-    """Return the distance to the k-th nearest ID training feature, all scaled to unit length.
+    """Return the distance of features, scaled to unit length, to the k-th nearest of the bank.
+
+    Raises ValueError when the bank has fewer than k rows.
 
     Source: Sun et al. 2022, https://arxiv.org/abs/2204.06507, section 3.
     """
-    return kth_distance(normalize(features, dim=1), normalize(bank, dim=1), neighbours)
+    return kth_distance(normalize(features, dim=1), bank, neighbours)
 
 
 def mahalanobis_distances(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.infer.fitted import FittedScores, Outputs, class_gaussian, fit_vim
+from pipeline.infer.fitted import LEARNT, Outputs, class_gaussian, fit_scores, fit_vim
 from pipeline.infer.params import SCORES, GenParams, InferParams
 from tests import oracles_scores
 
@@ -31,12 +31,19 @@ def network(bias=BIAS):
 
 @pytest.fixture
 def found():
-    return FittedScores(network(), said(BANK), torch.tensor(LABELS), PARAMS)(said(IMAGES))
+    return fit_scores(network(), said(BANK), torch.tensor(LABELS), PARAMS)(said(IMAGES))
 
 
 def test_there_is_every_score_in_float64(found):
     assert tuple(found) == SCORES
     assert all(values.dtype == torch.float64 and values.shape == (4,) for values in found.values())
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_a_score_by_itself_learns_what_it_needs_and_is_the_same(score, found):
+    alone = fit_scores(network(), said(BANK), torch.tensor(LABELS), PARAMS, (score,))
+    assert tuple(alone.learnt) == LEARNT[score]
+    assert torch.equal(alone(said(IMAGES))[score], found[score])
 
 
 def test_mahalanobis_is_the_distance_to_the_nearest_class(found):
@@ -53,7 +60,7 @@ def test_relative_mahalanobis_is_less_the_distance_to_all(found):
 def test_vim_is_the_scaled_residual_plus_the_energy(bias):
     shift = np.zeros(3) if bias is None else bias
     known, images = (Outputs(torch.tensor(rows @ WEIGHT.T + shift), torch.tensor(rows)) for rows in (BANK, IMAGES))
-    vim = FittedScores(network(bias), known, torch.tensor(LABELS), PARAMS)(images)["vim"]
+    vim = fit_scores(network(bias), known, torch.tensor(LABELS), PARAMS)(images)["vim"]
     wanted = [
         oracles_scores.vim(row, logits, (BANK, known.logits.tolist()), WEIGHT, shift, kept=2)
         for row, logits in zip(IMAGES, images.logits.tolist(), strict=True)
@@ -89,6 +96,6 @@ def test_every_score_is_higher_for_a_feature_of_no_class():
     rows = 9 * weight[torch.tensor(LABELS)] + 0.1 * torch.tensor(RNG.standard_normal((30, 5)))
     odd = torch.tensor([[9.0, 0, 0, 0, 0], [0.5, 0.5, 0.5, 6, 0]], dtype=torch.float64)
     head = SimpleNamespace(head=SimpleNamespace(weight=weight))
-    fitted = FittedScores(head, Outputs(rows @ weight.T, rows), torch.tensor(LABELS), PARAMS)
+    fitted = fit_scores(head, Outputs(rows @ weight.T, rows), torch.tensor(LABELS), PARAMS)
     for score, (known, outlier) in fitted(Outputs(odd @ weight.T, odd)).items():
         assert outlier > known, score

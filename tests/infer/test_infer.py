@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import normalize
 
 from pipeline.errors import IncompatibleStoreError, ScoreError
 from pipeline.files import file_digest
@@ -58,12 +59,15 @@ def test_scores_and_predictions_are_of_the_right_network_bank_and_images(latents
     assert steps == [1] * 4
     for (side, seed), network in networks.items():
         with torch.no_grad():
-            bank = network(id_train.values).features.double()
+            bank = normalize(network(id_train.values).features.double(), dim=1)
             for name, images in sets.items():
                 logits, features = (part.double() for part in network(images.values))
                 np.testing.assert_allclose(found.scores[side, name, "energy"][seed], energy_score(logits), rtol=1e-5)
                 np.testing.assert_allclose(
-                    found.scores[side, name, "knn"][seed], knn_score(features, bank, 4), rtol=1e-4, atol=1e-6
+                    found.scores[side, name, "knn"][seed],
+                    knn_score(features, normalize(bank, dim=1), 4),
+                    rtol=1e-4,
+                    atol=1e-6,
                 )
                 np.testing.assert_array_equal(found.predicted[side, name][seed], logits.argmax(1))
 
