@@ -182,6 +182,24 @@ def remote_check(
     print_findings(check_remote(remote, targets), wide_console())
 
 
+@app.command()
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, such as models/bundle/0.")],
+    images: Annotated[list[Path], typer.Argument(help="Images, and folders of them; PNG, JPEG and a few more.")],
+    out: Annotated[str, typer.Option(help="File to write, .parquet or .csv; - prints.")] = "-",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass; changes no answer.")] = 64,
+    *,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")] = False,
+) -> None:
+    """Say of every image which class it shows, and whether it shows one at all."""
+    if out != "-" and Path(out).suffix not in (".parquet", ".csv"):
+        raise typer.BadParameter(f"{out!r} ends in neither .parquet nor .csv", param_hint="--out")
+    from pipeline.detector.predict import predict_files
+
+    target = None if out == "-" else Path(out)
+    predict_files(bundle, images, target, batch_size=batch_size, strict=strict)
+
+
 def wide_console() -> "Console":
     """Return where tables are printed: the terminal, or 150 columns where there is none."""
     from rich.console import Console

@@ -27,6 +27,7 @@ SECTIONS = (
     "train",
     "infer",
     "score",
+    "bundle",
 )
 """The top-level keys of `params.yaml`: the run's seeds, the images, and one section per stage."""
 

@@ -21,10 +21,15 @@ def chosen_device() -> torch.device:
     machine or this build of PyTorch does not have it.
     """
     name = os.environ.get(ENVIRONMENT) or ("cuda" if torch.cuda.is_available() else "cpu")
+    return usable_device(ENVIRONMENT, name)
+
+
+def usable_device(asked_by: str, name: str) -> torch.device:
+    """Return the device of that name; raises DeviceError, which names `asked_by`, when it is not there."""
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        raise DeviceError(ENVIRONMENT, name, str(error).splitlines()[0]) from error
+        raise DeviceError(asked_by, name, str(error).splitlines()[0]) from error
 
 
 def default_workers(device: torch.device) -> int:

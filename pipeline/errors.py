@@ -14,6 +14,8 @@
     ├── SharingError             DVC could not read or reach a repository, revision or remote
     │   └── RemoteDamagedError       objects on a remote are missing or not what their names say
     ├── ModelError               a model folder that cannot be used
+    ├── BundleError              a bundle is missing, damaged, of another format, or cannot be written or fetched
+    ├── UnreadImagesError        some of the images that were to be judged could not be read
     ├── HeadError                a classification head that makes no sense for this many classes
     ├── MissingExtraError        an optional part that the parameters ask for is not installed
     ├── DeviceError              the device that was asked for is not there
@@ -164,6 +166,29 @@ class RemoteDamagedError(SharingError):
 
 class ModelError(PipelineError):
     """A model folder is missing, damaged or of another kind than wanted."""
+
+
+class BundleError(PipelineError):
+    """A bundle is missing, damaged, of another format, or cannot be written or fetched."""
+
+    def __init__(
+        self,
+        where: Path | str,
+        found: str,
+        wanted: str,
+        advice: str = "Copy or fetch the whole bundle again, or make it with `dvc repro bundle`.",
+    ) -> None:
+        super().__init__(f"{where}: found {found}, wanted {wanted}. {advice}")
+
+
+class UnreadImagesError(PipelineError):
+    """Some of the images that were to be judged could not be read; all others were judged."""
+
+    def __init__(self, unread: int, images: int, output: str) -> None:
+        super().__init__(
+            f"{output}: {unread} of {_images(images)} could not be read, wanted none. The others were judged; column "
+            f"`error` says why each was not."
+        )
 
 
 class HeadError(PipelineError):

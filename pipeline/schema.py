@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pipeline.autoencoder.params import AutoencoderParams
+from pipeline.bundle.params import BundleParams
 from pipeline.config import Section, Seeds, load_params
 from pipeline.denoiser.params import DenoiserParams
 from pipeline.encode.params import EncodeParams
@@ -35,6 +36,7 @@ class AllParams(Section):
     train: TrainParams
     infer: InferParams
     score: ScoreParams
+    bundle: BundleParams
 
 
 def load_all(path: Path) -> AllParams:

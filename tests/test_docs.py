@@ -1,6 +1,7 @@
 """Code in the documentation is run as it stands there."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from pipeline import errors
 from pipeline.errors import PipelineError
 from pipeline.store.reader import Store
+from tests.detector.make import picture_files, tiny_bundle
 from tests.make import ROOT, outliers_store
 from tests.project import call, commit, make_repository
 
@@ -36,6 +38,18 @@ def test_a_revision_is_read_without_this_project(store, tmp_path):
     found = {}
     exec(python_blocks("shards.md")[1].replace("git@example.org:team/project.git", str(tmp_path)), found)
     np.testing.assert_array_equal(found["group"]["latent"][:], Store(store).latents())
+
+
+def test_a_detector_is_used_as_its_guide_says(capsys):
+    tiny_bundle(Path("models/bundle/0"))
+    (first, *_) = picture_files(Path("photos"), 3)
+    first.rename("photos/first.png")
+    found = {}
+    for block in python_blocks("api.md"):
+        exec(block, found)
+    assert set(found["known"]) <= set(found["files"])
+    assert found["scores"].shape == (3,)
+    assert capsys.readouterr().out.count("ImagePrediction(") == 3
 
 
 def test_the_documentation_names_no_command_that_is_not_there():

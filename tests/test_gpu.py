@@ -12,6 +12,7 @@ from pipeline.autoencoder.train import train_autoencoder
 from pipeline.denoiser.model import untrained
 from pipeline.denoiser.params import DenoiserParams
 from pipeline.denoiser.train import CHECKPOINT, train_denoiser
+from pipeline.detector.detector import Detector
 from pipeline.device import UNIT_THREADS, repeatable
 from pipeline.files import folder_digest
 from pipeline.images.params import DataParams
@@ -26,6 +27,7 @@ from pipeline.synthesize.run import Inputs, synthesize
 from pipeline.teacher.run import train_teachers
 from pipeline.train.params import TrainParams
 from pipeline.train.run import DetectorUnit, train_detector
+from tests.detector.make import pictures, tiny_bundle
 from tests.make import SPACE, latents_store, models, outliers_store, section, tiny_params, write_params
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
@@ -89,6 +91,17 @@ def test_a_denoiser_trains_repeatably(tmp_path):
 
     first, again = trained(), trained()
     assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+def test_a_detector_decides_as_on_the_cpu():
+    """Other than by the rounding of float32: TF32 would move scores by a thousandth, and some over the threshold."""
+    folder, images = tiny_bundle(Path("bundle")), pictures(200)
+    on_cpu, on_gpu = (Detector.load(folder, device=device).predict(images) for device in ("cpu", "cuda"))
+    threshold = Detector.load(folder).threshold
+    for one, other in zip(on_cpu, on_gpu, strict=True):
+        assert one.label == other.label
+        assert abs(one.outlier_score - other.outlier_score) < 1e-4
+        assert one.is_outlier == other.is_outlier or abs(one.outlier_score - threshold) < 1e-4
 
 
 HEADS = [

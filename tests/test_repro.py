@@ -1,10 +1,17 @@
 """The whole product, small: a real `dvc repro` in a repository of its own, then the reruns that matter."""
 
 import json
+import shutil
 
+import numpy as np
 import pytest
 
+from pipeline.detector.detector import Detector
+from pipeline.images.params import DataParams
+from pipeline.images.source import open_image_set
+from pipeline.infer.table import read_table
 from pipeline.store.reader import Store
+from tests.make import section, tiny_params
 from tests.project import call, stages_run
 
 pytestmark = pytest.mark.slow
@@ -24,7 +31,7 @@ def project(made):
 def test_one_command_runs_every_stage_once(project):
     _, first = project
     before = ["autoencoder", "guard", "probe", "teacher", "pretrained_teacher", "denoiser"]
-    assert sorted(first) == sorted([*ENCODE, *before, *SYNTHESIZE, "quality", "train", "infer", "score"])
+    assert sorted(first) == sorted([*ENCODE, *before, *SYNTHESIZE, "quality", "train", "infer", "score", "bundle"])
 
 
 def test_the_report_keeps_its_promise(project):
@@ -67,6 +74,22 @@ def test_outliers_say_which_latents_they_come_from(project):
     assert outliers.header.space == latents.header.space
 
 
+def test_a_bundle_answers_for_the_test_images_as_the_table_does_wherever_it_lies(project, tmp_path):
+    folder, _ = project
+    table = read_table(folder / "data/scores/scores.parquet")
+    wanted = table.scores["detector", "id_test", "knn"][1]
+    images = open_image_set("id_test", section(DataParams, tiny_params()["data"]))
+    shutil.copytree(folder / "models/bundle/1", tmp_path / "copy")
+    detector = Detector.load(tmp_path / "copy")
+    answers = detector.predict(map(images.read, range(len(images))))
+    np.testing.assert_allclose([answer.outlier_score for answer in answers], wanted, atol=1e-3)
+    clear = np.abs(wanted - detector.threshold) > 1e-3
+    decided = np.array([answer.is_outlier for answer in answers])
+    np.testing.assert_array_equal(decided[clear], wanted[clear] > detector.threshold)
+    said = [table.class_names.index(answer.label) for answer in answers]
+    assert (said == table.predicted["detector", "id_test"][1]).mean() > 0.99
+
+
 def test_nothing_generated_is_seen_by_git(project):
     folder, _ = project
     assert call(folder, "git", "status", "--porcelain").split() in ([], ["??", "dvc.lock"])
@@ -80,12 +103,13 @@ def test_a_second_run_runs_nothing(project):
 @pytest.mark.parametrize(
     ("changes", "stages"),
     [
-        (["synthesize.mixup.lam_min=0.4"], ["infer", "quality", "score", "synthesize@mixup", "train"]),
+        (["synthesize.mixup.lam_min=0.4"], ["bundle", "infer", "quality", "score", "synthesize@mixup", "train"]),
         (
             ["denoiser.ema_decay=0.5", "probe.jpeg_quality=50"],
-            ["denoiser", "infer", "probe", "quality", "score", "synthesize@label_mixup", "train"],
+            ["bundle", "denoiser", "infer", "probe", "quality", "score", "synthesize@label_mixup", "train"],
         ),
-        (["data.sets.photographs.group=near", "score.headline=vim"], ["guard", "score"]),
+        (["data.sets.photographs.group=near", "score.headline=vim"], ["bundle", "guard", "score"]),
+        (["bundle.licence=mit"], ["bundle"]),
     ],
 )
 def test_a_changed_parameter_reruns_what_it_can_change_and_nothing_else(project, changes, stages):

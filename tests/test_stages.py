@@ -11,7 +11,7 @@ from tests.make import ROOT, changed, default_params, latents_store, models, tin
 
 STAGES = (
     "autoencoder", "encode", "guard", "probe", "teacher", "pretrained_teacher", "denoiser", "synthesize", "quality",
-    "train", "infer", "score",
+    "train", "infer", "score", "bundle",
 )  # fmt: skip
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "LATENT_OUTLIERS_DEVICE": "cpu", "HF_HUB_OFFLINE": "1"}
 

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pipeline.errors import MissingInputError, PipelineError
 from pipeline.files import write_json
 from pipeline.infer.params import ScoreName
 from pipeline.infer.table import ScoreTable
@@ -58,3 +59,14 @@ def write_decisions(folder: Path, decisions: list[Decision]) -> None:
     """Write each seed's decision as `<seed>.json`."""
     for decision in decisions:
         write_json(folder / f"{decision.seed}.json", decision.model_dump(mode="json"))
+
+
+def read_decision(file: Path) -> Decision:
+    """Return a seed's decision; raises MissingInputError, or PipelineError when it is damaged or of another format."""
+    try:
+        return Decision.model_validate_json(file.read_bytes())
+    except FileNotFoundError as error:
+        raise MissingInputError(file) from error
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"]
+        raise PipelineError(f"{file}: found no decision ({problem}); run `dvc repro --force score`.") from error

@@ -1,0 +1,1 @@
+"""A finished detector: what is in its folder, and how images are judged with it."""

@@ -1,0 +1,247 @@
+"""What a bundle looks like on disk, spelled once for its writer and its reader; nothing in it is pickled.
+
+bundle.json           what the detector is: network, score, threshold, classes, and digest and tensors of each file
+network.safetensors   the weights, byte for byte as they were trained
+scorer.safetensors    what the score learnt from the ID training images
+autoencoder/          a copy, in diffusers' own layout
+README.md             the model card; it is for people, may be edited, and is not checked
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_of
+from safetensors.torch import save as tensor_bytes
+from torch import Tensor
+
+from pipeline.errors import BundleError
+from pipeline.files import digest, file_digest, folder_files, json_bytes, write_bytes
+from pipeline.infer.fitted import LEARNT, FittedScores
+from pipeline.infer.params import InferParams
+from pipeline.networks.folder import NetworkCard
+from pipeline.score.decision import Decision
+
+TensorFile = Literal["network.safetensors", "scorer.safetensors"]
+NETWORK: TensorFile = "network.safetensors"
+SCORER: TensorFile = "scorer.safetensors"
+BUNDLE = "bundle.json"
+AUTOENCODER, MODEL_CARD = "autoencoder", "README.md"
+BUNDLE_FORMAT = "latent-outliers-bundle/1"
+
+
+class TensorEntry(BaseModel):
+    """What is promised of one tensor."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+def _inside(name: str) -> str:
+    """Refuse the name of a file that is not one of a bundle: what is read comes from where the bundle came from."""
+    path = PurePosixPath(name)
+    if name not in (NETWORK, SCORER) and (path.parts[0] != AUTOENCODER or ".." in path.parts or path.is_absolute()):
+        raise ValueError(f"{name!r} is no file of a bundle")
+    return name
+
+
+class BundleCard(BaseModel):
+    """What a bundle is: everything that determines its decisions, and digests of what that was made from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    format: Literal["latent-outliers-bundle/1"]
+    network: NetworkCard
+    decision: Decision
+    infer: InferParams
+    id_train: str
+    """Digest of the store of ID training latents that the score learnt from."""
+    files: dict[Annotated[str, AfterValidator(_inside)], str]
+    """SHA-256 of every file but this one and the model card, by its path in the bundle."""
+    tensors: dict[TensorFile, dict[str, TensorEntry]]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was read and is whole."""
+
+    folder: Path
+    card: BundleCard
+    network: dict[str, Tensor]
+    scorer: FittedScores
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """What a bundle is made of."""
+
+    autoencoder: Path
+    weights: bytes
+    """The safetensors file of the trained network."""
+    network: NetworkCard
+    decision: Decision
+    scorer: FittedScores
+    id_train: str
+
+
+def write_bundle(folder: Path, parts: Ingredients, model_card: str) -> None:
+    """Write every file of a bundle, and `bundle.json` last.
+
+    Raises BundleError when the decision was made for other weights.
+    """
+    if digest(parts.weights) != parts.decision.weights:
+        advice = "Run `dvc repro` so that the threshold is that of this detector."
+        found, wanted = f"weights {digest(parts.weights)[:12]}", f"{parts.decision.weights[:12]}, as in the decision"
+        raise BundleError(folder, found, wanted, advice)
+    scorer = tensor_bytes({name: tensor.contiguous() for name, tensor in parts.scorer.learnt.items()})
+    for file in folder_files(parts.autoencoder):
+        write_bytes(folder / AUTOENCODER / file.relative_to(parts.autoencoder), file.read_bytes())
+    write_bytes(folder / NETWORK, parts.weights)
+    write_bytes(folder / SCORER, scorer)
+    write_bytes(folder / MODEL_CARD, model_card.encode())
+    card = BundleCard(
+        format=BUNDLE_FORMAT,
+        network=parts.network,
+        decision=parts.decision,
+        infer=parts.scorer.params,
+        id_train=parts.id_train,
+        files=_digests(folder),
+        tensors={NETWORK: _entries(tensors_of(parts.weights)), SCORER: _entries(tensors_of(scorer))},
+    )
+    _require_same_autoencoder(folder, card)
+    write_bytes(folder / BUNDLE, _sealed(card.model_dump(mode="json")))
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read a bundle and check every byte of it; raises BundleError unless it is whole and of this format."""
+    card = _read_card(folder / BUNDLE)
+    for name, wanted in card.files.items():
+        if name not in (NETWORK, SCORER):
+            _require_digest(folder / name, _digest_of(folder / name), wanted)
+    _require_same_autoencoder(folder, card)
+    network, scorer = _read_tensors(folder, card, NETWORK), _read_tensors(folder, card, SCORER)
+    score = card.decision.score
+    if set(scorer) != set(LEARNT[score]):
+        raise BundleError(folder / SCORER, f"tensors {sorted(scorer)}", f"{sorted(LEARNT[score])} for score {score!r}")
+    return Bundle(folder, card, network, FittedScores((score,), scorer, card.infer))
+
+
+def copy_bundle(bundle: Bundle, folder: Path) -> None:
+    """Copy a bundle, checked once more; `folder` appears when all is in it.
+
+    Raises BundleError when `folder` is there and not empty, or when the bundle is no longer what was read.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BundleError(folder, "something there", "a new folder, or an empty one", "Name another, or delete it.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        for name in bundle_files(bundle):
+            write_bytes(partial / name, (bundle.folder / name).read_bytes())
+        if read_bundle(partial).card != bundle.card:
+            raise BundleError(bundle.folder, "another bundle than was loaded", "the same one", "Load it again.")
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def bundle_files(bundle: Bundle) -> list[str]:
+    """Return the files of a bundle that are there, by their path in it; others in its folder are none of it."""
+    optional = [MODEL_CARD] if (bundle.folder / MODEL_CARD).is_file() else []
+    return [*bundle.card.files, *optional, BUNDLE]
+
+
+def _sealed(content: dict[str, Any]) -> bytes:
+    """Return the bytes of bundle.json, which hold their own digest: one digit of a threshold must not flip unseen."""
+    return json_bytes(content | {"digest": digest(json_bytes(content))})
+
+
+def _read_card(file: Path) -> BundleCard:
+    if not file.is_file():
+        advice = "Name the folder of a bundle, such as models/bundle/0; `dvc repro bundle` makes it."
+        raise BundleError(file.parent, f"no {BUNDLE}", "a bundle", advice)
+    try:
+        whole = file.read_bytes()
+        content = json.loads(whole)
+        if not isinstance(content, dict):
+            raise BundleError(file, f"a JSON {type(content).__name__}", "an object")
+        if (found := content.get("format")) != BUNDLE_FORMAT:
+            raise BundleError(file, f"format {found!r}", repr(BUNDLE_FORMAT))
+        content.pop("digest", None)
+        if whole != _sealed(content):
+            raise BundleError(file, "content that is not what its digest says", "the bytes that were written")
+        return BundleCard.model_validate_json(json_bytes(content))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise BundleError(file, f"{where}: {problem['msg']}", f"what {BUNDLE_FORMAT} has") from error
+    except (OSError, ValueError) as error:
+        raise BundleError(file, f"no readable JSON ({' '.join(str(error).split())})", "a whole file") from error
+
+
+def _read_tensors(folder: Path, card: BundleCard, name: TensorFile) -> dict[str, Tensor]:
+    """Return the tensors of a file whose bytes are those that were written, each as bundle.json has it."""
+    file = folder / name
+    try:
+        content = file.read_bytes()
+        _require_digest(file, digest(content), card.files.get(name, "none in bundle.json"))
+        found: dict[str, Tensor] = tensors_of(content)
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    except SafetensorError as error:
+        raise BundleError(file, f"no safetensors ({error})", "those of the bundle") from error
+    here, wanted = _entries(found), card.tensors.get(name, {})
+    for tensor in sorted(here.keys() | wanted.keys()):
+        if (one := here.get(tensor)) != (other := wanted.get(tensor)):
+            raise BundleError(file, f"{tensor!r} as {_said(one)}", f"{_said(other)}, as in {BUNDLE}")
+    return found
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    names = {file.relative_to(folder).as_posix() for file in folder_files(folder)} - {BUNDLE, MODEL_CARD}
+    return {name: file_digest(folder / name) for name in sorted(names)}
+
+
+def _require_same_autoencoder(folder: Path, card: BundleCard) -> None:
+    """Compare the files of the copy with the digest that the network's card has of the folder, like `folder_digest`."""
+    names = sorted(PurePosixPath(name) for name in card.files if name not in (NETWORK, SCORER))
+    lines = [f"{name.relative_to(AUTOENCODER)} {card.files[str(name)]}" for name in names]
+    found, wanted = digest("\n".join(lines).encode()), card.network.space.autoencoder
+    if found != wanted:
+        advice = "Run `dvc repro`, so that network and autoencoder belong together."
+        raise BundleError(folder / AUTOENCODER, f"digest {found[:12]}", f"{wanted[:12]}, as the network", advice)
+
+
+def _entries(tensors: Mapping[str, Tensor]) -> dict[str, TensorEntry]:
+    return {
+        name: TensorEntry(dtype=str(tensor.dtype).removeprefix("torch."), shape=tuple(tensor.shape))
+        for name, tensor in tensors.items()
+    }
+
+
+def _said(entry: TensorEntry | None) -> str:
+    return "nothing" if entry is None else f"{entry.dtype} {list(entry.shape)}"
+
+
+def _digest_of(file: Path) -> str:
+    try:
+        return file_digest(file)
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
+def _require_digest(file: Path, found: str, wanted: str) -> None:
+    if found != wanted:
+        raise BundleError(file, f"SHA-256 {found[:12]}", wanted[:12])
+
+
+def _unreadable(file: Path, error: OSError) -> BundleError:
+    return BundleError(file, error.strerror or str(error), "a file of the bundle")

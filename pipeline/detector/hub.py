@@ -1,0 +1,53 @@
+"""Bundles on the Hugging Face hub: fetched into its cache, uploaded in one commit."""
+
+from pathlib import Path
+
+from pipeline.detector.bundle import AUTOENCODER, BUNDLE, MODEL_CARD, NETWORK, SCORER, Bundle, bundle_files
+from pipeline.errors import BundleError
+
+FETCHED = [BUNDLE, NETWORK, SCORER, MODEL_CARD, f"{AUTOENCODER}/*"]
+
+
+def fetch_bundle(repo_id: str, revision: str | None, token: str | None) -> Path:
+    """Return the folder in the hub's cache that the files of a bundle were fetched to; raises BundleError."""
+    import huggingface_hub
+
+    try:
+        folder = huggingface_hub.snapshot_download(repo_id, revision=revision, token=token, allow_patterns=FETCHED)
+    except (OSError, ValueError) as error:
+        advice = "Check the path or id, the revision and the network; `hf auth login` gives access to private ones."
+        raise BundleError(repo_id, _reason(error), "a folder, or a bundle on the Hugging Face hub", advice) from error
+    return Path(folder)
+
+
+def push_bundle(
+    bundle: Bundle, repo_id: str, *, private: bool | None, revision: str | None, token: str | None, message: str
+) -> str:
+    """Upload a bundle to a repository, made if it is not there, in one commit; return the commit's address.
+
+    Raises BundleError.
+    """
+    import huggingface_hub
+
+    api = huggingface_hub.HfApi(token=token)
+    try:
+        api.create_repo(repo_id, private=private, exist_ok=True)
+        if revision is not None:
+            api.create_branch(repo_id, branch=revision, exist_ok=True)
+        made = api.upload_folder(
+            repo_id=repo_id,
+            folder_path=bundle.folder,
+            allow_patterns=bundle_files(bundle),
+            commit_message=message,
+            revision=revision,
+        )
+    except (OSError, ValueError) as error:
+        advice = (
+            "Check the id, the network and that your token may write (`hf auth login`); nothing half-written is there."
+        )
+        raise BundleError(repo_id, _reason(error), "a repository on the hub that can be written", advice) from error
+    return made.commit_url
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

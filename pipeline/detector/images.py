@@ -1,0 +1,68 @@
+"""One image in any shape that people have it in, file, picture or array, as the pixels an autoencoder takes."""
+
+import os
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.errors import ImageFileError
+from pipeline.images.image_set import pixels
+
+OneImage = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
+"""A file; a picture of Pillow; or an array (h, w), (h, w, 3) or (h, w, 4) of 0..255."""
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+"""Pillow's other readers are not needed, and some of them run other programs."""
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+"""How names of images end; what else lies in a folder is no image."""
+
+
+def is_one_image(images: object) -> TypeGuard[OneImage]:
+    """Return whether this is a single image, and not several to go through."""
+    if isinstance(images, np.ndarray):
+        return images.ndim < 4
+    return isinstance(images, str | os.PathLike | Image.Image)
+
+
+def image_pixels(image: OneImage, size: int) -> NDArray[np.float32]:
+    """Return an image as (3, size, size) in -1..1, as the images were that the detector was trained on.
+
+    Raises ImageFileError when a file is no image, and ValueError or TypeError for what no image can be.
+    """
+    if isinstance(image, np.ndarray):
+        return pixels(_picture(image), size)
+    if isinstance(image, Image.Image):
+        return pixels(image, size)
+    if isinstance(image, str | os.PathLike):
+        return read_pixels(Path(image), size)
+    raise TypeError(f"an image is a path, a PIL image or a NumPy array, not a {type(image).__name__}")
+
+
+def read_pixels(file: Path, size: int) -> NDArray[np.float32]:
+    """Return the image in a file as (3, size, size) in -1..1; its EXIF orientation is not applied, as in training.
+
+    Raises ImageFileError when it is not there, damaged, of another format or of more than 8 bits a channel.
+    """
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            if image.mode.startswith(("I", "F")):
+                raise _unreadable(file, f"an image of mode {image.mode!r}")
+            return pixels(image, size)
+    except OSError as error:
+        raise _unreadable(file, error.strerror or "bytes that are no whole image") from error
+    except (SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise _unreadable(file, " ".join(str(error).split())) from error
+
+
+def _picture(array: NDArray[Any]) -> Image.Image:
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        wanted = "(h, w), (h, w, 3) or (h, w, 4) of uint8"
+        raise ValueError(f"an array of shape {array.shape} and {array.dtype} is no image; wanted {wanted}")
+    return Image.fromarray(array)
+
+
+def _unreadable(file: Path, found: str) -> ImageFileError:
+    wanted = f"an image of 8 bits a channel as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+    return ImageFileError(file, found, wanted, "Save it again as one of these, or leave it out.")

@@ -1,0 +1,93 @@
+"""The stage writes a bundle per seed, each with the network, the threshold and the bank of its seed."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+
+from pipeline.bundle.run import Inputs, bundle
+from pipeline.detector.bundle import read_bundle
+from pipeline.detector.detector import Detector
+from pipeline.errors import MissingInputError, ParamsError, PipelineError
+from pipeline.files import file_digest, folder_digest, write_json
+from pipeline.infer.fitted import outputs
+from pipeline.latents import load_id_train
+from pipeline.networks.folder import load_network
+from pipeline.score.params import ScoreParams
+from pipeline.score.report import build_report
+from tests.detector.make import pictures, tiny_models
+from tests.make import default_params, score_table, section, tiny_params, write_params
+
+METRICS, OUT = Path("metrics.json"), Path("models/bundle")
+
+
+@pytest.fixture
+def inputs():
+    tiny_models(Path(), seeds=(0, 1))
+    params = section(ScoreParams, default_params()["score"] | {"bootstrap": {"replicates": 100, "seed": 0}})
+    from pipeline.score.decision import decide
+
+    table = score_table({"held_out": 1.0})
+    write_json(METRICS, build_report(table, {"near": ["held_out"], "far": []}, decide(table, "knn", 0.05), params))
+    return Inputs(Path("id_train"), Path("models"), METRICS)
+
+
+def made(inputs, **changes):
+    bundle(write_params(Path(), tiny_params(**changes)), inputs, OUT)
+    return OUT
+
+
+def test_there_is_a_bundle_for_each_seed_with_its_own_network_and_bank(inputs):
+    folder, id_train = made(inputs), load_id_train(inputs.id_train)
+    assert sorted(path.name for path in folder.iterdir()) == ["0", "1"]
+    for seed in (0, 1):
+        found = read_bundle(folder / str(seed))
+        trained = Path(f"models/detector/{seed}")
+        assert file_digest(folder / f"{seed}/network.safetensors") == file_digest(trained / "model.safetensors")
+        assert (found.card.decision.seed, found.card.id_train) == (seed, id_train.digest)
+        network, _ = load_network(trained, id_train.header.space, id_train.class_names)
+        wanted = torch.nn.functional.normalize(outputs(network, id_train.values).features, dim=1)
+        assert torch.equal(found.scorer.learnt["bank"], wanted)
+
+
+def test_a_bundle_answers(inputs):
+    assert len(Detector.load(made(inputs) / "0").predict(pictures(3))) == 3
+
+
+def test_the_same_inputs_are_the_same_bytes(inputs):
+    first, again = folder_digest(made(inputs)), folder_digest(made(inputs))
+    assert first == again
+
+
+def test_the_model_card_is_one_of_the_hub_and_tells_what_was_measured(inputs):
+    card = ModelCard.load(made(inputs, bundle__title="Some digits", bundle__licence="mit") / "1/README.md")
+    assert (card.data.license, card.data.library_name) == ("mit", "latent-outliers")
+    assert card.data.pipeline_tag == "image-classification"
+    for told in ("# Some digits", "class 0, class 1, class 2", "| held_out |", "this one is seed 1", "above 0.0497"):
+        assert told in card.text, told
+
+
+def test_a_card_without_a_licence_names_none(inputs):
+    assert "license" not in (made(inputs, bundle__licence=None) / "0/README.md").read_text()
+
+
+@pytest.mark.parametrize("title", ["", "  ", "two\nlines"])
+def test_a_title_is_a_line(inputs, title):
+    with pytest.raises(ParamsError, match="bundle.title"):
+        made(inputs, bundle__title=title)
+
+
+def test_a_seed_without_a_decision_is_named(inputs):
+    Path("models/decision/1.json").unlink()
+    with pytest.raises(MissingInputError, match="models/decision/1.json: not found. Run `dvc repro`"):
+        made(inputs)
+    assert not OUT.exists()
+
+
+def test_a_damaged_decision_is_named(inputs):
+    Path("models/decision/1.json").write_text("{}")
+    with pytest.raises(
+        PipelineError, match="models/decision/1.json: found no decision .* run `dvc repro --force score`"
+    ):
+        made(inputs)

@@ -1,0 +1,99 @@
+"""A small real project for bundles: random networks, an autoencoder, and decisions for them."""
+
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pipeline.autoencoder.model import Autoencoder
+from pipeline.bundle.run import ingredients
+from pipeline.detector.bundle import write_bundle
+from pipeline.files import file_digest, folder_digest
+from pipeline.infer.params import InferParams
+from pipeline.latents import load_id_train
+from pipeline.networks.folder import NetworkCard, save_network
+from pipeline.networks.params import LinearParams, NetworkParams
+from pipeline.score.decision import Decision, write_decisions
+from pipeline.store.format import LatentSpace
+from tests.autoencoder.test_autoencoder import random_kl
+from tests.make import UNIT, default_params, latents_store, section
+
+INFER = section(InferParams, default_params()["infer"] | {"knn_neighbours": 4})
+NAMES = ("class 0", "class 1", "class 2")
+
+
+def pictures(count, side=20, seed=0):
+    """Return arrays of random images, no two of one colour."""
+    rng = np.random.default_rng(seed)
+    return [rng.integers(*np.sort(rng.choice(257, 2, replace=False)), (side, side, 3), np.uint8) for _ in range(count)]
+
+
+def picture_files(folder, count):
+    """Write random images as PNG; return their paths in order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"{index:03}.png" for index in range(count)]
+    for file, picture in zip(files, pictures(count), strict=True):
+        Image.fromarray(picture).save(file)
+    return files
+
+
+def tiny_models(folder, score="knn", seeds=(0,), head=None):
+    """Write `models/` and the store `id_train` into a folder, as the stages before `bundle` leave them."""
+    torch.manual_seed(0)
+    autoencoder = Autoencoder(random_kl(), "random")
+    autoencoder.save(folder / "models/autoencoder")
+    shape = tuple(autoencoder.encode(torch.zeros(1, 3, 32, 32)).shape[1:])
+    digest = folder_digest(folder / "models/autoencoder")
+    space = LatentSpace(autoencoder=digest, scaling_factor=autoencoder.scaling_factor, image_size=32, shape=shape)
+    latents_store(folder / "id_train", space=space)
+    decisions = []
+    for seed in seeds:
+        card = NetworkCard(
+            role="detector",
+            seed=seed,
+            network=NetworkParams(width=8, blocks=(1,)),
+            head=head or LinearParams(kind="linear"),
+            space=space,
+            standardisation=UNIT,
+            class_names=NAMES,
+        )
+        torch.manual_seed(seed)
+        detector = folder / f"models/detector/{seed}"
+        save_network(detector, card.build(), card, [])
+        decisions.append(decision(seed, file_digest(detector / "model.safetensors"), score))
+    write_decisions(folder / "models/decision", decisions)
+
+
+def decision(seed, weights, score, threshold=0.0497):
+    """Return a decision; its threshold calls some `pictures` outliers by the k-NN score, and others not."""
+    return Decision(
+        seed=seed,
+        weights=weights,
+        score=score,
+        threshold=threshold,
+        id_rejection_target=0.05,
+        id_rejection_validation=0.04,
+        validation_images=50,
+    )
+
+
+def tiny_ingredients(folder, score="knn", head=None):
+    tiny_models(folder, score, head=head)
+    return ingredients(folder / "models", 0, load_id_train(folder / "id_train"), INFER)
+
+
+@functools.cache
+def _made(score):
+    home = Path(tempfile.mkdtemp())
+    write_bundle(home / "bundle", tiny_ingredients(home, score), "a card\n")
+    return home / "bundle"
+
+
+def tiny_bundle(folder, score="knn"):
+    """Copy a bundle, made once, to a folder."""
+    shutil.copytree(_made(score), folder)
+    return folder

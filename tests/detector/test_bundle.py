@@ -1,0 +1,192 @@
+"""A bundle comes back as it was written; anything else under its name is refused in one line."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from pipeline.detector import bundle as layout
+from pipeline.detector.bundle import bundle_files, copy_bundle, read_bundle, write_bundle
+from pipeline.errors import BundleError
+from pipeline.files import digest, file_digest, folder_digest, json_bytes
+from pipeline.infer.fitted import LEARNT
+from pipeline.infer.params import SCORES
+from tests.detector.make import INFER, decision, tiny_bundle, tiny_ingredients
+
+FILES = (
+    "bundle.json",
+    "network.safetensors",
+    "scorer.safetensors",
+    "autoencoder/config.json",
+    "autoencoder/diffusion_pytorch_model.safetensors",
+)
+HERE = Path("bundle")
+
+
+@pytest.fixture
+def whole():
+    return tiny_bundle(HERE)
+
+
+def rewritten(change):
+    """Change the content of bundle.json and seal it again, as a program that means harm would."""
+    content = json.loads((HERE / "bundle.json").read_bytes())
+    del content["digest"]
+    change(content)
+    (HERE / "bundle.json").write_bytes(layout._sealed(content))
+
+
+def test_a_bundle_comes_back_as_it_was_written(tmp_path):
+    parts = tiny_ingredients(tmp_path)
+    write_bundle(HERE, parts, "a card\n")
+    found = read_bundle(HERE)
+    assert (found.card.network, found.card.decision, found.card.infer) == (parts.network, parts.decision, INFER)
+    assert found.card.id_train == parts.id_train
+    assert torch.equal(found.scorer.learnt["bank"], parts.scorer.learnt["bank"])
+    assert set(found.network) == set(parts.network.build().state_dict())
+    assert folder_digest(HERE / "autoencoder") == parts.network.space.autoencoder
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_a_bundle_holds_what_its_score_needs_and_no_more(score, tmp_path):
+    parts = tiny_ingredients(tmp_path, score)
+    write_bundle(HERE, parts, "")
+    assert set(load_file(HERE / "scorer.safetensors")) == set(LEARNT[score])
+    assert read_bundle(HERE).scorer.names == (score,)
+
+
+def test_the_same_parts_are_the_same_bytes(tmp_path):
+    parts = tiny_ingredients(tmp_path)
+    for name in ("a", "b"):
+        write_bundle(Path(name), parts, "a card\n")
+    assert folder_digest(Path("a")) == folder_digest(Path("b"))
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("keep", [None, 0, 100, -1])
+def test_a_missing_empty_or_cut_file_is_refused(whole, file, keep):
+    content = (whole / file).read_bytes()
+    (whole / file).unlink()
+    if keep is not None:
+        (whole / file).write_bytes(content[:keep])
+    with pytest.raises(BundleError, match="bundle") as raised:
+        read_bundle(whole)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_flipped_bit_is_refused_wherever_it_is(whole, file):
+    content, rng = (whole / file).read_bytes(), np.random.default_rng(0)
+    for place in rng.integers(0, len(content), 20):
+        broken = bytearray(content)
+        broken[place] ^= 1 << int(rng.integers(8))
+        (whole / file).write_bytes(broken)
+        with pytest.raises(BundleError, match="found"):
+            read_bundle(whole)
+
+
+def test_a_file_that_is_swapped_for_that_of_another_bundle_is_named(whole):
+    shutil.copy(tiny_bundle(Path("other"), "vim") / "scorer.safetensors", whole)
+    with pytest.raises(BundleError, match=r"bundle/scorer.safetensors: found SHA-256 \w{12}, wanted \w{12}. Copy or"):
+        read_bundle(whole)
+
+
+def test_a_folder_without_bundle_json_is_none():
+    HERE.mkdir()
+    with pytest.raises(BundleError, match="bundle: found no bundle.json, wanted a bundle. Name the folder of a bundle"):
+        read_bundle(HERE)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda card: card.update(format="latent-outliers-bundle/2"),
+            "found format 'latent-outliers-bundle/2', w",
+        ),
+        (lambda card: card.update(colour="red"), "found colour: Extra inputs are not permitted"),
+        (lambda card: card["network"].update(colour="red"), "network.colour: Extra inputs are not permitted"),
+        (lambda card: card.pop("decision"), "found decision: Field required"),
+        (lambda card: card["decision"].update(score="vim"), r"found tensors \['bank'\], wanted \['vim_alpha', "),
+        (lambda card: card["files"].pop("autoencoder/config.json"), "autoencoder: found digest"),
+        (lambda card: card["files"].pop("network.safetensors"), "wanted none in bun"),
+        (lambda card: card["files"].update({"../secret": "0"}), "is no file of a bundle"),
+        (lambda card: card["files"].update({"autoencoder/../../secret": "0"}), "is no file of a bundle"),
+        (lambda card: card["files"].update({"/etc/hosts": "0"}), "is no file of a bundle"),
+    ],
+)
+def test_another_format_unknown_keys_and_strange_files_are_refused(whole, change, message):
+    rewritten(change)
+    with pytest.raises(BundleError, match=message):
+        read_bundle(whole)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ({}, "'bank' as nothing, wanted float64"),
+        ({"bank": torch.zeros(2, 3, dtype=torch.float64)}, r"'bank' as float64 \[2, 3\], wanted float64 \[90, 8\]"),
+        ({"bank": torch.zeros(90, 8)}, r"'bank' as float32 \[90, 8\], wanted float64 \[90, 8\], as in bundle.json"),
+    ],
+)
+def test_tensors_other_than_bundle_json_has_are_refused(whole, tensors, message):
+    save_file(tensors, whole / "scorer.safetensors")
+    rewritten(lambda card: card["files"].update({"scorer.safetensors": file_digest(whole / "scorer.safetensors")}))
+    with pytest.raises(BundleError, match=message):
+        read_bundle(whole)
+
+
+def test_bundle_json_that_was_edited_says_so(whole):
+    text = (whole / "bundle.json").read_text()
+    (whole / "bundle.json").write_text(text.replace('"threshold": 0.0497', '"threshold": 0.0597'))
+    with pytest.raises(BundleError, match="found content that is not what its digest says"):
+        read_bundle(whole)
+
+
+def test_the_digest_of_bundle_json_is_that_of_all_else_in_it(whole):
+    content = json.loads((whole / "bundle.json").read_bytes())
+    assert content.pop("digest") == digest(json_bytes(content))
+
+
+def test_a_threshold_for_other_weights_is_refused(tmp_path):
+    parts = tiny_ingredients(tmp_path)
+    other = layout.Ingredients(**vars(parts) | {"decision": decision(0, "0" * 64, "knn")})
+    with pytest.raises(BundleError, match="wanted 000000000000, as in the decision. Run `dvc repro`"):
+        write_bundle(HERE, other, "")
+    assert not HERE.exists()
+
+
+def test_another_autoencoder_is_refused(tmp_path):
+    parts = tiny_ingredients(tmp_path)
+    (parts.autoencoder / "config.json").write_text("{}")
+    with pytest.raises(BundleError, match="bundle/autoencoder: found digest .* as the network. Run `dvc repro`"):
+        write_bundle(HERE, parts, "")
+    assert not (HERE / "bundle.json").exists()
+
+
+def test_a_copy_has_the_files_of_the_bundle_and_no_others(whole):
+    (whole / "notes.txt").write_text("mine")
+    copy_bundle(read_bundle(whole), Path("copies/one"))
+    copied = {path.relative_to("copies/one").as_posix() for path in Path("copies/one").rglob("*") if path.is_file()}
+    assert copied == {*FILES, "README.md"} == set(bundle_files(read_bundle(whole)))
+    assert [path.name for path in Path("copies").iterdir()] == ["one"]
+
+
+def test_a_copy_replaces_nothing(whole):
+    Path("mine").mkdir()
+    Path("mine/thesis.tex").write_text("years")
+    with pytest.raises(BundleError, match="mine: found something there, wanted a new folder"):
+        copy_bundle(read_bundle(whole), Path("mine"))
+    assert [path.name for path in Path("mine").iterdir()] == ["thesis.tex"]
+
+
+def test_a_bundle_that_was_damaged_since_is_not_copied(whole):
+    found = read_bundle(whole)
+    (whole / "network.safetensors").write_bytes(b"")
+    with pytest.raises(BundleError, match="found SHA-256"):
+        copy_bundle(found, Path("copy"))
+    assert sorted(path.name for path in Path().iterdir()) == ["bundle"]

@@ -1,0 +1,200 @@
+"""`latent-outliers predict`: a row per image in order, whatever is damaged, and a file only when it is whole."""
+
+import csv
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.detector import output, predict
+from pipeline.detector.detector import Detector
+from pipeline.detector.listing import count_images, image_files
+from pipeline.detector.output import COLUMNS, open_output
+from pipeline.detector.predict import judged, predict_files
+from pipeline.errors import ImageFileError, UnreadImagesError
+from tests.detector.make import picture_files, tiny_bundle
+from tests.make import ROOT
+
+FOLDER = Path("photos")
+
+
+@pytest.fixture
+def bundle():
+    return tiny_bundle(Path("bundle"))
+
+
+def rows_of(file):
+    if file.suffix == ".parquet":
+        return pq.read_table(file).to_pylist()
+    return list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8"))))
+
+
+def judge(bundle, *sources, out="out.parquet", batch_size=4, strict=False):
+    predict_files(bundle, list(sources), Path(out), batch_size=batch_size, strict=strict)
+    return rows_of(Path(out))
+
+
+def test_rows_are_the_detector_s_answers_in_order(bundle):
+    files = picture_files(FOLDER, 11)
+    rows = judge(bundle, FOLDER)
+    for file, row, answer in zip(files, rows, Detector.load(bundle).stream(files, batch_size=4), strict=True):
+        assert row == dict(zip(COLUMNS, (str(file), *vars(answer).values(), None), strict=True))
+
+
+def test_csv_and_parquet_say_the_same(bundle):
+    picture_files(FOLDER, 3)
+    as_text = [
+        {name: "" if value is None else str(value) for name, value in row.items()} for row in judge(bundle, FOLDER)
+    ]
+    assert judge(bundle, FOLDER, out="out.csv") == as_text
+
+
+def test_the_batch_changes_no_decision(bundle):
+    picture_files(FOLDER, 9)
+    decisions = [
+        [(row["label"], row["is_outlier"]) for row in judge(bundle, FOLDER, batch_size=size)] for size in (1, 4, 64)
+    ]
+    assert decisions[0] == decisions[1] == decisions[2]
+
+
+def test_folders_are_gone_through_sorted_and_only_images_are_found():
+    for name in ("b/2.png", "b/1.JPG", "a/deep/x.webp", "notes.txt", ".hidden.png", "c.png", ".git/y.png"):
+        (FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
+        (FOLDER / name).write_bytes(b"")
+    found = [path.relative_to(FOLDER).as_posix() for path in image_files([FOLDER])]
+    assert found == ["a/deep/x.webp", "b/1.JPG", "b/2.png", "c.png"]
+    assert count_images([FOLDER, FOLDER / "notes.txt"]) == 5
+
+
+@pytest.mark.parametrize(("source", "found"), [("absent", "nothing there"), (".", "no image")])
+def test_a_source_without_images_is_refused_before_anything_is_loaded(source, found):
+    with pytest.raises(ImageFileError, match=f"{source}: found {found}"):
+        predict_files(Path("no bundle"), [Path(source)], None, batch_size=4, strict=False)
+
+
+DAMAGE = {
+    "empty": b"",
+    "no image": b"only text",
+    "cut": lambda whole: whole[: len(whole) // 2],
+    "flipped": lambda whole: whole[:60] + bytes([whole[60] ^ 255]) + whole[61:],
+}
+
+
+@pytest.fixture
+def damaged():
+    files = picture_files(FOLDER, 9)
+    for file, damage in zip(files[1::2], DAMAGE.values(), strict=True):
+        file.write_bytes(damage(file.read_bytes()) if callable(damage) else damage)
+    return files
+
+
+def test_files_that_cannot_be_read_are_rows_and_stop_nothing(bundle, damaged):
+    with pytest.raises(UnreadImagesError, match="out.parquet: 4 of 9 images could not be read, wanted none"):
+        judge(bundle, FOLDER)
+    rows = rows_of(Path("out.parquet"))
+    assert [row["file"] for row in rows] == [str(file) for file in damaged]
+    assert [row["error"] is None for row in rows] == [index % 2 == 0 for index in range(9)]
+    assert all(str(row["file"]) in row["error"] and row["label"] is None for row in rows[1::2])
+
+
+def test_a_batch_without_any_image_is_only_errors(bundle):
+    files = picture_files(FOLDER, 3)
+    files[0].write_bytes(b"")
+    detector = Detector.load(bundle)
+    assert [row[5] is None for rows in judged(detector, files, 1, strict=False) for row in rows] == [False, True, True]
+
+
+def test_strict_stops_at_the_first_and_leaves_no_file(bundle, damaged):
+    with pytest.raises(ImageFileError, match="photos/001.png: found .*, wanted an image of 8 bits a channel"):
+        judge(bundle, FOLDER, strict=True)
+    assert sorted(path.name for path in Path().iterdir()) == ["bundle", "photos"]
+
+
+def test_an_old_table_stays_until_the_new_one_is_whole(bundle, monkeypatch):
+    picture_files(FOLDER, 9)
+    Path("out.csv").write_text("old")
+
+    def fail_later(self, images):
+        monkeypatch.setattr(Detector, "judge", interrupted)
+        return answers(self, images)
+
+    def interrupted(self, images):
+        raise KeyboardInterrupt
+
+    answers = Detector.judge
+    monkeypatch.setattr(Detector, "judge", fail_later)
+    with pytest.raises(KeyboardInterrupt):
+        judge(bundle, FOLDER, out="out.csv")
+    assert Path("out.csv").read_text() == "old"
+    assert sorted(path.name for path in Path().iterdir()) == ["bundle", "out.csv", "photos"]
+
+
+def test_row_groups_are_written_as_they_fill(monkeypatch):
+    monkeypatch.setattr(output, "ROWS_PER_GROUP", 4)
+    with open_output(Path("out.parquet")) as out:
+        for index in range(10):
+            out.write((str(index), "a", 0.5, 1.0, True, None))
+    written = pq.ParquetFile("out.parquet")
+    assert [written.metadata.row_group(group).num_rows for group in range(3)] == [4, 4, 2]
+    assert written.read().column("file").to_pylist() == [str(index) for index in range(10)]
+
+
+def test_no_more_than_a_few_batches_are_read_ahead(bundle, monkeypatch):
+    read, files = [], picture_files(FOLDER, 40)
+    slow = predict._read_batch
+    monkeypatch.setattr(predict, "_read_batch", lambda batch, size: read.append(len(batch)) or slow(batch, size))
+    rows = judged(Detector.load(bundle), files, 2, strict=False)
+    next(rows)
+    assert sum(read) <= 2 * (predict.READERS + 1)
+    assert 2 + sum(len(batch) for batch in rows) == 40
+
+
+def test_a_name_that_is_no_text_is_spelt_out(bundle):
+    (file,) = picture_files(FOLDER, 1)
+    try:
+        file.rename(FOLDER / os.fsdecode(b"\xff.png"))
+    except OSError:
+        pytest.skip("this file system has only names that are text")
+    assert [row["file"] for row in judge(bundle, FOLDER)] == ["photos/\\xff.png"]
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-c", "from pipeline.cli import main; main()", "predict", *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_the_command_prints_csv_and_fails_when_an_image_did(bundle):
+    files = picture_files(FOLDER, 3)
+    files[1].write_bytes(b"")
+    done = command(bundle, FOLDER)
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [row["file"] for row in rows] == [str(file) for file in files]
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-2].startswith("2 images judged, ")
+    assert done.stderr.splitlines()[-1].startswith("error: standard output: 1 of 3 images could not be read")
+
+
+def test_a_table_of_another_kind_is_a_usage_error(bundle):
+    done = command(bundle, FOLDER, "--out", "table.xlsx")
+    assert done.returncode == 2
+    assert "ends in neither .parquet nor .csv" in done.stderr
+
+
+def test_a_damaged_bundle_is_one_line_and_leaves_no_file(bundle):
+    picture_files(FOLDER, 1)
+    (bundle / "scorer.safetensors").write_bytes(b"")
+    done = command(bundle, FOLDER, "--out", "out.csv")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: bundle/scorer.safetensors: found SHA-256")
+    assert done.stderr.count("\n") == 1
+    assert not Path("out.csv").exists()
