@@ -109,7 +109,7 @@ def test_a_batch_without_any_image_is_only_errors(bundle):
 
 
 def test_strict_stops_at_the_first_and_leaves_no_file(bundle, damaged):
-    with pytest.raises(ImageFileError, match="photos/001.png: found .*, wanted an image of 8 bits a channel"):
+    with pytest.raises(ImageFileError, match="photos/001.png: found .*, wanted a picture"):
         judge(bundle, FOLDER, strict=True)
     assert sorted(path.name for path in Path().iterdir()) == ["bundle", "photos"]
 

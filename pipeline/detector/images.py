@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import ImageFileError
+from pipeline.images.decode import NoPictureError, decode, picture
 from pipeline.images.image_set import pixels
+from pipeline.images.limits import LARGEST_PIXELS
 
 OneImage = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
 """A file; a picture of Pillow; or an array (h, w), (h, w, 3) or (h, w, 4) of 0..255."""
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-"""Pillow's other readers are not needed, and some of them run other programs."""
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 """How names of images end; what else lies in a folder is no image."""
 
 
@@ -34,26 +34,27 @@ def image_pixels(image: OneImage, size: int) -> NDArray[np.float32]:
     if isinstance(image, np.ndarray):
         return pixels(_picture(image), size)
     if isinstance(image, Image.Image):
-        return pixels(image, size)
+        try:
+            return pixels(picture(image), size)
+        except NoPictureError as error:
+            raise ValueError(f"a picture of mode {image.mode} is no image: {error}") from error
     if isinstance(image, str | os.PathLike):
         return read_pixels(Path(image), size)
     raise TypeError(f"an image is a path, a PIL image or a NumPy array, not a {type(image).__name__}")
 
 
 def read_pixels(file: Path, size: int) -> NDArray[np.float32]:
-    """Return the image in a file as (3, size, size) in -1..1; its EXIF orientation is not applied, as in training.
+    """Return the image in a file as (3, size, size) in -1..1, read as `docs/images.md` says of those to train on.
 
-    Raises ImageFileError when it is not there, damaged, of another format or of more than 8 bits a channel.
+    Raises ImageFileError when it is not there, damaged, too large or of another format.
     """
     try:
-        with Image.open(file, formats=FORMATS) as image:
-            if image.mode.startswith(("I", "F")):
-                raise _unreadable(file, f"an image of mode {image.mode!r}")
-            return pixels(image, size)
+        with file.open("rb") as stream:
+            return pixels(decode(stream, LARGEST_PIXELS), size)
+    except NoPictureError as error:
+        raise _unreadable(file, str(error)) from error
     except OSError as error:
-        raise _unreadable(file, error.strerror or "bytes that are no whole image") from error
-    except (SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise _unreadable(file, " ".join(str(error).split())) from error
+        raise _unreadable(file, error.strerror or "bytes that cannot be read") from error
 
 
 def _picture(array: NDArray[Any]) -> Image.Image:
@@ -64,5 +65,4 @@ def _picture(array: NDArray[Any]) -> Image.Image:
 
 
 def _unreadable(file: Path, found: str) -> ImageFileError:
-    wanted = f"an image of 8 bits a channel as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
-    return ImageFileError(file, found, wanted, "Save it again as one of these, or leave it out.")
+    return ImageFileError(file, found, "a picture", "docs/images.md says what is one; mend the file or leave it out.")

@@ -45,8 +45,7 @@ def decode(stream: BinaryIO, largest_pixels: int) -> Image.Image:
     try:
         image = Image.open(stream, formats=FORMATS)
         _require_at_most(largest_pixels, image)
-        image.load()
-        return _upright(image, _rgb(image))
+        return picture(image)
     except (NoPictureError, MemoryError):
         raise
     except UnidentifiedImageError as error:
@@ -57,6 +56,12 @@ def decode(stream: BinaryIO, largest_pixels: int) -> Image.Image:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise NoPictureError(DAMAGED, _words(error)) from error
+
+
+def picture(image: Image.Image) -> Image.Image:
+    """Return an opened image as `decode` does; raises NoPictureError for pixels without a meaning as RGB."""
+    image.load()
+    return _upright(image, _rgb(image))
 
 
 @contextmanager

@@ -87,7 +87,7 @@ def test_gray_and_transparent_images_are_taken(detector, shape):
         (np.zeros((4, 4, 3)), ValueError, r"an array of shape \(4, 4, 3\) and float64 is no image"),
         (np.zeros((3, 8, 8), np.uint8), ValueError, "is no image; wanted (h, w)"),
         ([torch.zeros(3, 8, 8)], TypeError, "a path, a PIL image or a NumPy array, not a Tensor"),
-        ("absent.png", ImageFileError, "absent.png: found No such file or directory, wanted an image of 8 bits"),
+        ("absent.png", ImageFileError, "absent.png: found No such file or directory, wanted a picture"),
     ],
 )
 def test_what_is_no_image_is_refused(detector, image, error, message):
