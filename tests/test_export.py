@@ -142,8 +142,6 @@ def test_the_command_exports_and_says_what(outliers):
     done = command("data/outliers/mixup", "--to", "images", "--limit", "3")
     assert done.stdout == "images: 3 images of data/outliers/mixup, named in images/list.txt\n"
     assert len(listed(Path("images"))) == 3
-    again = command("data/outliers/mixup", "--to", "images")
-    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
 
 
 def test_rows_of_another_autoencoder_are_not_decoded(tmp_path, decoder):
