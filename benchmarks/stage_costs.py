@@ -1,0 +1,73 @@
+"""What each stage of a run costs: time, processor time and peak memory, beside how busy the machine was.
+
+Run `python -m benchmarks.stage_costs NAME` in a clone where nothing has run yet, with the parameters to be measured. It
+runs every stage by itself, as `dvc repro --single-item` does, so that each figure has the start of DVC and of Python in
+it, prints a table and writes `benchmarks/results/stage-costs-NAME.json`.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import networkx as nx
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.bench import hardware
+from pipeline.files import write_json
+from pipeline.runlog import git_revision
+
+RESULTS = Path("benchmarks/results")
+KIB = 1 if sys.platform == "darwin" else 1024
+"""Bytes in the unit of ru_maxrss."""
+
+
+def main() -> None:
+    """Run all stages, and print and write what each of them cost."""
+    name = sys.argv[1]
+    stages = {stage: _cost(stage) for stage in _in_order()}
+    report = {"hardware": hardware(), "revision": git_revision(), "stages": stages}
+    write_json(RESULTS / f"stage-costs-{name}.json", report)
+    table = Table("stage", "seconds", "processor seconds", "peak memory, MiB", "load at its start")
+    for stage, cost in [*stages.items(), ("all", _total(stages))]:
+        table.add_row(stage, *(f"{cost[key]:.1f}" for key in ("seconds", "cpu_seconds", "peak_mib", "load")))
+    Console(width=110).print(table)
+
+
+def _in_order() -> list[str]:
+    """Return the names of all stages, each after those it depends on."""
+    from dvc.repo import Repo
+
+    graph = Repo().index.graph  # from a stage to what it depends on
+    return [stage.addressing for stage in reversed(list(nx.topological_sort(graph)))]
+
+
+def _cost(stage: str) -> dict[str, float]:
+    """Run one stage, and return seconds, and the processor time and largest memory of its processes.
+
+    peak_mib: of the largest process, not of those that run side by side together.
+    """
+    load, began = os.getloadavg()[0], time.perf_counter()
+    process = subprocess.Popen(["dvc", "repro", "--single-item", "--quiet", stage])  # noqa: S603, S607  # our own stages
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{stage} ended with exit code {process.returncode}")
+    return {
+        "seconds": round(time.perf_counter() - began, 1),
+        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
+        "peak_mib": round(usage.ru_maxrss * KIB / 2**20, 1),
+        "load": round(load, 1),
+    }
+
+
+def _total(stages: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Return the sums of times and the largest of memory and load."""
+    times = {key: sum(cost[key] for cost in stages.values()) for key in ("seconds", "cpu_seconds")}
+    return times | {key: max(cost[key] for cost in stages.values()) for key in ("peak_mib", "load")}
+
+
+if __name__ == "__main__":
+    main()
