@@ -81,7 +81,18 @@ def validate(path: Path | str, model: type[SectionT], content: object) -> Sectio
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2 numbers, as DVC reads them: 1e-4 is one, where YAML 1.1 wants 1.0e-4."""
+    """YAML 1.2 numbers, as DVC reads them: 1e-4 is one, where YAML 1.1 wants 1.0e-4; and no aliases.
+
+    Aliases may hold themselves, or grow a few lines into gigabytes; a parameter file says every value where it belongs.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Return the next node; raises ComposerError where it is an alias."""
+        if self.check_event(yaml.AliasEvent):
+            alias = self.peek_event()  # type: ignore[no-untyped-call]  # as the stubs have it
+            words = f"found the alias *{alias.anchor}, wanted the value itself"
+            raise yaml.composer.ComposerError(None, None, words, alias.start_mark)
+        return super().compose_node(parent, index)
 
 
 _Loader.add_implicit_resolver(
@@ -108,7 +119,7 @@ def parse_yaml(path: Path | str, content: bytes) -> dict[str, Any]:
     """Return the sections in the bytes of a parameter file, unchecked; `path` says in errors where they are from."""
     try:
         parsed = yaml.load(content.decode(), _Loader)  # noqa: S506  # a SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ParamsError(path, ["not readable as YAML: " + " ".join(str(error).split())]) from error
     if not isinstance(parsed, dict):
         raise ParamsError(path, [f"found {type(parsed).__name__}, wanted sections {', '.join(SECTIONS)}"])

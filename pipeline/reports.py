@@ -14,7 +14,7 @@ def read_report(path: Path, wanted: str, stage: str) -> dict[str, Any]:
         found = report.get("format")
     except FileNotFoundError as error:
         raise PipelineError(f"{path}: not found; run `dvc repro` or `make repro` to make it.") from error
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise PipelineError(f"{path}: found no report in it ({error}); run `dvc repro --force {stage}`.") from error
     if found != wanted:
         raise PipelineError(f"{path}: its format is {found!r}, wanted {wanted!r}; run `dvc repro {stage}`.")

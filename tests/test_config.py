@@ -1,5 +1,7 @@
 """Parameters are read strictly, and a mistake is named so that it can be mended."""
 
+import re
+
 import pytest
 
 from pipeline.config import load_params
@@ -98,3 +100,20 @@ def test_numbers_in_scientific_notation_are_numbers(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text((ROOT / "params.yaml").read_text().replace("kl_weight: 0.0001", "kl_weight: 1e-4"))
     assert load_all(path).autoencoder.training.kl_weight == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"seeds: &all [*all]\n", "found the alias *all, wanted the value itself"),
+        (b"seeds: &one [1]\ndata: *one\n", "found the alias *one"),
+        (b"seeds: " + b"[" * 5000, "not readable as YAML: maximum recursion depth exceeded"),
+        (b"seeds: !!python/object/apply:os.system [ls]\n", "could not determine a constructor"),
+        (b"\xff\xfe", "not readable as YAML"),
+    ],
+)
+def test_yaml_that_means_harm_is_refused(tmp_path, content, message):
+    file = tmp_path / "params.yaml"
+    file.write_bytes(content)
+    with pytest.raises(ParamsError, match=re.escape(message)):
+        load_all(file)

@@ -47,7 +47,7 @@ class TensorEntry(BaseModel):
 def _inside(name: str) -> str:
     """Refuse the name of a file that is not one of a bundle: what is read comes from where the bundle came from."""
     path = PurePosixPath(name)
-    if name not in (NETWORK, SCORER) and (path.parts[0] != AUTOENCODER or ".." in path.parts or path.is_absolute()):
+    if name not in (NETWORK, SCORER) and (path.parts[:1] != (AUTOENCODER,) or ".." in path.parts):
         raise ValueError(f"{name!r} is no file of a bundle")
     return name
 
@@ -183,7 +183,7 @@ def _read_card(file: Path) -> BundleCard:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
         raise BundleError(file, f"{where}: {problem['msg']}", f"what {BUNDLE_FORMAT} has") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BundleError(file, f"no readable JSON ({' '.join(str(error).split())})", "a whole file") from error
 
 
