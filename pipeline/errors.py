@@ -84,9 +84,11 @@ class LeakError(PipelineError):
         latents: Path,
         most_shared: int,
         leaks: Sequence[tuple[str, str, int, Sequence[tuple[int, int]]]],
+        files: Sequence[str] = (),
     ) -> None:
-        """Tell of each leak (set a, set b, images that both have, examples of their rows)."""
+        """Tell of each leak (set a, set b, images that both have, examples of their rows), and the files of one."""
         found = [f"{_images(count)} of {a} also in {b} ({_rows(rows[:3])})" for a, b, count, rows in leaks]
+        found[0] += f", the first is {' and '.join(files)}" if files else ""
         super().__init__(
             f"{latents}: found {'; '.join(found)}; wanted at most {most_shared}. Take them out of one of the two sets, "
             f"or, if published splits overlap, raise guard.most_shared: then they are counted in the report."

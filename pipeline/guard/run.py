@@ -1,17 +1,20 @@
 """Run the stage: from the latents of all image sets to `reports/guard.json`, or an error when a test image leaks."""
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import load_params
 from pipeline.device import STAGE_THREADS, chosen_device, repeatable
-from pipeline.errors import LeakError
-from pipeline.files import write_json
-from pipeline.guard.compare import near_duplicates, repeats, shared_images, typical_distance
+from pipeline.errors import ImageFileError, LeakError
+from pipeline.files import printable, write_json
+from pipeline.guard.compare import Shared, near_duplicates, repeats, shared_images, typical_distance
 from pipeline.guard.files import account
 from pipeline.guard.params import Params
 from pipeline.guard.report import GUARD_FORMAT
+from pipeline.images.params import DataParams
+from pipeline.images.source import open_image_set
 from pipeline.latents import load_id_train, load_latents, store_contents
 from pipeline.progress import progress
 from pipeline.runlog import timed_run
@@ -40,9 +43,8 @@ def compare_sets(params_file: Path, latents: Path, report_file: Path, passed_fil
         files = account(latents, {name: store.header for name, store in stores.items()}, sources)
         shared = shared_images(contents)
         if leaks := [pair for pair in shared if pair.leaks and pair.images > params.guard.most_shared]:
-            raise LeakError(
-                latents, params.guard.most_shared, [(pair.a, pair.b, pair.images, pair.examples) for pair in leaks]
-            )
+            told = [(pair.a, pair.b, pair.images, pair.examples) for pair in leaks]
+            raise LeakError(latents, params.guard.most_shared, told, _files_of_example(leaks[0], stores, params.data))
         report = {
             "format": GUARD_FORMAT,
             "sets": {
@@ -54,6 +56,20 @@ def compare_sets(params_file: Path, latents: Path, report_file: Path, passed_fil
         }
         write_json(report_file, report)
         write_json(passed_file, PASSED)
+
+
+def _files_of_example(pair: Shared, stores: dict[str, Store], data: DataParams) -> list[str]:
+    """Return the files that the first of two sets' shared images is in, of those sets that are folders of files."""
+    found = []
+    for name, row in zip((pair.a, pair.b), pair.examples[0], strict=True):
+        encoded = stores[name].header.provenance.get("files")
+        if encoded is None:
+            continue
+        with suppress(ImageFileError):
+            images = open_image_set(name, data)
+            if images.files is not None and images.files["digest"] == encoded["digest"]:
+                found.append(printable(str(images.paths[row])))
+    return found
 
 
 def _near_duplicates(folders: dict[str, Path], ratio: float) -> dict[str, Any]:

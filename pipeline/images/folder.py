@@ -48,6 +48,7 @@ def labelled_folder(source: FolderSource, part: str) -> ImageSet:
         class_names=() if part == "held_out" else layout.id_classes,
         read=_Files(root, [one.picture for one in chosen], source.largest_pixels).read,
         files=_account([one.picture for one in layout.placed], layout.bad, sizes, listed=part == "train"),
+        paths=tuple(root / one.picture.path for one in chosen),
     )
 
 
@@ -66,6 +67,7 @@ def folder_images(source: FolderImagesSource) -> ImageSet:
         class_names=(),
         read=_Files(root, chosen, source.largest_pixels).read,
         files=_account(scan.pictures, scan.bad, {"all": len(scan.pictures)}, listed=True),
+        paths=tuple(root / one.path for one in chosen),
     )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ class ImageSet:
     class_names: tuple[str, ...]  # the ID classes, empty where no image shows one
     read: Callable[[int], Image.Image]  # any mode, any size
     files: dict[str, Any] | None = None  # of images in a folder: what was found in it, and what was left out
+    paths: tuple[Path, ...] = ()  # of images in a folder: (n,) where each is
 
     def provenance(self) -> dict[str, Any]:
         """Return what the parameters do not say of where the images come from."""

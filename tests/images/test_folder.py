@@ -38,7 +38,9 @@ def open_set(name, **changes):
 
 
 def paths(name, **changes):
-    return [one.path for one in open_set(name, **changes).read.__self__.pictures]
+    return [
+        path.relative_to(ROOT if name != "others" else "others").as_posix() for path in open_set(name, **changes).paths
+    ]
 
 
 def contents(name, **changes):
@@ -62,7 +64,7 @@ def test_there_are_at_least_40_odd_files():
 def test_every_odd_file_becomes_what_the_table_says():
     outcomes = odd_folder(ROOT)
     images = {name: open_set(name) for name in LABELLED}
-    used = [one.path for found in images.values() for one in found.read.__self__.pictures]
+    used = [path.relative_to(ROOT).as_posix() for found in images.values() for path in found.paths]
     files = images["id_train"].files
     skipped = {path: reason for reason, names in files["skipped_files"].items() for path in names}
     assert dict.fromkeys(used, USED) | skipped == outcomes
@@ -91,7 +93,7 @@ def test_folders_of_ood_images_take_every_odd_file_too():
     images = open_set("others")
     layout = ("outside the layout", "shown in two classes")  # neither matters without classes
     wanted = [path for path, outcome in outcomes.items() if outcome in (USED, *layout)]
-    assert [one.path for one in images.read.__self__.pictures] == sorted(wanted)
+    assert [path.relative_to("others").as_posix() for path in images.paths] == sorted(wanted)
     assert images.files["found"] == len(images) + sum(images.files["skipped"].values()) == len(outcomes)
     assert set(images.labels) == {UNKNOWN}
 
@@ -234,7 +236,7 @@ def test_a_folder_of_ood_images_without_any_is_refused():
 def test_a_file_that_changes_while_it_is_used_is_named(change):
     plain_folder(ROOT)
     images = open_set("id_train")
-    file = ROOT / images.read.__self__.pictures[0].path
+    file = images.paths[0]
     change(file)
     with pytest.raises(ImageFileError, match=f"{file}: found .*, wanted the file as it was when its folder was looked"):
         images.read(0)

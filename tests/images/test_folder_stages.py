@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from pipeline.encode.run import encode
-from pipeline.errors import ImageFileError
+from pipeline.errors import ImageFileError, LeakError
 from pipeline.guard.report import read_guard
 from pipeline.guard.run import compare_sets
 from pipeline.store.reader import Store
 from tests.autoencoder.test_autoencoder import random_kl
-from tests.images.odd import SETS, USED, encoded, folder_data, odd_folder, picture, plain_folder, write
+from tests.images.odd import SETS, USED, encoded, folder_data, odd_folder, picture, plain, plain_folder, write
 from tests.make import tiny_params, write_params
 from tests.test_stages import run
 
@@ -67,3 +67,14 @@ def test_a_bad_file_is_one_line_and_exit_code_1(outcomes):
     assert err.splitlines()[-1].startswith(wanted)
     assert err.count("error:") == 1
     assert not (LATENTS / "id_train").exists()
+
+
+def test_a_leak_between_folders_is_told_by_the_names_of_the_files(outcomes):
+    write(Path("others/bat/stolen.png"), encoded(plain("cat", 3), "PNG"))
+    encode_sets(*SETS)
+    with pytest.raises(LeakError) as caught:
+        guard()
+    assert ", the first is photos/cat/3.png and others/bat/stolen.png; wanted at most 0." in str(caught.value)
+    write(Path("others/new.png"), encoded(picture(98)))
+    with pytest.raises(LeakError, match="the first is photos/cat/3.png; wanted at most 0"):
+        guard()
