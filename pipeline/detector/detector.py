@@ -50,13 +50,13 @@ class Detector:
         card = bundle.card
         self.class_names, self.threshold = card.network.class_names, card.decision.threshold
         self.image_size = card.network.space.image_size
-        self._network = card.network.build()
+        self.network = card.network.build()
         try:
-            self._network.load_state_dict(bundle.network)
-            self._autoencoder = Autoencoder.load(str(bundle.folder / AUTOENCODER)).to(device)
+            self.network.load_state_dict(bundle.network)
+            self.autoencoder = Autoencoder.load(str(bundle.folder / AUTOENCODER)).to(device)
         except (RuntimeError, ModelError) as error:
             raise BundleError(bundle.folder, " ".join(str(error).split()), "networks that can be loaded") from error
-        self._network.eval().requires_grad_(requires_grad=False).to(device)
+        self.network.eval().requires_grad_(requires_grad=False).to(device)
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str | torch.device | None = None) -> Self:
@@ -143,9 +143,9 @@ class Detector:
         pixels = np.stack([*images])
         # a GPU's convolutions would round to 10 bits, and answer otherwise than a CPU's
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            encoded = self._autoencoder.encode(torch.from_numpy(pixels).to(self.device)).cpu().numpy()
+            encoded = self.autoencoder.encode(torch.from_numpy(pixels).to(self.device)).cpu().numpy()
             scaled = torch.from_numpy(as_latents(encoded, "latents of images").astype(np.float32))
-            of = outputs(self._network, to_standardised(scaled, self.bundle.card.network.standardisation))
+            of = outputs(self.network, to_standardised(scaled, self.bundle.card.network.standardisation))
         best = of.logits.softmax(1).max(1)
         (scores,) = self.bundle.scorer(of).values()
         columns = (best.indices.tolist(), best.values.tolist(), scores.tolist())

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.detector.detector import Detector
 from pipeline.detector.images import read_pixels
 from pipeline.detector.listing import count_images, image_files
-from pipeline.detector.output import Row, open_output
+from pipeline.detector.output import Output, Row, open_output
 from pipeline.errors import ImageFileError, UnreadImagesError
 from pipeline.progress import progress
 
@@ -33,25 +33,42 @@ class _Read:
 
 
 def predict_files(bundle: Path, sources: list[Path], target: Path | None, *, batch_size: int, strict: bool) -> None:
-    """Write a row per image to `target` (None: the terminal), in the order of `image_files`.
+    """Load the bundle, judge all images, and say on stderr how many there were; otherwise as `write_answers`.
 
-    A file that is no image gets a row with its error, and at the end UnreadImagesError says how many there were;
-    if strict, the first such file ends it all with ImageFileError, and no file is written.
+    Raises ImageFileError for a source without images before anything is loaded.
     """
     images = count_images(sources)
-    outliers = unread = 0
     with open_output(target) as output:
         detector = Detector.load(bundle)
         with progress("judging images", images) as advance:
-            for rows in judged(detector, image_files(sources), batch_size, strict=strict):
-                for row in rows:
-                    output.write(row)
-                    outliers += row[4] is True
-                    unread += row[5] is not None
-                advance(len(rows))
+            files = image_files(sources)
+            outliers, unread = write_answers(detector, files, output, advance, batch_size=batch_size, strict=strict)
     sys.stderr.write(f"{images - unread} images judged, {outliers} of them outliers\n")
     if unread:
         raise UnreadImagesError(unread, images, "standard output" if target is None else str(target))
+
+
+def write_answers(
+    detector: Detector,
+    files: Iterable[Path],
+    output: Output,
+    advance: Callable[[int], None],
+    *,
+    batch_size: int,
+    strict: bool,
+) -> tuple[int, int]:
+    """Write a row per file, in order; return how many were outliers, and how many could not be read.
+
+    A file that is no image gets a row with its error; if strict, the first such file ends it all with ImageFileError.
+    """
+    outliers = unread = 0
+    for rows in judged(detector, files, batch_size, strict=strict):
+        for row in rows:
+            output.write(row)
+            outliers += row[4] is True
+            unread += row[5] is not None
+        advance(len(rows))
+    return outliers, unread
 
 
 def judged(detector: Detector, files: Iterable[Path], batch_size: int, *, strict: bool) -> Iterator[list[Row]]:
