@@ -1,5 +1,6 @@
 """A small real project for bundles: random networks, an autoencoder, and decisions for them."""
 
+import atexit
 import functools
 import shutil
 import tempfile
@@ -89,6 +90,7 @@ def tiny_ingredients(folder, score="knn", head=None):
 @functools.cache
 def _made(score):
     home = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, home)
     write_bundle(home / "bundle", tiny_ingredients(home, score), "a card\n")
     return home / "bundle"
 

@@ -117,6 +117,7 @@ def test_a_folder_without_bundle_json_is_none():
         (lambda card: card["files"].update({"../secret": "0"}), "is no file of a bundle"),
         (lambda card: card["files"].update({"autoencoder/../../secret": "0"}), "is no file of a bundle"),
         (lambda card: card["files"].update({"/etc/hosts": "0"}), "is no file of a bundle"),
+        (lambda card: card["files"].update({"": "0"}), "'' is no file of a bundle"),
     ],
 )
 def test_another_format_unknown_keys_and_strange_files_are_refused(whole, change, message):
