@@ -222,26 +222,15 @@ def replaced(rng: Random, content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _images() -> list[bytes]:
-    """Return a small picture in every format that is read."""
+    """Return a small picture in every format that is read, and in several kinds of pixels."""
     pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
-    picture = Image.fromarray(pixels)
-    variants = {
-        "PNG": [
-            picture,
-            picture.convert("RGBA"),
-            picture.convert("P"),
-            Image.fromarray(pixels[..., 0].astype(np.uint16)),
-        ],
-        "JPEG": [picture, picture.convert("L"), picture.convert("CMYK")],
-        "WEBP": [picture],
-        "BMP": [picture],
-        "GIF": [picture.convert("P")],
-        "TIFF": [picture, picture.convert("1")],
-    }
+    kinds = {"PNG": "RGB RGBA P I;16", "JPEG": "RGB L CMYK", "WEBP": "RGB", "BMP": "RGB", "GIF": "P", "TIFF": "RGB 1"}
     found = []
-    for name, pictures in variants.items():
-        for one in pictures:
+    for name, modes in kinds.items():
+        for mode in modes.split():
             file = BytesIO()
+            deep = mode == "I;16"
+            one = Image.fromarray(pixels[..., 0].astype(np.uint16)) if deep else Image.fromarray(pixels).convert(mode)
             one.save(file, name)
             found.append(file.getvalue())
     return found
