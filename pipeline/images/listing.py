@@ -84,7 +84,9 @@ def _file(root: Path, path: str) -> File | Bad:
 def _wrong_link(root: Path, link: Path) -> str | None:
     try:
         target = link.resolve(strict=True)
-    except (FileNotFoundError, NotADirectoryError, RuntimeError, OSError):
+    except PermissionError:
+        raise
+    except (OSError, RuntimeError):  # the latter of a circle, before Python 3.13
         return BROKEN_LINK
     if not target.is_relative_to(root):
         return LINK_OUT

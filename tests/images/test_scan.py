@@ -148,6 +148,20 @@ def test_a_folder_that_cannot_be_read_is_counted(monkeypatch):
     assert len(found.pictures) == 4
 
 
+def test_a_link_whose_target_may_not_be_looked_at_is_unreadable(monkeypatch):
+    plain_folder(ROOT, each=2)
+    (ROOT / "cat/link.png").symlink_to("0.png")
+    resolve = Path.resolve
+
+    def refuse_links(self, *, strict=False):
+        if self.name == "link.png":
+            raise PermissionError(13, "Permission denied")
+        return resolve(self, strict=strict)
+
+    monkeypatch.setattr(Path, "resolve", refuse_links)
+    assert [tuple(one) for one in look().bad] == [("cat/link.png", "unreadable", "Permission denied")]
+
+
 def test_the_order_of_the_file_system_does_not_matter(monkeypatch):
     odd_folder(ROOT)
     wanted = look()
