@@ -78,6 +78,8 @@ def validate(path: Path | str, model: type[SectionT], content: object) -> Sectio
     except ValidationError as error:
         problems = [_describe(problem, content, model) for problem in error.errors()]
         raise ParamsError(path, problems) from error
+    except OverflowError as error:  # of a check that computes with a whole number beyond the largest float
+        raise ParamsError(path, [f"a number is too large ({error})"]) from error
 
 
 class _Loader(yaml.SafeLoader):

@@ -11,6 +11,10 @@ from pipeline.train.params import Params as TrainStageParams
 from tests.make import ROOT, changed, default_params, write_params
 
 
+def default_text(old, new):
+    return (ROOT / "params.yaml").read_text().replace(old, new).encode()
+
+
 def problems_of(tmp_path, content):
     with pytest.raises(ParamsError) as caught:
         load_all(write_params(tmp_path, content))
@@ -110,6 +114,7 @@ def test_numbers_in_scientific_notation_are_numbers(tmp_path):
         (b"seeds: " + b"[" * 5000, "not readable as YAML: maximum recursion depth exceeded"),
         (b"seeds: !!python/object/apply:os.system [ls]\n", "could not determine a constructor"),
         (b"\xff\xfe", "not readable as YAML"),
+        (default_text("classes: 2", f"classes: 1{400 * '0'}"), "a number is too large"),
     ],
 )
 def test_yaml_that_means_harm_is_refused(tmp_path, content, message):

@@ -32,7 +32,7 @@ def image_pixels(image: OneImage, size: int) -> NDArray[np.float32]:
     Raises ImageFileError when a file is no image, and ValueError or TypeError for what no image can be.
     """
     if isinstance(image, np.ndarray):
-        return pixels(_picture(image), size)
+        return pixels(picture(_from_array(image)), size)
     if isinstance(image, Image.Image):
         try:
             return pixels(picture(image), size)
@@ -57,7 +57,7 @@ def read_pixels(file: Path, size: int) -> NDArray[np.float32]:
         raise _unreadable(file, error.strerror or "bytes that cannot be read") from error
 
 
-def _picture(array: NDArray[Any]) -> Image.Image:
+def _from_array(array: NDArray[Any]) -> Image.Image:
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         wanted = "(h, w), (h, w, 3) or (h, w, 4) of uint8"
         raise ValueError(f"an array of shape {array.shape} and {array.dtype} is no image; wanted {wanted}")
