@@ -23,6 +23,7 @@ from rich.table import Table
 
 from pipeline.files import write_json
 from pipeline.latents import Latents, load_id_train
+from pipeline.page.load import processor
 from pipeline.progress import progress
 from pipeline.runlog import git_revision
 from pipeline.store.format import BLOCK_ROWS, LatentSpace, Standardisation
@@ -190,10 +191,8 @@ def write_raw(path: Path, rows: NDArray[np.float16]) -> None:
 
 def hardware() -> str:
     """Return what computed: processor, cores, versions."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").is_file() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    cpu = models[0] if models else platform.processor()
-    return f"{cpu}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, torch {torch.__version__}"
+    cores = len(os.sched_getaffinity(0))
+    return f"{processor()}, {cores} cores, Python {platform.python_version()}, torch {torch.__version__}"
 
 
 def show(ratios: dict[str, dict[str, float | bool]]) -> None:

@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.results import coloured_verdict, interval, percent
+from pipeline.page.words import spread
+from pipeline.results import coloured_verdict, interval
 
 
 def print_comparison(report: dict[str, Any], console: Console) -> None:
@@ -48,7 +49,7 @@ def comparison_table(report: dict[str, Any]) -> Table:
 def words(report: dict[str, Any]) -> str:
     """Return ID accuracy, what was compared and what was not, in words."""
     first = report["revisions"][0]
-    accuracy = [f"{run} {percent(one)}" for run, one in zip(report["revisions"], report["id_accuracy"], strict=True)]
+    accuracy = [f"{run} {spread(one)}" for run, one in zip(report["revisions"], report["id_accuracy"], strict=True)]
     lines = [
         *([] if report["parameters"] else ["No parameter differs."]),
         f"ID accuracy: {', '.join(accuracy)}.",
@@ -62,9 +63,9 @@ def _cells(entry: dict[str, Any]) -> list[str]:
     apart = entry["difference"]
     differences = ["", ""] if apart is None else [interval(apart[name]) for name in ("auroc", "fpr95_ood_pos")]
     return [
-        percent(entry["auroc"]),
+        spread(entry["auroc"]),
         differences[0],
-        percent(entry["fpr95_ood_pos"]),
+        spread(entry["fpr95_ood_pos"]),
         differences[1],
         "" if apart is None else coloured_verdict(apart["auroc"]),
     ]

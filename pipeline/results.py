@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.errors import PipelineError
-from pipeline.page.words import verdict
+from pipeline.page.words import spread, verdict
 from pipeline.quality.params import QUALITY_FORMAT
 from pipeline.reports import read_report
 from pipeline.score.params import METRICS_FORMAT
@@ -62,7 +62,7 @@ def quality_table(report: dict[str, Any]) -> Table:
         own = found["own_class_distance"]
         table.add_row(
             name,
-            *(f"{percent(found[key])} %" for key in ("passes_for_id", "confident", "entropy")),
+            *(f"{spread(found[key])} %" for key in ("passes_for_id", "confident", "entropy")),
             f"{100 * found['beyond_all']:.1f} %",
             "-" if own is None else f"{own:.2f}",
             f"{found['nearest_id']:.2f}",
@@ -98,7 +98,7 @@ def conclusion(report: dict[str, Any]) -> str:
     shares = ", ".join(f"{100 * share:.1f} % of {name}" for name, share in threshold["ood_detected"].items())
     detected = f" and detects {shares}" if shares else "; no OOD images were scored"
     return (
-        f"ID accuracy: baseline {percent(accuracy['baseline'])}, detector {percent(accuracy['detector'])}.\n"
+        f"ID accuracy: baseline {spread(accuracy['baseline'])}, detector {spread(accuracy['detector'])}.\n"
         f"Threshold for {100 * threshold['id_rejection_target']:.0f} % rejected ID validation images: it rejects "
         f"{100 * threshold['id_rejection_test']:.1f} % of ID test{detected}.\n"
         f"baseline: cross-entropy only, with the same score. FPR95: share of ID flagged when 95 % of OOD is caught."
@@ -109,9 +109,9 @@ def conclusion(report: dict[str, Any]) -> str:
 def _cells(values: dict[str, Any]) -> list[str]:
     gain = values["difference"]["auroc"]
     return [
-        *(percent(values[side]["auroc"]) for side in ("baseline", "detector")),
+        *(spread(values[side]["auroc"]) for side in ("baseline", "detector")),
         interval(gain),
-        *(percent(values[side]["fpr95_ood_pos"]) for side in ("baseline", "detector")),
+        *(spread(values[side]["fpr95_ood_pos"]) for side in ("baseline", "detector")),
         coloured_verdict(gain),
     ]
 
@@ -126,10 +126,3 @@ def coloured_verdict(gain: dict[str, Any]) -> str:
     """Return the verdict on a difference in its colour."""
     style = VERDICT_STYLE[gain["verdict"]]
     return f"[{style}]{gain['verdict']}[/{style}]"
-
-
-def percent(spread: dict[str, float | None]) -> str:
-    """Return mean and standard deviation in percent."""
-    mean, std = spread["mean"], spread["std"]
-    assert mean is not None
-    return f"{100 * mean:.1f}" if std is None else f"{100 * mean:.1f} ± {100 * std:.1f}"

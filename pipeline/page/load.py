@@ -60,13 +60,13 @@ def machine() -> str:
     import torch
 
     cores = os.cpu_count() or 1
-    parts = [_processor(), f"{cores} core{'s' * (cores > 1)}"]
+    parts = [processor(), f"{cores} core{'s' * (cores > 1)}"]
     if torch.cuda.is_available():
         parts.append(torch.cuda.get_device_name())
     return ", ".join([*parts, f"Python {platform.python_version()}", platform.platform()])
 
 
-def _processor() -> str:
+def processor() -> str:
     """Return the processor's name; Linux keeps it in a file of its own."""
     file = Path("/proc/cpuinfo")
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
