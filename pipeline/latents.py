@@ -1,4 +1,4 @@
-"""Hand latents to the stages that learn from them: standardised, in memory, with their labels."""
+"""Hand latents to the stages that learn from them: standardised, with their labels."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.errors import IncompatibleStoreError
-from pipeline.store.format import Header, Standardisation
+from pipeline.memory import empty_table
+from pipeline.store.format import LATENT, Header, Standardisation
 from pipeline.store.reader import Store
 
 
@@ -17,7 +18,7 @@ from pipeline.store.reader import Store
 class Latents:
     """The rows of one image set."""
 
-    values: Tensor  # (n, c, h, w) float32, standardised per channel
+    values: Tensor  # (n, c, h, w) float32, standardised per channel; a table as `pipeline/memory.py` has them
     labels: NDArray[np.int32]  # (n,) index into class_names, -1 where the image shows no ID class
     contents: NDArray[np.int64]  # (n,) equal where two images are the same picture
     header: Header
@@ -82,9 +83,11 @@ def to_standardised(scaled: Tensor, standardisation: Standardisation) -> Tensor:
 
 
 def _standardised(store: Store, standardisation: Standardisation) -> Latents:
-    scaled = torch.from_numpy(store.latents().astype(np.float32))
-    labels, contents = store.column("label"), store_contents(store)
-    return Latents(to_standardised(scaled, standardisation), labels, contents, store.header, store.digest)
+    table = torch.from_numpy(empty_table((store.rows, *store.header.space.shape), np.float32))
+    for shard, rows in enumerate(store.shards):
+        scaled = torch.from_numpy(store.chunk(LATENT, shard).astype(np.float32))
+        table[rows.start : rows.stop] = to_standardised(scaled, standardisation)
+    return Latents(table, store.column("label"), store_contents(store), store.header, store.digest)
 
 
 def _per_channel(standardisation: Standardisation) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 
 from pipeline.errors import PipelineError, UnitError
 from pipeline.files import PARTIAL
+from pipeline.memory import share_budget
 from pipeline.progress import progress
 
 
@@ -55,10 +56,10 @@ def run_units(
     todo = [unit for unit in units if not unit.output.is_dir()]
     if not todo:
         return
-    context = multiprocessing.get_context("spawn")
+    context, processes = multiprocessing.get_context("spawn"), min(workers, len(todo))
     with (
         progress(what, steps * len(units)) as advance,
-        ProcessPoolExecutor(min(workers, len(todo)), context, _end_with_parent) as pool,
+        ProcessPoolExecutor(processes, context, _begin, (processes,)) as pool,
     ):
         futures = [pool.submit(function, unit) for unit in todo]
         shown, ended = 0, False
@@ -89,8 +90,9 @@ def _ended(futures: Sequence[Future[None]]) -> bool:
     return not waiting or any(future.exception() is not None for future in ended)
 
 
-def _end_with_parent() -> None:
-    """Let Ctrl-C end this worker at once, and watch the parent: a worker without one has nobody to work for."""
+def _begin(processes: int) -> None:
+    """Share the memory, let Ctrl-C end this worker at once, and watch the parent: without one it works for nobody."""
+    share_budget(processes)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -32,6 +32,17 @@ def test_blocks_change_nothing(monkeypatch):
     assert torch.equal(whole, neighbours.kth_distance(torch.tensor(QUERIES), torch.tensor(BANK), 3))
 
 
+@pytest.mark.parametrize("k", [1, 3, 11])
+def test_a_bank_in_parts_gives_the_same_neighbours(monkeypatch, k):
+    queries, bank = torch.tensor(QUERIES), torch.tensor(BANK)
+    whole, (distances, rows) = neighbours.kth_distance(queries, bank, k), neighbours.nearest(queries, bank)
+    monkeypatch.setattr(neighbours, "BANK_VALUES", 4 * bank.shape[1])
+    torch.testing.assert_close(neighbours.kth_distance(queries, bank, k), whole)
+    found = neighbours.nearest(queries, bank)
+    assert torch.equal(found[0], distances)
+    assert torch.equal(found[1], rows)
+
+
 def test_the_nearest_row_and_its_distance_agree_with_a_loop():
     distances, rows = neighbours.nearest(torch.tensor(QUERIES), torch.tensor(BANK))
     for query, distance, row in zip(QUERIES, distances, rows, strict=True):

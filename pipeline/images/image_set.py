@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.memory import empty_table
+
 UNKNOWN = -1
 """Label of an image that shows none of the ID classes."""
 
@@ -54,7 +56,7 @@ class HeldPixels:
 
     def __init__(self, images: ImageSet, size: int) -> None:
         self.images, self.size = images, size
-        self._held = np.empty((len(images), 3, size, size), np.uint8)
+        self._held = empty_table((len(images), 3, size, size), np.uint8)
         self._known = np.zeros(len(images), bool)
 
     def batch(self, indices: Sequence[int]) -> NDArray[np.float32]:

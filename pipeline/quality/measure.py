@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline.boundary import Boundary, require_neighbours
 from pipeline.latents import Latents
+from pipeline.memory import gathered
 from pipeline.neighbours import kth_distance
 from pipeline.quality.params import QualityParams
 
@@ -35,7 +36,7 @@ class Reference:
     def __init__(self, id_train: Latents, params: QualityParams, device: torch.device) -> None:
         labels = id_train.labels
         rows = id_train.values.flatten(1).to(device)
-        banks = [rows[torch.from_numpy(labels == label)] for label in range(len(id_train.class_names))]
+        banks = [gathered(rows, np.flatnonzero(labels == label)) for label in range(len(id_train.class_names))]
         sizes = dict(zip(id_train.class_names, map(len, banks), strict=True))
         require_neighbours(sizes, params.neighbours, "quality.neighbours")
         self.params = params

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.boundary import Boundary, require_neighbours
+from pipeline.memory import gathered
 from pipeline.synthesize.method import Columns, Method, Outliers, Parents, draw
 from pipeline.synthesize.noise import covariance_root
 from pipeline.synthesize.params import PerturbParams
@@ -34,7 +35,7 @@ class Perturb(Method):
         require_neighbours(sizes, params.neighbours, "synthesize.perturb.neighbours")
         self.parents = parents
         self.params = params
-        banks = [parents.values[torch.from_numpy(rows)].flatten(1) for rows in parents.members]
+        banks = [gathered(parents.values, rows).flatten(1) for rows in parents.members]
         self.boundary = Boundary(banks, params.neighbours, params.boundary_share)
         self.outermost = [rows[chosen] for rows, chosen in zip(parents.members, self.boundary.outermost, strict=True)]
         self.roots = [bank.std(0) if params.noise == "diagonal" else covariance_root(bank) for bank in banks]

@@ -133,6 +133,13 @@ def test_training_repeats_to_the_bit_and_follows_its_seed():
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
+def test_the_memory_budget_changes_no_weight(monkeypatch):
+    wanted = trained()[1].state_dict()
+    monkeypatch.setenv("LATENT_OUTLIERS_MEMORY", "0")
+    found = trained()[1].state_dict()
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+
 def test_scaled_latents_have_unit_variance():
     images, model = trained()
     batch = torch.from_numpy(pixel_batch(images, range(len(images)), 32))

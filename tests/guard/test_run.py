@@ -42,6 +42,12 @@ def test_sets_apart_pass():
     assert read_json(PASSED) == {"passed": True}
 
 
+def test_the_memory_budget_changes_nothing(monkeypatch):
+    wanted = guard()
+    monkeypatch.setenv("LATENT_OUTLIERS_MEMORY", "0")
+    assert guard() == wanted
+
+
 @pytest.mark.parametrize("name", SETS[1:])
 def test_an_image_of_the_training_set_in_any_other_is_a_leak(name):
     put(name, [17, 17, 4])

@@ -42,6 +42,13 @@ def test_batch_size_and_worker_count_change_no_byte(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_the_memory_budget_changes_no_byte(method, monkeypatch):
+    wanted = made(method, "a").digest
+    monkeypatch.setenv("LATENT_OUTLIERS_MEMORY", "0")
+    assert made(method, "b").digest == wanted
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_a_row_is_the_same_in_a_store_of_any_size(method):
     large, small = made(method, "a"), made(method, "b", **{f"synthesize__{method}__rows": 300})
     np.testing.assert_array_equal(large.latents()[:300], small.latents())

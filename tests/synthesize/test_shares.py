@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.synthesize import noise
 from pipeline.synthesize.noise import covariance_root
 from pipeline.synthesize.shares import convex_shares, distinct_classes, further, further_columns
 
@@ -48,3 +49,11 @@ def test_the_root_of_the_covariance_gives_the_covariance(rows):
     assert root.shape == (min(rows, 8), 8)
     torch.testing.assert_close(root.T @ root, values.T.cov(), rtol=1e-4, atol=1e-5)
     assert (root.diagonal() >= 0).all()
+
+
+@pytest.mark.parametrize("rows", [5, 50])
+def test_rows_factored_in_blocks_have_the_same_root(rows, monkeypatch):
+    values = torch.randn(rows, 8, generator=torch.Generator().manual_seed(0))
+    whole = covariance_root(values)
+    monkeypatch.setattr(noise, "BLOCK_ROWS", 3)
+    torch.testing.assert_close(covariance_root(values), whole, rtol=1e-5, atol=1e-6)

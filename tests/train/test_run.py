@@ -73,6 +73,14 @@ def test_the_stages_train_repeat_and_check(trained):
     assert {folder: folder_digest(folder) for folder in (TEACHERS, DETECTORS)} == first
 
 
+def test_the_memory_budget_changes_no_byte(trained, monkeypatch):
+    monkeypatch.setenv("LATENT_OUTLIERS_MEMORY", "0")
+    train_teachers(Path("mapped-teachers"))
+    train_detectors(Path("mapped-detectors"))
+    assert folder_digest(Path("mapped-teachers")) == folder_digest(TEACHERS)
+    assert folder_digest(Path("mapped-detectors")) == folder_digest(DETECTORS)
+
+
 def test_seeds_differ(trained):
     weights = [load_file(DETECTORS / seed / "model.safetensors")["head.weight"] for seed in "01"]
     assert not torch.equal(*weights)
