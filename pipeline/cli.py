@@ -56,6 +56,19 @@ def preset(
 
 
 @app.command()
+def new_project(
+    target: Annotated[Path, typer.Argument(help="Folder to make.")],
+    images: Annotated[Path, typer.Option(help="Photographs, in one folder per class; perhaps in train/ and test/.")],
+    near: Annotated[list[Path] | None, typer.Option(help="Folder of images that could be taken for a class.")] = None,
+    far: Annotated[list[Path] | None, typer.Option(help="Folder of images of quite other things.")] = None,
+) -> None:
+    """Make a project for a folder of photographs: look through them, and fit the parameters to what is there."""
+    from pipeline.new_project import new_project as make_project
+
+    make_project(target, images, near or [], far or [], wide_console())
+
+
+@app.command()
 def results(
     metrics: MetricsFile = METRICS_FILE,
     *,

@@ -4,6 +4,7 @@
     ├── ParamsError              params.yaml asks for something that does not exist
     ├── MissingInputError        what an earlier stage makes is not there
     ├── OverwriteError           a file or folder is in the way and may be the only one of its kind
+    ├── ProjectError             a project cannot be made from where this code lies
     ├── ImageFileError           a file of images is missing, damaged, or not what its parameters say
     ├── LeakError                an image is in two sets that must have none in common
     ├── BusyError                another process is making the same output
@@ -64,6 +65,13 @@ class MissingInputError(PipelineError):
 
 class OverwriteError(PipelineError):
     """A command would overwrite a file or folder that may be the only one of its kind."""
+
+    def __init__(self, path: Path, found: str, wanted: str, advice: str) -> None:
+        super().__init__(f"{path}: found {found}, wanted {wanted}. {advice}")
+
+
+class ProjectError(PipelineError):
+    """A project cannot be made from where this code lies."""
 
     def __init__(self, path: Path, found: str, wanted: str, advice: str) -> None:
         super().__init__(f"{path}: found {found}, wanted {wanted}. {advice}")

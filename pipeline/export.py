@@ -1,9 +1,6 @@
 """Decode a store into a folder of images and a list of them, as OpenOOD reads it, for trainers that work on pixels."""
 
-import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +12,7 @@ from PIL import Image
 from pipeline.autoencoder.model import Autoencoder
 from pipeline.device import chosen_device
 from pipeline.errors import OverwriteError
-from pipeline.files import PARTIAL, write_json
+from pipeline.files import whole_or_absent, write_json
 from pipeline.images.image_set import UNKNOWN
 from pipeline.latents import to_scaled
 from pipeline.progress import progress
@@ -42,7 +39,7 @@ def export_images(store: Store, autoencoder: Autoencoder, folder: Path, kind: Im
     if limit is not None and limit < store.rows:
         rows = np.linspace(0, store.rows - 1, limit).astype(np.int64)
     autoencoder.to(chosen_device())
-    with _whole_or_absent(folder) as partial:
+    with whole_or_absent(folder) as partial:
         (partial / IMAGES).mkdir()
         lines = _write_images(partial, store, autoencoder, rows, kind)
         (partial / LIST).write_text("".join(lines), encoding="utf-8")
@@ -116,17 +113,3 @@ def _facts(store: Store, rows: int, kind: ImageFormat) -> dict[str, object]:
         "rows_of_store": store.rows,
         "provenance": store.header.provenance,
     }
-
-
-@contextmanager
-def _whole_or_absent(folder: Path) -> Iterator[Path]:
-    """Yield a folder to fill that gets its name at the end, or is deleted when something goes wrong."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f"{folder.name}.{os.getpid()}{PARTIAL}")
-    partial.mkdir()
-    try:
-        yield partial
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial)
-        raise

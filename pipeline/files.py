@@ -4,7 +4,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +80,17 @@ def remove_partial_files(folder: Path) -> None:
     """Delete the files and folders that an interrupted write left under `folder`."""
     for path in sorted(folder.rglob(f"*{PARTIAL}"), reverse=True):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@contextmanager
+def whole_or_absent(folder: Path) -> Iterator[Path]:
+    """Yield a folder to fill that gets its name at the end, or is deleted when something goes wrong."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f"{folder.name}.{os.getpid()}{PARTIAL}")
+    partial.mkdir()
+    try:
+        yield partial
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial)
+        raise
