@@ -1,8 +1,9 @@
 """Which device computes, and how randomness and threads are set so that results can be repeated."""
 
 import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 
@@ -48,6 +49,43 @@ def repeatable(threads: int) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms does the same after 2 s of imports
     torch.backends.cudnn.benchmark = False
+
+
+class _FullFloat32:
+    """PyTorch's switches are one set for the process: the first block turns them, the last one turns them back."""
+
+    def __init__(self) -> None:
+        self._lock, self._blocks, self._before = threading.Lock(), 0, ExitStack()
+
+    def begin(self) -> None:
+        with self._lock:
+            if not self._blocks:
+                exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+                self._before.enter_context(exact)
+            self._blocks += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._blocks -= 1
+            if not self._blocks:
+                self._before.close()
+
+
+_FULL_FLOAT32 = _FullFloat32()
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Let a GPU convolve with all bits of float32 inside the block, as a CPU does: TF32, its default, keeps 10.
+
+    What scores and thresholds come from is computed so, in every stage and in a bundle; training is not. Several
+    threads may be inside at once.
+    """
+    _FULL_FLOAT32.begin()
+    try:
+        yield
+    finally:
+        _FULL_FLOAT32.end()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pipeline.device import full_float32
 from pipeline.errors import ModelError
 from pipeline.files import folder_digest, read_json, write_json
 
@@ -76,7 +77,8 @@ class Autoencoder:
         images: Tensor,  # (n, 3, s, s) in -1..1
     ) -> Tensor:  # (n, c, s / 8, s / 8)
         """Return the scaled posterior mean (an autoencoder without a posterior gives its code)."""
-        encoded = self.module.encode(images.contiguous(memory_format=torch.channels_last))
+        with full_float32():
+            encoded = self.module.encode(images.contiguous(memory_format=torch.channels_last))
         code: Tensor = encoded.latent_dist.mean if hasattr(encoded, "latent_dist") else encoded.latents
         return code * self.scaling_factor
 

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
+from pipeline.device import full_float32
 from pipeline.errors import IncompatibleStoreError, ModelError
 from pipeline.files import write_bytes, write_json
 from pipeline.networks.params import HeadParams, NetworkParams
@@ -73,5 +74,6 @@ def load_network(folder: Path, space: LatentSpace, class_names: tuple[str, ...])
 def predict(network: LatentResNet, latents: Tensor, batch_size: int = 1024) -> tuple[Tensor, Tensor]:
     """Return logits (n, k) and features (n, d) of standardised latents (n, c, h, w), both on the CPU."""
     device = next(network.parameters()).device
-    parts = [network(batch.to(device)) for batch in latents.split(batch_size)]
+    with full_float32():
+        parts = [network(batch.to(device)) for batch in latents.split(batch_size)]
     return torch.cat([part.logits for part in parts]).cpu(), torch.cat([part.features for part in parts]).cpu()
