@@ -17,6 +17,7 @@
     ├── ModelError               a model folder that cannot be used
     ├── BundleError              a bundle is missing, damaged, of another format, or cannot be written or fetched
     ├── UnreadImagesError        some of the images that were to be judged could not be read
+    ├── ReaderDiedError          a process that decodes images for `predict` died
     ├── HeadError                a classification head that makes no sense for this many classes
     ├── MissingExtraError        an optional part that the parameters ask for is not installed
     ├── DeviceError              the device that was asked for is not there
@@ -198,6 +199,16 @@ class UnreadImagesError(PipelineError):
         super().__init__(
             f"{output}: {unread} of {_images(images)} could not be read, wanted none. The others were judged; column "
             f"`error` says why each was not."
+        )
+
+
+class ReaderDiedError(PipelineError):
+    """A process that decodes images died, and nobody knows which image it was at."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "predict: a process that decodes images died (killed, or out of memory), wanted it to live. Free memory or "
+            "lower --batch-size, and run it again; a file that ends it every time is found by judging fewer at a time."
         )
 
 

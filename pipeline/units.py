@@ -84,15 +84,14 @@ def finished_folder(output: Path) -> Iterator[Path]:
     partial.rename(output)
 
 
-def _ended(futures: Sequence[Future[None]]) -> bool:
-    """Wait a little, and say whether there is nothing more to wait for: all have ended, or one with an error."""
-    ended, waiting = wait(futures, SECONDS_BETWEEN_LOOKS, FIRST_EXCEPTION)
-    return not waiting or any(future.exception() is not None for future in ended)
-
-
 def _begin(processes: int) -> None:
-    """Share the memory, let Ctrl-C end this worker at once, and watch the parent: without one it works for nobody."""
+    """Leave this worker its share of the memory, and let it end with its parent."""
     share_budget(processes)
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """Let Ctrl-C end this worker at once, and watch the parent: a worker without one has nobody to work for."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -102,6 +101,12 @@ def _begin(processes: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _ended(futures: Sequence[Future[None]]) -> bool:
+    """Wait a little, and say whether there is nothing more to wait for: all have ended, or one with an error."""
+    ended, waiting = wait(futures, SECONDS_BETWEEN_LOOKS, FIRST_EXCEPTION)
+    return not waiting or any(future.exception() is not None for future in ended)
 
 
 def _raise_first_error(units: Sequence[Unit], futures: Sequence[Future[None]]) -> None:

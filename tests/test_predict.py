@@ -2,20 +2,26 @@
 
 import csv
 import io
+import multiprocessing
 import os
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 
-from pipeline.detector import output, predict
+from pipeline.detector import output, predict, reading
 from pipeline.detector.detector import Detector
 from pipeline.detector.listing import count_images, image_files
 from pipeline.detector.output import COLUMNS, open_output
 from pipeline.detector.predict import judged, predict_files
-from pipeline.errors import ImageFileError, UnreadImagesError
+from pipeline.detector.reading import read_batch, readers
+from pipeline.errors import ImageFileError, ReaderDiedError, UnreadImagesError
 from tests.detector.make import picture_files, tiny_bundle
 from tests.make import ROOT
 
@@ -25,6 +31,11 @@ FOLDER = Path("photos")
 @pytest.fixture
 def bundle():
     return tiny_bundle(Path("bundle"))
+
+
+def answers(detector, files, batch_size):
+    with readers(len(files)) as pool:
+        yield from judged(detector, map(str, files), pool, batch_size, strict=False)
 
 
 def rows_of(file):
@@ -65,9 +76,18 @@ def test_folders_are_gone_through_sorted_and_only_images_are_found():
     for name in ("b/2.png", "b/1.JPG", "a/deep/x.webp", "notes.txt", ".hidden.png", "c.png", ".git/y.png"):
         (FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
         (FOLDER / name).write_bytes(b"")
-    found = [path.relative_to(FOLDER).as_posix() for path in image_files([FOLDER])]
+    found = [Path(file).relative_to(FOLDER).as_posix() for file in image_files([FOLDER])]
     assert found == ["a/deep/x.webp", "b/1.JPG", "b/2.png", "c.png"]
     assert count_images([FOLDER, FOLDER / "notes.txt"]) == 5
+
+
+@pytest.mark.parametrize("folder", [".", "a", "./a/", "/"])
+def test_files_are_named_as_pathlib_would(folder, monkeypatch):
+    found = SimpleNamespace(is_dir=lambda **_: False)
+    entries = nullcontext([SimpleNamespace(**vars(found), name="1.png")])
+    monkeypatch.setattr(os, "scandir", lambda _: entries)
+    Path("a").mkdir()
+    assert list(image_files([Path(folder)])) == [str(Path(folder) / "1.png")]
 
 
 @pytest.mark.parametrize(("source", "found"), [("absent", "nothing there"), (".", "no image")])
@@ -105,7 +125,7 @@ def test_a_batch_without_any_image_is_only_errors(bundle):
     files = picture_files(FOLDER, 3)
     files[0].write_bytes(b"")
     detector = Detector.load(bundle)
-    assert [row[5] is None for rows in judged(detector, files, 1, strict=False) for row in rows] == [False, True, True]
+    assert [row[5] is None for rows in answers(detector, files, 1) for row in rows] == [False, True, True]
 
 
 def test_strict_stops_at_the_first_and_leaves_no_file(bundle, damaged):
@@ -120,12 +140,12 @@ def test_an_old_table_stays_until_the_new_one_is_whole(bundle, monkeypatch):
 
     def fail_later(self, images):
         monkeypatch.setattr(Detector, "judge", interrupted)
-        return answers(self, images)
+        return judge_batch(self, images)
 
     def interrupted(self, images):
         raise KeyboardInterrupt
 
-    answers = Detector.judge
+    judge_batch = Detector.judge
     monkeypatch.setattr(Detector, "judge", fail_later)
     with pytest.raises(KeyboardInterrupt):
         judge(bundle, FOLDER, out="out.csv")
@@ -136,8 +156,8 @@ def test_an_old_table_stays_until_the_new_one_is_whole(bundle, monkeypatch):
 def test_row_groups_are_written_as_they_fill(monkeypatch):
     monkeypatch.setattr(output, "ROWS_PER_GROUP", 4)
     with open_output(Path("out.parquet")) as out:
-        for index in range(10):
-            out.write((str(index), "a", 0.5, 1.0, True, None))
+        for start in (0, 3, 6, 9):
+            out.write([(str(index), "a", 0.5, 1.0, True, None) for index in range(start, min(start + 3, 10))])
     written = pq.ParquetFile("out.parquet")
     assert [written.metadata.row_group(group).num_rows for group in range(3)] == [4, 4, 2]
     assert written.read().column("file").to_pylist() == [str(index) for index in range(10)]
@@ -145,12 +165,68 @@ def test_row_groups_are_written_as_they_fill(monkeypatch):
 
 def test_no_more_than_a_few_batches_are_read_ahead(bundle, monkeypatch):
     read, files = [], picture_files(FOLDER, 40)
-    slow = predict._read_batch
-    monkeypatch.setattr(predict, "_read_batch", lambda batch, size: read.append(len(batch)) or slow(batch, size))
-    rows = judged(Detector.load(bundle), files, 2, strict=False)
+    monkeypatch.setattr(predict, "read_batch", lambda names, size: read.append(len(names)) or read_batch(names, size))
+    rows = answers(Detector.load(bundle), files, 2)
     next(rows)
-    assert sum(read) <= 2 * (predict.READERS + 1)
+    assert sum(read) <= 2 * (reading.READERS + torch.get_num_threads())
     assert 2 + sum(len(batch) for batch in rows) == 40
+
+
+@pytest.fixture
+def many(monkeypatch):
+    monkeypatch.setattr(reading, "PROCESSES_FROM", 1)
+
+
+def test_many_images_are_read_in_processes_and_answered_the_same(bundle, damaged, monkeypatch):
+    with pytest.raises(UnreadImagesError):
+        judge(bundle, FOLDER, out="few.parquet")
+    monkeypatch.setattr(reading, "PROCESSES_FROM", 9)
+    with readers(8) as few, readers(9) as more:
+        assert (type(few), type(more)) == (ThreadPoolExecutor, ProcessPoolExecutor)
+    with pytest.raises(UnreadImagesError):
+        judge(bundle, FOLDER, out="many.parquet")
+    assert rows_of(Path("many.parquet")) == rows_of(Path("few.parquet"))
+
+
+def test_strict_names_the_first_file_that_a_process_could_not_read(bundle, damaged, many):
+    with pytest.raises(ImageFileError, match="photos/001.png: found .*, wanted a picture"):
+        judge(bundle, FOLDER, strict=True)
+
+
+def test_a_reader_that_dies_ends_it_in_one_line_and_leaves_no_file(bundle, many, monkeypatch):
+    def kill_readers(folder):
+        for reader in multiprocessing.active_children():
+            reader.kill()
+        return load(folder)
+
+    picture_files(FOLDER, 9)
+    load = Detector.load
+    monkeypatch.setattr(Detector, "load", kill_readers)
+    with pytest.raises(ReaderDiedError, match="a process that decodes images died"):
+        judge(bundle, FOLDER)
+    assert sorted(path.name for path in Path().iterdir()) == ["bundle", "photos"]
+
+
+@pytest.mark.parametrize(
+    ("size", "batch_size", "side_by_side"), [(32, 64, 4), (256, 32, 2), (256, 64, 1), (512, 64, 1)]
+)
+def test_the_larger_a_batch_the_fewer_are_computed_side_by_side(size, batch_size, side_by_side, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    cpu, gpu = (SimpleNamespace(image_size=size, device=torch.device(name)) for name in ("cpu", "cuda"))
+    assert predict._judges(cpu, batch_size) == side_by_side
+    assert predict._judges(gpu, batch_size) == 1
+
+
+def test_each_batch_has_one_thread_of_pytorch_and_afterwards_there_are_as_many_as_before(bundle, monkeypatch):
+    files, before, seen, judge_batch = picture_files(FOLDER, 9), torch.get_num_threads(), set(), Detector.judge
+    noted = lambda self, images: seen.add(torch.get_num_threads()) or judge_batch(self, images)  # noqa: E731
+    monkeypatch.setattr(Detector, "judge", noted)
+    torch.set_num_threads(3)
+    assert len(list(answers(Detector.load(bundle), files, 4))) == 3
+    with ThreadPoolExecutor(1) as new:
+        assert new.submit(torch.get_num_threads).result() == torch.get_num_threads() == 3
+    assert seen == {1}
+    torch.set_num_threads(before)
 
 
 def test_a_name_that_is_no_text_is_spelt_out(bundle):

@@ -39,7 +39,7 @@ def train_autoencoder(
         return pixels.to(device).contiguous(memory_format=torch.channels_last)
 
     with seeded(params.seed, device) as generator:
-        model = _untrained(params, image_size).to(device, memory_format=torch.channels_last)
+        model = untrained(params, image_size).to(device, memory_format=torch.channels_last)
         optimiser = torch.optim.AdamW(model.parameters(), params.learning_rate)
         total = steps(len(images), params)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, partial(warm_cosine, total=total))
@@ -64,7 +64,8 @@ def steps(images: int, params: TrainingParams) -> int:
     return params.epochs * math.ceil(images / params.batch_size)
 
 
-def _untrained(params: TrainingParams, image_size: int) -> Any:
+def untrained(params: TrainingParams, image_size: int) -> Any:
+    """Return the AutoencoderKL that `params` describe, with fresh weights."""
     from diffusers import AutoencoderKL
 
     levels = len(params.channels)

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, islice, starmap
 from pathlib import Path
-from typing import Self, cast, overload
+from typing import NamedTuple, Self, cast, overload
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from pipeline.detector.hub import fetch_bundle, push_bundle
 from pipeline.detector.images import OneImage, image_pixels, is_one_image
 from pipeline.device import chosen_device, usable_device
 from pipeline.errors import BundleError, ModelError
+from pipeline.images.image_set import from_8_bits
 from pipeline.infer.fitted import outputs
 from pipeline.latents import to_standardised
 from pipeline.store.writer import as_latents
@@ -36,6 +37,15 @@ class ImagePrediction:
     """Larger = more outlier."""
     is_outlier: bool
     """Whether the score is above the threshold: the image shows none of the classes."""
+
+
+class Answers(NamedTuple):
+    """The same of the images of a batch, a list per field of `ImagePrediction`."""
+
+    labels: list[str]
+    probabilities: list[float]
+    outlier_scores: list[float]
+    are_outliers: list[bool]
 
 
 class Detector:
@@ -113,7 +123,7 @@ class Detector:
         Raises ImageFileError when a file is no image.
         """
         if is_one_image(images):
-            return self.judge([image_pixels(images, self.image_size)])[0]
+            return next(self.stream([images]))
         return list(self.stream(cast("Iterable[OneImage]", images)))
 
     @overload
@@ -136,26 +146,25 @@ class Detector:
         Raises ImageFileError when a file is no image.
         """
         read = (image_pixels(image, self.image_size) for image in images)
-        return chain.from_iterable(map(self.judge, _batches(read, batch_size)))
+        answers = (zip(*self.judge(np.stack(batch)), strict=True) for batch in _batches(read, batch_size))
+        return starmap(ImagePrediction, chain.from_iterable(answers))
 
-    def judge(self, images: Iterable[NDArray[np.float32]]) -> list[ImagePrediction]:
-        """Return the answers for one batch of pixels, each image (3, s, s) in -1..1, s the bundle's image size."""
-        pixels = np.stack([*images])
-        # a GPU's convolutions would round to 10 bits, and answer otherwise than a CPU's
-        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            encoded = self.autoencoder.encode(torch.from_numpy(pixels).to(self.device)).cpu().numpy()
-            scaled = torch.from_numpy(as_latents(encoded, "latents of images").astype(np.float32))
-            of = outputs(self.network, to_standardised(scaled, self.bundle.card.network.standardisation))
+    def judge(
+        self,
+        images: NDArray[np.uint8],  # (n, s, s, 3) of RGB, s the bundle's image size, n at least 1
+    ) -> Answers:
+        """Return the answers for one batch of images; several threads may ask at once."""
+        pixels = torch.from_numpy(from_8_bits(images)).permute(0, 3, 1, 2)
+        encoded = self.autoencoder.encode(pixels.to(self.device)).cpu().numpy()
+        scaled = torch.from_numpy(as_latents(encoded, "latents of images").astype(np.float32))
+        of = outputs(self.network, to_standardised(scaled, self.bundle.card.network.standardisation))
         best = of.logits.softmax(1).max(1)
         (scores,) = self.bundle.scorer(of).values()
-        columns = (best.indices.tolist(), best.values.tolist(), scores.tolist())
-        return [
-            ImagePrediction(self.class_names[index], probability, score, score > self.threshold)
-            for index, probability, score in zip(*columns, strict=True)
-        ]
+        labels = [self.class_names[index] for index in best.indices.tolist()]
+        return Answers(labels, best.values.tolist(), scores.tolist(), (scores > self.threshold).tolist())
 
 
-def _batches(images: Iterable[NDArray[np.float32]], size: int) -> Iterator[list[NDArray[np.float32]]]:
+def _batches(images: Iterable[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:
     rest = iter(images)
     while batch := list(islice(rest, size)):
         yield batch

@@ -1,7 +1,7 @@
-"""One image in any shape that people have it in, file, picture or array, as the pixels an autoencoder takes."""
+"""One image in any shape that people have it in, file, picture or array, as the pixels a detector judges."""
 
 import os
-from pathlib import Path
+from io import BufferedReader, FileIO
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -10,13 +10,15 @@ from PIL import Image
 
 from pipeline.errors import ImageFileError
 from pipeline.images.decode import NoPictureError, decode, picture
-from pipeline.images.image_set import pixels
+from pipeline.images.image_set import resized
 from pipeline.images.limits import LARGEST_PIXELS
 
 OneImage = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
 """A file; a picture of Pillow; or an array (h, w), (h, w, 3) or (h, w, 4) of 0..255."""
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 """How names of images end; what else lies in a folder is no image."""
+BUFFER_BYTES = 65_536
+"""Read at once of a file: the whole of a small one, and never all of whatever a file may turn out to be."""
 
 
 def is_one_image(images: object) -> TypeGuard[OneImage]:
@@ -26,31 +28,31 @@ def is_one_image(images: object) -> TypeGuard[OneImage]:
     return isinstance(images, str | os.PathLike | Image.Image)
 
 
-def image_pixels(image: OneImage, size: int) -> NDArray[np.float32]:
-    """Return an image as (3, size, size) in -1..1, as the images were that the detector was trained on.
+def image_pixels(image: OneImage, size: int) -> NDArray[np.uint8]:
+    """Return an image as (size, size, 3) of RGB, as the images were that the detector was trained on.
 
     Raises ImageFileError when a file is no image, and ValueError or TypeError for what no image can be.
     """
     if isinstance(image, np.ndarray):
-        return pixels(picture(_from_array(image)), size)
+        return resized(picture(_from_array(image)), size)
     if isinstance(image, Image.Image):
         try:
-            return pixels(picture(image), size)
+            return resized(picture(image), size)
         except NoPictureError as error:
             raise ValueError(f"a picture of mode {image.mode} is no image: {error}") from error
     if isinstance(image, str | os.PathLike):
-        return read_pixels(Path(image), size)
+        return read_pixels(image, size)
     raise TypeError(f"an image is a path, a PIL image or a NumPy array, not a {type(image).__name__}")
 
 
-def read_pixels(file: Path, size: int) -> NDArray[np.float32]:
-    """Return the image in a file as (3, size, size) in -1..1, read as `docs/images.md` says of those to train on.
+def read_pixels(file: str | os.PathLike[str], size: int) -> NDArray[np.uint8]:
+    """Return the image in a file as (size, size, 3) of RGB, read as `docs/images.md` says of those to train on.
 
     Raises ImageFileError when it is not there, damaged, too large or of another format.
     """
     try:
-        with file.open("rb") as stream:
-            return pixels(decode(stream, LARGEST_PIXELS), size)
+        with BufferedReader(FileIO(file), BUFFER_BYTES) as stream:
+            return resized(decode(stream, LARGEST_PIXELS), size)
     except NoPictureError as error:
         raise _unreadable(file, str(error)) from error
     except OSError as error:
@@ -64,5 +66,6 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
     return Image.fromarray(array)
 
 
-def _unreadable(file: Path, found: str) -> ImageFileError:
-    return ImageFileError(file, found, "a picture", "docs/images.md says what is one; mend the file or leave it out.")
+def _unreadable(file: str | os.PathLike[str], found: str) -> ImageFileError:
+    advice = "docs/images.md says what is one; mend the file or leave it out."
+    return ImageFileError(os.fspath(file), found, "a picture", advice)

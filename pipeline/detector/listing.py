@@ -8,14 +8,14 @@ from pipeline.detector.images import SUFFIXES
 from pipeline.errors import ImageFileError
 
 
-def image_files(sources: Iterable[Path]) -> Iterator[Path]:
+def image_files(sources: Iterable[Path]) -> Iterator[str]:
     """Yield every file that was named, and the images in every folder, sorted folder by folder.
 
     In a folder a file is an image by its ending, and names that start with a dot are passed over. Links to folders are
     not followed. The names of one folder at a time are in memory.
     """
     for source in sources:
-        yield from _below(source) if source.is_dir() else [source]
+        yield from _below(source) if source.is_dir() else [str(source)]
 
 
 def count_images(sources: list[Path]) -> int:
@@ -31,11 +31,12 @@ def count_images(sources: list[Path]) -> int:
     return total
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def _below(folder: Path) -> Iterator[str]:
+    here = str(folder / "_")[:-1]  # a path for each of a million files would take longer than to read some
     with os.scandir(folder) as entries:
         found = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries if entry.name[0] != ".")
     for name, is_folder in found:
         if is_folder:
             yield from _below(folder / name)
         elif name.lower().endswith(SUFFIXES):
-            yield folder / name
+            yield here + name

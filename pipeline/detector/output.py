@@ -20,8 +20,8 @@ Row = tuple[str, str | None, float | None, float | None, bool | None, str | None
 class Output(Protocol):
     """Where rows go."""
 
-    def write(self, row: Row) -> None:
-        """Take the next row."""
+    def write(self, rows: list[Row]) -> None:
+        """Take the next rows."""
         ...
 
     def close(self) -> None:
@@ -61,9 +61,9 @@ class _Csv:
         self._stream, self._writer = stream, csv.writer(stream, lineterminator="\n")
         self._writer.writerow(COLUMNS)
 
-    def write(self, row: Row) -> None:
-        """Write a line; a float with every digit it has."""
-        self._writer.writerow("" if value is None else value for value in row)
+    def write(self, rows: list[Row]) -> None:
+        """Write a line for each; a float with every digit it has, None as nothing."""
+        self._writer.writerows(rows)
 
     def close(self) -> None:
         """Write what is still held back."""
@@ -91,14 +91,14 @@ class _Lines:
     def __init__(self) -> None:
         sys.stdout.write(f"{'label':<20} {'probability':>11} {'score':>12}  {'outlier':<7}  file\n")
 
-    def write(self, row: Row) -> None:
-        """Write a line."""
-        file, label, probability, score, is_outlier, error = row
-        if error is None:
-            said = f"{label!s:<20.20} {probability:>11.1%} {score:>12.5g}  {'yes' if is_outlier else 'no':<7}  {file}"
-        else:
-            said = f"error: {error}"
-        sys.stdout.write(said + "\n")
+    def write(self, rows: list[Row]) -> None:
+        """Write a line for each."""
+        for file, label, probability, score, is_outlier, error in rows:
+            if error is not None:
+                sys.stdout.write(f"error: {error}\n")
+                continue
+            said = f"{label!s:<20.20} {probability:>11.1%} {score:>12.5g}  {'yes' if is_outlier else 'no':<7}"
+            sys.stdout.write(f"{said}  {file}\n")
 
     def close(self) -> None:
         """Write what is still held back."""
@@ -115,10 +115,10 @@ class _Parquet:
         self._writer: Any = pq.ParquetWriter(stream, self._schema, write_page_checksum=True)
         self._rows: list[Row] = []
 
-    def write(self, row: Row) -> None:
-        """Keep a row until a row group is full."""
-        self._rows.append(row)
-        if len(self._rows) == ROWS_PER_GROUP:
+    def write(self, rows: list[Row]) -> None:
+        """Keep rows until a row group is full."""
+        self._rows += rows
+        while len(self._rows) >= ROWS_PER_GROUP:
             self._write_group()
 
     def close(self) -> None:
@@ -130,9 +130,8 @@ class _Parquet:
     def _write_group(self) -> None:
         import pyarrow as pa
 
+        group, self._rows = self._rows[:ROWS_PER_GROUP], self._rows[ROWS_PER_GROUP:]
         columns = [
-            pa.array(values, kind)
-            for values, kind in zip(zip(*self._rows, strict=True), self._schema.types, strict=True)
+            pa.array(values, kind) for values, kind in zip(zip(*group, strict=True), self._schema.types, strict=True)
         ]
         self._writer.write_table(pa.table(columns, schema=self._schema))
-        self._rows = []

@@ -1,123 +1,122 @@
-"""Judge files and folders of any size: threads read ahead of the networks, rows are written as they come."""
+"""Judge files and folders of any size: read ahead, several batches side by side, rows are written as they come."""
 
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
 from pipeline.detector.detector import Detector
-from pipeline.detector.images import read_pixels
 from pipeline.detector.listing import count_images, image_files
 from pipeline.detector.output import Output, Row, open_output
-from pipeline.errors import ImageFileError, UnreadImagesError
+from pipeline.detector.reading import READERS, Batch, read_batch, readers
+from pipeline.errors import ReaderDiedError, UnreadImagesError
 from pipeline.progress import progress
 
-READERS = 4
-"""Threads that decode images; each has a batch in memory, and one more waits."""
-
-
-@dataclass(frozen=True)
-class _Read:
-    """One file: its pixels, or why there are none."""
-
-    file: Path
-    pixels: NDArray[np.float32] | None
-    error: ImageFileError | None
+PIXELS_AT_ONCE = 2**22
+"""Of all batches that are computed at a time: one of 64 images of 256 pixels a side, whose maps fill gigabytes."""
+LARGEST_KEPT = 2**25 - 2**13
+"""Bytes; the largest block that glibc's malloc can be led to keep for the next batch."""
 
 
 def predict_files(bundle: Path, sources: list[Path], target: Path | None, *, batch_size: int, strict: bool) -> None:
-    """Load the bundle, judge all images, and say on stderr how many there were; otherwise as `write_answers`.
+    """Load the bundle, write a row per image, in order, and say on stderr how many there were.
 
-    Raises ImageFileError for a source without images before anything is loaded.
+    A file that is no image gets a row with its error; if strict, the first such file ends it all with ImageFileError.
+    Raises ImageFileError for a source without images before anything is loaded, UnreadImagesError and ReaderDiedError.
     """
     images = count_images(sources)
-    with open_output(target) as output:
+    with open_output(target) as output, readers(images) as reading:
         detector = Detector.load(bundle)
-        with progress("judging images", images) as advance:
-            files = image_files(sources)
-            outliers, unread = write_answers(detector, files, output, advance, batch_size=batch_size, strict=strict)
+        with (
+            progress("judging images", images) as advance,
+            closing(judged(detector, image_files(sources), reading, batch_size, strict=strict)) as rows,
+        ):
+            outliers, unread = write_answers(rows, output, advance)
     sys.stderr.write(f"{images - unread} images judged, {outliers} of them outliers\n")
     if unread:
         raise UnreadImagesError(unread, images, "standard output" if target is None else str(target))
 
 
-def write_answers(
-    detector: Detector,
-    files: Iterable[Path],
-    output: Output,
-    advance: Callable[[int], None],
-    *,
-    batch_size: int,
-    strict: bool,
-) -> tuple[int, int]:
-    """Write a row per file, in order; return how many were outliers, and how many could not be read.
-
-    A file that is no image gets a row with its error; if strict, the first such file ends it all with ImageFileError.
-    """
+def write_answers(batches: Iterable[list[Row]], output: Output, advance: Callable[[int], None]) -> tuple[int, int]:
+    """Write the rows of each batch; return how many were outliers, and how many could not be read."""
     outliers = unread = 0
-    for rows in judged(detector, files, batch_size, strict=strict):
-        for row in rows:
-            output.write(row)
-            outliers += row[4] is True
-            unread += row[5] is not None
+    for rows in batches:
+        output.write(rows)
+        outliers += sum(row[4] is True for row in rows)
+        unread += sum(row[5] is not None for row in rows)
         advance(len(rows))
     return outliers, unread
 
 
-def judged(detector: Detector, files: Iterable[Path], batch_size: int, *, strict: bool) -> Iterator[list[Row]]:
+def judged(
+    detector: Detector, files: Iterable[str], reading: Executor, batch_size: int, *, strict: bool
+) -> Generator[list[Row]]:
     """Yield the rows of each batch of files, in order; a few batches are in memory, however many there are.
 
-    Raises ImageFileError for the first file that is no image, if strict.
+    reading: what `readers` yields. Raises ImageFileError for the first file that is no image, if strict, and
+    ReaderDiedError.
     """
-    for batch in _read_ahead(files, detector.image_size, batch_size):
-        whole = [read.pixels for read in batch if read.pixels is not None]
-        answers = iter(detector.judge(whole) if whole else [])
-        rows: list[Row] = []
-        for read in batch:
-            if read.error is not None:
-                if strict:
-                    raise read.error
-                rows.append((_spelt(read.file), None, None, None, None, str(read.error)))
-            else:
-                answer = next(answers)
-                said = (answer.label, answer.probability, answer.outlier_score, answer.is_outlier)
-                rows.append((_spelt(read.file), *said, None))
-        yield rows
+    rest, waiting = iter(files), deque[tuple[Future[Batch], Future[list[Row]]]]()
+    judges = _judges(detector, batch_size)
+    with _threads(judges) as judging:
+        try:
+            while True:
+                while len(waiting) < READERS + judges and (names := list(islice(rest, batch_size))):
+                    batch = reading.submit(read_batch, names, detector.image_size)
+                    waiting.append((batch, judging.submit(_rows, detector, batch, strict=strict)))
+                if not waiting:
+                    return
+                yield waiting.popleft()[1].result()
+        except BrokenProcessPool as error:
+            raise ReaderDiedError from error
+        finally:
+            for batch, _ in waiting:
+                batch.cancel()
 
 
-def _read_ahead(files: Iterable[Path], size: int, batch_size: int) -> Iterator[list[_Read]]:
-    """Yield batches of files that threads have read while the batches before were judged."""
-    rest, waiting = iter(files), deque[Future[list[_Read]]]()
-    pool = ThreadPoolExecutor(READERS)
+def _judges(detector: Detector, batch_size: int) -> int:
+    """Return how many batches are computed side by side: on a GPU one, on a CPU one per core if they are small.
+
+    Cores with a batch each are busier than cores that share one and wait for each other after every layer.
+    """
+    fitting = PIXELS_AT_ONCE // (batch_size * detector.image_size**2) if detector.device.type == "cpu" else 1
+    return min(max(fitting, 1), torch.get_num_threads())
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[Executor]:
+    """Yield threads that share out among them the threads that PyTorch would give one."""
+    threads = torch.get_num_threads()
+    np.empty(LARGEST_KEPT, np.uint8)  # malloc keeps blocks up to the largest that was freed; it gives others back, and
+    # has every page of the next batch faulted in anew
+    pool = ThreadPoolExecutor(count, "judge", torch.set_num_threads, (threads // count,))
     try:
-        while True:
-            while len(waiting) <= READERS and (batch := list(islice(rest, batch_size))):
-                waiting.append(pool.submit(_read_batch, batch, size))
-            if not waiting:
-                return
-            yield waiting.popleft().result()
+        yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # threads that begin later take the number that was set last
 
 
-def _read_batch(files: list[Path], size: int) -> list[_Read]:
-    return [_read(file, size) for file in files]
+def _rows(detector: Detector, reading: Future[Batch], *, strict: bool) -> list[Row]:
+    batch = reading.result()
+    if strict:
+        for error in filter(None, batch.errors):
+            raise error
+    answers = zip(*detector.judge(batch.pixels), strict=True) if len(batch.pixels) else iter(())
+    return [
+        (_spelt(file), *next(answers), None) if error is None else (_spelt(file), None, None, None, None, str(error))
+        for file, error in zip(batch.files, batch.errors, strict=True)
+    ]
 
 
-def _read(file: Path, size: int) -> _Read:
-    try:
-        return _Read(file, read_pixels(file, size), None)
-    except ImageFileError as error:
-        return _Read(file, None, error)
-
-
-def _spelt(file: Path) -> str:
+def _spelt(file: str) -> str:
     """Return a path as text that UTF-8 can hold; on Unix a name may be any bytes."""
     return os.fsencode(file).decode("utf-8", "backslashreplace")

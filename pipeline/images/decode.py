@@ -84,7 +84,7 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode not in MODES:
         raise NoPictureError(OTHER_PIXELS, f"mode {image.mode}, wanted at most 16 bits a channel, gray or colour")
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     shown = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")
 

@@ -48,7 +48,21 @@ def content_hash(image: Image.Image) -> int:
 
 def pixels(image: Image.Image, size: int) -> NDArray[np.float32]:
     """Return an image as (3, size, size) in -1..1: RGB, bicubic, as Stable Diffusion's autoencoders take it."""
-    return _from_8_bits(_resized(image, size))
+    return from_8_bits(resized(image, size).transpose(2, 0, 1))
+
+
+def resized(image: Image.Image, size: int) -> NDArray[np.uint8]:  # (size, size, 3)
+    """Return an image as RGB of that size, bicubic; one that is so already is not sampled anew."""
+    rgb = image if image.mode == "RGB" else image.convert("RGB")
+    return np.asarray(rgb if rgb.size == (size, size) else rgb.resize((size, size), Image.Resampling.BICUBIC))
+
+
+def from_8_bits(values: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return levels of 0..255 in -1..1, in the same shape."""
+    scaled = values.astype(np.float32)
+    scaled /= 127.5
+    scaled -= 1.0
+    return scaled
 
 
 class HeldPixels:
@@ -63,14 +77,6 @@ class HeldPixels:
         """Return the images of `indices` as (n, 3, size, size), each as `pixels` gives it."""
         for index in indices:
             if not self._known[index]:
-                self._held[index] = _resized(self.images.read(index), self.size)
+                self._held[index] = resized(self.images.read(index), self.size).transpose(2, 0, 1)
                 self._known[index] = True
-        return _from_8_bits(self._held[list(indices)])
-
-
-def _resized(image: Image.Image, size: int) -> NDArray[np.uint8]:  # (3, size, size)
-    return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
-
-
-def _from_8_bits(values: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return values.astype(np.float32) / 127.5 - 1.0
+        return from_8_bits(self._held[list(indices)])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.images.image_set import UNKNOWN, HeldPixels, content_hash, pixels
+from pipeline.images.image_set import UNKNOWN, HeldPixels, content_hash, from_8_bits, pixels, resized
 from pipeline.images.params import DataParams
 from pipeline.images.source import open_image_set
 from tests.make import changed, default_params, pixel_batch, section
@@ -109,6 +109,20 @@ def test_pixels_are_8_bit_levels_between_minus_one_and_one():
     found = pixels(picture(), 16)
     for x, y in ((0, 0), (7, 3), (15, 15)):
         np.testing.assert_allclose(found[:, y, x], [level / 127.5 - 1 for level in resized.getpixel((x, y))], atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P"])
+@pytest.mark.parametrize("size", [(16, 16), (5, 3), (16, 8)])
+def test_an_image_that_is_as_it_should_be_is_what_resampling_would_make_of_it(mode, size):
+    wanted = picture(mode, size).convert("RGB").resize((16, 16), Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(resized(picture(mode, size), 16), np.asarray(wanted))
+
+
+def test_all_levels_are_the_same_bits_alone_and_in_a_batch():
+    levels = np.arange(256, dtype=np.uint8)
+    wanted = [np.float32(level) / np.float32(127.5) - np.float32(1) for level in range(256)]
+    assert from_8_bits(levels).tolist() == wanted
+    np.testing.assert_array_equal(from_8_bits(np.stack([levels, levels]))[1], from_8_bits(levels))
 
 
 def content_oracle(image):
