@@ -151,9 +151,15 @@ def nearest_name(name: str, valid: Sequence[str]) -> str:
 
 
 def _readable(loc: tuple[int | str, ...], content: object, kind: str) -> list[str]:
-    """Drop the tags that pydantic puts into a location for the member of a union it tried."""
-    steps, here = [], content
+    """Drop the tags that pydantic puts into a location for the member of a union it tried.
+
+    A tag comes first after what it is of, and may be spelled like a key in there: kind `dataset` has a `dataset`.
+    """
+    steps, here, opened = [], content, None
     for index, step in enumerate(loc):
+        if isinstance(here, dict) and here is not opened and here.get("kind") == step:
+            opened = here
+            continue
         known = (isinstance(here, dict) and step in here) or (isinstance(here, list) and isinstance(step, int))
         if known or (index == len(loc) - 1 and kind in ("missing", "extra_forbidden")):
             steps.append(str(step))

@@ -27,3 +27,10 @@ def progress(what: str, total: int, done: int = 0) -> Iterator[Callable[[int], N
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(escape(what), total=total, completed=done)
         yield lambda steps: bar.advance(task, steps)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Show on a terminal that something of unknown length goes on; nothing of it stays, or comes into a log file."""
+    with Console(stderr=True).status(escape(what)):
+        yield

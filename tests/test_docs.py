@@ -70,7 +70,7 @@ def test_every_error_has_its_line_in_the_troubleshooting_guide_and_no_other_has(
     assert sorted(rows) == sorted(name for name in all_errors() if name in vars(errors))
 
 
-@pytest.mark.parametrize("words", ["nothing to fetch", "note: nothing in params.yaml asks for", "Warning:", "error:"])
+@pytest.mark.parametrize("words", ["nothing to open", "note: nothing in params.yaml asks for", "Warning:", "error:"])
 def test_messages_that_the_troubleshooting_guide_quotes_are_in_the_code(words):
     assert words in (ROOT / "docs/troubleshooting.md").read_text()
     assert any(words in path.read_text() for path in ROOT.glob("pipeline/**/*.py"))

@@ -1,15 +1,20 @@
 """The `data` section of params.yaml: which images there are, and which image set each of them belongs to."""
 
-import re
-from collections.abc import Sequence
+from itertools import permutations
 from os.path import normpath
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from pipeline.config import Count, Fraction, Section, Seed, nearest_name
-from pipeline.images.folder_params import FolderImagesSource, FolderSource, Name
-from pipeline.images.limits import Limits
+from pipeline.images.folder_params import FolderImagesSource, FolderSource
+from pipeline.images.table_params import (
+    DatasetImagesSource,
+    DatasetSource,
+    LabelledTable,
+    ParquetImagesSource,
+    ParquetSource,
+)
 
 ID_SETS = ("id_train", "id_validation", "id_test")
 
@@ -56,93 +61,14 @@ class NoiseSource(Section):
     seed: Seed
 
 
-HUB = "hf://"
-HUB_FILE = re.compile(rf"{HUB}datasets/(?P<dataset>[^/@]+/[^/@]+)(@(?P<revision>[^/]+))?/(?P<path>.+)")
-"""A file of a dataset on the Hugging Face hub; without a revision it is the newest one."""
-
-
-def _whole_address(name: str) -> str:
-    if name.startswith(HUB) and not HUB_FILE.fullmatch(name):
-        raise ValueError(f"wanted {HUB}datasets/<owner>/<dataset>@<revision>/<path of a Parquet file>")
-    return name
-
-
-File = Annotated[Name, AfterValidator(_whole_address)]
-"""A path that starts at the project's root, or a file on the hub as HUB_FILE has it."""
-
-
-class ParquetSource(Section):
-    """Labelled images in two Parquet files, a training and a test file, some classes held out as near-OOD."""
-
-    kind: Literal["parquet"]
-    train: File
-    """File of the parts 'train' and 'validation'."""
-    test: File
-    """File of the parts 'test' and 'held_out'."""
-    image: Name
-    """Column of encoded images: their bytes, or structs with a field `bytes`, as Hugging Face datasets writes them."""
-    label: Name
-    """Column of integers, indices into `class_names`."""
-    class_names: tuple[Name, ...]
-    held_out: tuple[str, ...]
-    """Names of classes never trained on; may be empty."""
-    validation: Fraction
-    """Share of each ID class of the training file."""
-    limits: Limits
-    seed: Seed
-
-    def id_classes(self) -> list[int]:
-        """Return the labels of the classes to train on."""
-        return [label for label, name in enumerate(self.class_names) if name not in self.held_out]
-
-    def held_out_classes(self) -> list[int]:
-        """Return the labels of the classes never trained on."""
-        return [label for label, name in enumerate(self.class_names) if name in self.held_out]
-
-    @model_validator(mode="after")
-    def _classes_are_told_apart(self) -> Self:
-        for field, names in (("class_names", self.class_names), ("held_out", self.held_out)):
-            if twice := _first_repeated(names):
-                raise ValueError(f"{field} has {twice!r} twice")
-        for name in self.held_out:
-            if name not in self.class_names:
-                raise ValueError(f"held_out has {name!r}; {nearest_name(name, self.class_names)}")
-        if (left := len(self.id_classes())) < 2:
-            raise ValueError(f"held_out leaves {left} of the class_names, and a classifier needs two")
-        return self
-
-    @model_validator(mode="after")
-    def _every_class_fits_into_every_part(self) -> Self:
-        classes = {"train": self.id_classes(), "validation": self.id_classes(), "test": self.id_classes()}
-        for part, labels in {**classes, "held_out": self.held_out_classes()}.items():
-            limit = self.limits.model_dump()[part]
-            if limit is not None and limit < len(labels):
-                raise ValueError(f"limits.{part} {limit} is below one image of each of its {len(labels)} classes")
-        return self
-
-
-class ParquetImagesSource(Section):
-    """Images in one Parquet file, all of them OOD; a column of labels is not looked at."""
-
-    kind: Literal["parquet_images"]
-    file: File
-    image: Name
-    """Column of encoded images, as in a `parquet` source."""
-    images: Count | None
-    """At most so many, drawn at random; null: all of them."""
-    seed: Seed
-
-
-def _first_repeated(names: Sequence[str]) -> str | None:
-    return next((name for index, name in enumerate(names) if name in names[:index]), None)
-
-
 Source = Annotated[
     DigitsSource
     | PhotographsSource
     | NoiseSource
     | ParquetSource
     | ParquetImagesSource
+    | DatasetSource
+    | DatasetImagesSource
     | FolderSource
     | FolderImagesSource,
     Field(discriminator="kind"),
@@ -153,18 +79,46 @@ PARTS = {
     "noise": ("all",),
     "parquet": ("train", "validation", "test", "held_out"),
     "parquet_images": ("all",),
+    "dataset": ("train", "validation", "test", "held_out"),
+    "dataset_images": ("all",),
     "folder": ("train", "validation", "test", "held_out"),
     "folder_images": ("all",),
 }
 
 
-def _files(source: Source) -> dict[str, str]:
-    """Return the files or the folder a source reads, each under the name of its parameter."""
+class _Place(NamedTuple):
+    """Where images are: a file or folder or, with an @ in front, an id on the hub; and in which table there."""
+
+    path: str
+    table: tuple[str | None, ...] = ()  # config, commit and split of a dataset; empty: all of the path
+
+    def holds(self, other: "_Place") -> bool:
+        """Return whether images of `other` are among those of this one."""
+        return self.path == other.path and (self.table == other.table or () in (self.table, other.table))
+
+    def is_inside(self, other: "_Place") -> bool:
+        """Return whether this is a path below another one."""
+        everything = other.path == "." and self.path != "." and not self.path.startswith("@")
+        return everything or self.path.startswith(f"{other.path}/")
+
+    def __str__(self) -> str:
+        """Return the place as errors name it."""
+        return ", ".join((self.path, *filter(None, self.table)))
+
+
+def _places(source: Source) -> dict[str, _Place]:
+    """Return where a source reads images, each under the name of its parameter."""
     if isinstance(source, ParquetSource):
-        return {"train": source.train, "test": source.test}
+        return {"train": _Place(normpath(source.train)), "test": _Place(normpath(source.test))}
+    if isinstance(source, ParquetImagesSource):
+        return {"file": _Place(normpath(source.file))}
     if isinstance(source, FolderSource | FolderImagesSource):
-        return {"path": source.path}
-    return {"file": source.file} if isinstance(source, ParquetImagesSource) else {}
+        return {"path": _Place(normpath(source.path))}
+    if isinstance(source, DatasetSource | DatasetImagesSource):
+        names = ("train", "test") if isinstance(source, DatasetSource) else ("split",)
+        path = normpath(source.dataset) if source.revision is None else f"@{source.dataset}"
+        return {name: _Place(path, (source.config, source.revision, getattr(source, name))) for name in names}
+    return {}
 
 
 class ImageSetParams(Section):
@@ -194,7 +148,7 @@ class DataParams(Section):
             parts = PARTS[source.kind]
             if chosen.part not in parts:
                 raise ValueError(f"{where}.part is {chosen.part!r}; {nearest_name(chosen.part, parts)}")
-            if isinstance(source, ParquetSource | FolderSource) and chosen.part == "held_out" and not source.held_out:
+            if isinstance(source, LabelledTable | FolderSource) and chosen.part == "held_out" and not source.held_out:
                 raise ValueError(f"{where}.part is 'held_out', but sources.{chosen.source}.held_out names no class")
         return self
 
@@ -220,16 +174,17 @@ class DataParams(Section):
     @model_validator(mode="after")
     def _no_file_is_read_as_two_things(self) -> Self:
         """Refuse one file under two parameters: rows to train on would be scored as test images or as outliers."""
-        taken: dict[str, str] = {}
+        taken: list[tuple[_Place, str]] = []
         for name in sorted({chosen.source for chosen in self.sets.values()}):
-            for parameter, file in _files(self.sources[name]).items():
+            for parameter, place in _places(self.sources[name]).items():
                 where = f"sources.{name}.{parameter}"
-                if (first := taken.setdefault(normpath(file), where)) != where:
-                    raise ValueError(f"{where} is the same file as {first}: {file}")
-        for inner, where in taken.items():
-            for outer, first in taken.items():
-                if inner.startswith(f"{outer}/") or (outer == "." and inner != outer):
-                    raise ValueError(f"{where} {inner} is inside {first} {outer}; keep them apart")
+                for other, first in taken:
+                    if place.holds(other):
+                        raise ValueError(f"{where} is the same images as {first}: {place}")
+                taken.append((place, where))
+        for (inner, where), (outer, first) in permutations(taken, 2):
+            if inner.is_inside(outer):
+                raise ValueError(f"{where} {inner} is inside {first} {outer}; keep them apart")
         return self
 
     def provenance(self, name: str) -> dict[str, Any]:

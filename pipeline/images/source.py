@@ -2,7 +2,12 @@
 
 from pipeline.images.folder_params import FolderImagesSource, FolderSource
 from pipeline.images.image_set import ImageSet
-from pipeline.images.params import DataParams, ParquetImagesSource, ParquetSource
+from pipeline.images.params import DataParams
+from pipeline.images.table_params import DatasetImagesSource, DatasetSource, ParquetImagesSource, ParquetSource
+
+FilesSource = (
+    ParquetSource | ParquetImagesSource | DatasetSource | DatasetImagesSource | FolderSource | FolderImagesSource
+)
 
 
 def open_image_set(name: str, data: DataParams) -> ImageSet:
@@ -24,7 +29,7 @@ def open_image_set(name: str, data: DataParams) -> ImageSet:
     return _from_files(source, chosen.part)
 
 
-def _from_files(source: ParquetSource | ParquetImagesSource | FolderSource | FolderImagesSource, part: str) -> ImageSet:
+def _from_files(source: FilesSource, part: str) -> ImageSet:
     if source.kind == "parquet":
         from pipeline.images.parquet import labelled_images
 
@@ -33,6 +38,14 @@ def _from_files(source: ParquetSource | ParquetImagesSource | FolderSource | Fol
         from pipeline.images.parquet import unlabelled_images
 
         return unlabelled_images(source)
+    if source.kind == "dataset":
+        from pipeline.images.dataset import labelled_dataset
+
+        return labelled_dataset(source, part)
+    if source.kind == "dataset_images":
+        from pipeline.images.dataset import dataset_images
+
+        return dataset_images(source)
     if source.kind == "folder":
         from pipeline.images.folder import labelled_folder
 

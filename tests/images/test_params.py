@@ -8,11 +8,14 @@ import yaml
 
 from pipeline.errors import ParamsError
 from pipeline.images.params import DataParams
+from tests.images.hugging import HUB, dataset_data
 from tests.images.odd import FOLDER, folder_data
 from tests.make import ROOT, changed, default_params, parquet_data, section
 
 DATA = parquet_data(Path("somewhere"))
 NAMES = DATA["sources"]["animals"]["class_names"]
+HERE = dataset_data(Path("somewhere"))
+HUB_DATA = changed(HERE, sources__animals=HERE["sources"]["animals"] | HUB)
 
 
 @pytest.mark.parametrize(
@@ -27,8 +30,11 @@ NAMES = DATA["sources"]["animals"]["class_names"]
         ({"sources__animals__limits__tset": 2}, "sources.animals.limits.tset is not a parameter; did you mean 'test'"),
         ({"sources__plants__images": 0}, "sources.plants.images is 0: input should be greater than"),
         ({"sources__animals__class_names": [0, 1]}, "sources.animals.class_names.0 is 0: input should be a valid"),
-        ({"sources__plants__file": "./a", "sources__animals__train": "a"}, "plants.file is the same file as sources.a"),
-        ({"sources__animals__test": "b", "sources__animals__train": "c/../b"}, "animals.test is the same file as"),
+        (
+            {"sources__plants__file": "./a", "sources__animals__train": "a"},
+            "plants.file is the same images as sources.a",
+        ),
+        ({"sources__animals__test": "b", "sources__animals__train": "c/../b"}, "animals.test is the same images as"),
         ({"sets__id_test__part": "held_out"}, "sets.id_test: wanted source 'animals' and part 'test': one split for"),
         ({"sets__plants__part": "train"}, "sets.plants.part is 'train'; valid here: all"),
     ],
@@ -36,6 +42,33 @@ NAMES = DATA["sources"]["animals"]["class_names"]
 def test_impossible_parameters_are_named(wrong, wanted):
     with pytest.raises(ParamsError) as caught:
         section(DataParams, changed(DATA, **wrong))
+    assert wanted in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "wanted"),
+    [
+        ({"animals__revision": "main"}, "sources.animals.revision is 'main': wanted a commit of 40 hexadecimal digits"),
+        ({"animals__config": None}, "sources.animals: config is null: on the hub, wanted its name ('default' where"),
+        (
+            {"animals__dataset": "parquet"},
+            "dataset is 'parquet': on the hub, where `revision` says it is, wanted owner",
+        ),
+        ({"animals__class_names": ["ant", "bee", "ant"]}, "sources.animals: class_names has 'ant' twice"),
+        ({"animals__limits__test": 2}, "limits.test 2 is below one image of each of its 3 classes"),
+        ({"animals__held_out": []}, "sets.held_out.part is 'held_out', but sources.animals.held_out names no class"),
+        ({"animals__daatset": "a/b"}, "sources.animals.daatset is not a parameter; did you mean 'dataset'?"),
+        ({"animals": {"kind": "dataset"}}, "sources.animals.dataset is missing; sources.animals.config is missing"),
+        ({"animals__test": "train"}, "animals.test is the same images as sources.animals.train: @team/animals, defaul"),
+        (
+            {"plants": HUB_DATA["sources"]["plants"] | HUB},
+            "sources.plants.split is the same images as sources.animals.test: @team/animals, def",
+        ),
+    ],
+)
+def test_impossible_datasets_are_named(wrong, wanted):
+    with pytest.raises(ParamsError) as caught:
+        section(DataParams, changed(HUB_DATA, **{f"sources__{name}": value for name, value in wrong.items()}))
     assert wanted in str(caught.value)
 
 
@@ -62,7 +95,7 @@ def test_a_source_that_no_set_uses_may_name_the_same_file():
             {"photos__largest_pixels": 10**8},
             "largest_pixels is 100000000: input should be less than or equal to 89478485",
         ),
-        ({"others__path": "./photos"}, "sources.photos.path is the same file as sources.others.path"),
+        ({"others__path": "./photos"}, "sources.photos.path is the same images as sources.others.path"),
         ({"others__path": "photos/cat"}, "sources.others.path photos/cat is inside sources.photos.path photos; keep"),
         ({"photos__path": "others/a"}, "sources.photos.path others/a is inside sources.others.path others; keep them"),
     ],
@@ -71,6 +104,17 @@ def test_impossible_folders_are_named(wrong, wanted):
     with pytest.raises(ParamsError) as caught:
         section(DataParams, folder_data(**{f"sources__{name}": value for name, value in wrong.items()}))
     assert wanted in str(caught.value)
+
+
+def test_a_split_of_its_own_is_other_images_of_the_same_dataset():
+    section(DataParams, changed(HUB_DATA, sources__plants=HUB_DATA["sources"]["plants"] | HUB | {"split": "extra"}))
+
+
+def test_a_dataset_and_the_files_in_its_folder_are_the_same_images():
+    for file, wanted in (("", "is the same images as"), ("/test.parquet", "is inside")):
+        plants = changed(DATA["sources"]["plants"], file=f"somewhere/animals{file}")
+        with pytest.raises(ParamsError, match=f"plants.file.* {wanted} sources.animals.t"):
+            section(DataParams, changed(HERE, sources__plants=plants))
 
 
 def test_a_labelled_folder_is_no_ood_set():
@@ -87,6 +131,6 @@ def test_folders_beside_each_other_are_apart():
 
 def test_the_readme_shows_sources_that_are_valid():
     blocks = re.findall(r"```yaml\n(sources:\n.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         section(DataParams, {**default_params()["data"], **yaml.safe_load(block)})

@@ -163,7 +163,7 @@ def test_a_file_that_is_not_there_is_named(data, tmp_path):
         ({"image": "label"}, "column 'label' of type int64, wanted binary, or a struct with a binary field 'bytes'. "),
         ({"label": "image"}, "column 'image' of type struct<bytes: binary, path: string>, wanted integers. Name"),
         ({"class_names": NAMES[:3]}, "found label 3 in row 0 (the first is 0), wanted 0 to 2 in every row, as there "),
-        ({"class_names": [*NAMES, "emu"]}, "found 0 images of class 'emu' (label 4), wanted at least one. Take a file"),
+        ({"class_names": [*NAMES, "emu"]}, "found 0 images of class 'emu' (label 4), wanted at least one. Take images"),
     ],
 )
 def test_parameters_that_do_not_fit_the_file_are_refused(data, changes, wanted):
