@@ -12,10 +12,9 @@ import yaml
 from rich.console import Console
 
 from pipeline.errors import OverwriteError, ParamsError
-from pipeline.images.params import DataParams
 from pipeline.presets import available, use_preset
 from pipeline.schema import load_all
-from tests.make import ROOT, changed, default_params, section, write_params
+from tests.make import ROOT, changed, default_params, write_params
 from tests.project import call, commit, make_repository
 from tests.test_stages import ENVIRONMENT
 
@@ -50,15 +49,6 @@ def test_the_first_line_of_a_preset_says_what_it_is(name):
     words = available(PARAMS)[name]
     assert 40 < len(words) < 120
     assert words.endswith(".")
-
-
-@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
-def test_the_sets_left_to_the_user_need_only_their_comment_signs_taken_away(name):
-    text = (ROOT / f"presets/{name}.yaml").read_text()
-    data = yaml.safe_load(re.sub(r"^    # (?=\S|  )", "    ", text, flags=re.MULTILINE))["data"]
-    groups = section(DataParams, data).ood_sets()
-    assert (groups["tiny_imagenet"], groups["places365"]) == ("near", "far")
-    assert sorted(groups.values()) == ["far"] * 4 + ["near"] * 2
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "fashion_mnist"])

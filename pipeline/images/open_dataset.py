@@ -47,7 +47,8 @@ def words(error: BaseException) -> str:
 def _from_hub(address: DatasetAddress) -> Any:
     import datasets
 
-    builder = datasets.load_dataset_builder(address.dataset, address.config, revision=address.revision)
+    place = f"hf://datasets/{address.dataset}"  # a folder of that name that lies here is never taken for it
+    builder = datasets.load_dataset_builder(place, address.config, revision=address.revision)
     # without a network the library takes the newest commit that it has in its cache, whatever was asked for
     if builder.hash != address.revision:
         found = f"no commit but {builder.hash}"

@@ -49,4 +49,4 @@ def dataset_data(folder, **changes):
         "animals": animals | {"train": "train", "test": "test"},
         "plants": plants | here | {"images": None, "seed": 0},
     }
-    return changed(data, sources=sources) if not changes else changed(changed(data, sources=sources), **changes)
+    return changed(changed(data, sources=sources), **changes)

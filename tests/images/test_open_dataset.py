@@ -61,7 +61,7 @@ def test_the_hub_is_asked_for_name_config_and_commit_and_its_images_are_like_any
     address = {f"sources__animals__{name}": value for name, value in HUB.items()}
     found, wanted = (open_set(data, "id_test") for data in (dataset_data(folder, **address), parquet_data(folder)))
     assert told(found) == told(wanted)
-    assert hub == [("team/animals", "default", COMMIT)]
+    assert hub == [("hf://datasets/team/animals", "default", COMMIT)]
 
 
 def test_without_a_network_the_commit_of_the_address_comes_out_of_the_cache(folder):
@@ -74,6 +74,12 @@ def test_another_commit_in_the_cache_is_never_taken_for_it(folder):
     as_files(folder)
     cached(folder, OTHER)
     assert message().startswith(f"team/animals: found no commit but {OTHER}, wanted commit {COMMIT}. Check `dataset`")
+
+
+def test_a_folder_here_is_never_taken_for_the_dataset_of_that_name(folder):
+    as_files(folder)
+    shutil.copytree(folder / "animals", folder / "team/animals")
+    assert "found nothing to open (ConnectionError: Couldn't reach 'team/animals' on the Hub" in message()
 
 
 def test_without_a_network_and_a_cache_the_line_says_what_to_do():
