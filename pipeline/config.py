@@ -37,6 +37,7 @@ Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0)]
+Name = Annotated[str, Field(min_length=1)]
 
 
 def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:

@@ -4,10 +4,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.config import Count, Fraction, Section, Seed
+from pipeline.config import Count, Fraction, Name, Section, Seed
 from pipeline.images.limits import LARGEST_PIXELS, Limits
 
-Name = Annotated[str, Field(min_length=1)]
 Pixels = Annotated[int, Field(ge=1, le=LARGEST_PIXELS)]
 OnBadImage = Literal["fail", "skip"]
 """What becomes of files that cannot be used: an error that names them, or left out, counted and listed."""

@@ -4,12 +4,11 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, model_validator
 
-from pipeline.config import Count, Fraction, Section, Seed, nearest_name
+from pipeline.config import Count, Fraction, Name, Section, Seed, nearest_name
 from pipeline.images.limits import Limits
 
-Name = Annotated[str, Field(min_length=1)]
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -91,7 +90,7 @@ class DatasetAddress(Section):
     dataset: Name
     """Path of the folder from the project's root or, with `revision`, an id on the hub: owner/name."""
     config: Name | None
-    """Which of its tables' families; null: the only one, or its default. On the hub it is always named."""
+    """Name of its configuration; null: the only one, or its default. On the hub it is always named."""
     revision: Commit | None
     """A commit on the hub; null: a folder here, and the hub is never asked."""
 
