@@ -4,12 +4,15 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import MissingInputError, PipelineError
 from pipeline.files import write_json
 from pipeline.infer.params import ScoreName
 from pipeline.infer.table import ScoreTable
+
+Array = NDArray[np.float64]
 
 
 class Decision(BaseModel):
@@ -30,11 +33,10 @@ class Decision(BaseModel):
 
 
 def decide(table: ScoreTable, score: ScoreName, id_rejection: float) -> list[Decision]:
-    """Return the decision of each seed: the lowest threshold that rejects at most `id_rejection` of ID validation."""
+    """Return the decision of each seed, whose threshold rejects at most `id_rejection` of the ID validation images."""
     found = []
     for seed, scores in zip(table.seeds, table.scores["detector", "id_validation", score], strict=True):
-        to_reject = int(np.floor(id_rejection * len(scores) + 1e-9))  # 0.05 * 60 is 3, whatever floating point says
-        threshold = float(np.sort(scores)[len(scores) - 1 - to_reject])
+        threshold = fitted_threshold(scores, id_rejection)
         found.append(
             Decision(
                 seed=seed,
@@ -47,6 +49,27 @@ def decide(table: ScoreTable, score: ScoreName, id_rejection: float) -> list[Dec
             )
         )
     return found
+
+
+def fitted_threshold(
+    scores: Array,  # (n,) of ID validation images
+    id_rejection: float,
+) -> float:
+    """Return the middle between the largest score that is to be accepted and the next larger one.
+
+    To be accepted are the n - floor(id_rejection n) smallest scores, and all that equal the largest of these. Every
+    threshold from that one to below the next rejects the same images here; in the middle another device, whose scores
+    differ in their last digits, rejects them too. Where none is larger, nothing is rejected, and half the mean distance
+    of neighbouring scores takes the place of half the gap.
+    """
+    ascending = np.sort(scores)
+    to_reject = int(np.floor(id_rejection * len(scores) + 1e-9))  # 0.05 * 60 is 3, whatever floating point says
+    accepted = ascending[len(scores) - 1 - to_reject]
+    larger = ascending[ascending > accepted]
+    if not len(larger):
+        return float(accepted + (accepted - ascending[0]) / (2 * max(1, len(scores) - 1)))
+    middle = accepted / 2 + larger[0] / 2
+    return float(middle if accepted <= middle < larger[0] else accepted)  # between neighbouring floats there is none
 
 
 def rejected(table: ScoreTable, decisions: list[Decision], image_set: str) -> float:

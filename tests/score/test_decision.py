@@ -7,19 +7,52 @@ import numpy as np
 import pytest
 
 from pipeline.files import json_bytes
-from pipeline.score.decision import Decision, decide, rejected, write_decisions
+from pipeline.score.decision import Decision, decide, fitted_threshold, rejected, write_decisions
 from tests.make import score_table
 
 TABLE = score_table({"noise": 9.0})
 
 
-@pytest.mark.parametrize("id_rejection", [0.05, 0.5, 0.01])
-def test_the_threshold_is_the_lowest_that_rejects_no_more_of_validation_than_asked(id_rejection):
+def loop_threshold(scores, id_rejection):
+    """Try every score, from the lowest on, as the largest that is accepted."""
+    for score in sorted(scores):
+        larger = [other for other in scores if other > score]
+        if len(larger) / len(scores) <= id_rejection:
+            return (score + min(larger)) / 2
+    raise AssertionError
+
+
+@pytest.mark.parametrize("id_rejection", [0.05, 0.5, 0.02])
+def test_the_threshold_is_midway_above_the_lowest_score_that_keeps_the_promise(id_rejection):
     for index, decision in enumerate(decide(TABLE, "knn", id_rejection)):
         scores = TABLE.scores["detector", "id_validation", "knn"][index]
-        candidates = sorted(value for value in scores if (scores > value).mean() <= id_rejection)
-        assert decision.threshold == candidates[0]
-        assert decision.id_rejection_validation == (scores > candidates[0]).mean() <= id_rejection
+        assert decision.threshold == pytest.approx(loop_threshold(scores.tolist(), id_rejection), rel=1e-12)
+        assert decision.id_rejection_validation == (scores > decision.threshold).mean() <= id_rejection
+
+
+def test_a_last_digit_flips_no_image_that_the_threshold_was_fitted_on():
+    scores = TABLE.scores["detector", "id_validation", "knn"][0]
+    threshold, gap = fitted_threshold(scores, 0.05), np.diff(np.sort(scores)).min()
+    for sign in (-1, 1):
+        np.testing.assert_array_equal(scores + sign * 0.4 * gap > threshold, scores > threshold)
+
+
+@pytest.mark.parametrize(
+    ("scores", "threshold"),
+    [
+        ([1.0, 2.0, 2.0, 4.0], 3.0),  # a quarter may go: the 4
+        ([1.0, 2.0, 4.0, 4.0], 4.5),  # one of the two 4s may not go alone, so none goes
+        ([0.0, 1.0, 2.0], 2.5),  # a quarter of three is none
+        ([7.0, 7.0, 7.0, 7.0], 7.0),
+        ([7.0], 7.0),
+        ([0.0, 0.0, 0.0, 5e-324], 0.0),  # no number lies between them
+        ([1.0, 1.0, 1.0, 1.0 + 2**-52], 1.0),
+        ([-1.5e308, -1.5e308, -1.5e308, 1.5e308], 0.0),
+    ],
+)
+def test_ties_and_ends_have_a_threshold_that_rejects_no_more_than_asked(scores, threshold):
+    assert fitted_threshold(np.array(scores), 0.25) == pytest.approx(threshold)
+    assert (np.array(scores) > fitted_threshold(np.array(scores), 0.25)).mean() <= 0.25
 
 
 def test_other_images_have_no_say():
