@@ -174,10 +174,11 @@ def export(
     autoencoder: Decoder = AUTOENCODER,
 ) -> None:
     """Decode a store into an image folder with a list, so that any trainer that works on pixels can use it."""
-    from pipeline.export import export_images
+    from pipeline.export import export_images, require_new
     from pipeline.inspect import load_decoder
     from pipeline.sharing.revision import open_store
 
+    require_new(to)
     store = open_store(path, repo, rev)
     images = export_images(store, load_decoder(autoencoder, store), to, image_format, limit)
     typer.echo(f"{to}: {images} images of {store.source}, named in {to / 'list.txt'}")

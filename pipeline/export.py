@@ -33,8 +33,7 @@ def export_images(store: Store, autoencoder: Autoencoder, folder: Path, kind: Im
     an outlier is -1; export.json: where they come from. limit: at most so many rows, evenly spaced; None is all.
     Rows are decoded BATCH at a time, and one shard is in memory. Raises OverwriteError when the folder is there.
     """
-    if folder.exists():
-        raise OverwriteError(folder, "something there already", "a new folder", "Delete it, or name another.")
+    require_new(folder)
     rows = np.arange(store.rows)
     if limit is not None and limit < store.rows:
         rows = np.linspace(0, store.rows - 1, limit).astype(np.int64)
@@ -45,6 +44,12 @@ def export_images(store: Store, autoencoder: Autoencoder, folder: Path, kind: Im
         (partial / LIST).write_text("".join(lines), encoding="utf-8")
         write_json(partial / FACTS, _facts(store, len(rows), kind))
     return len(rows)
+
+
+def require_new(folder: Path) -> None:
+    """Raise OverwriteError when the folder to be made is there."""
+    if folder.exists():
+        raise OverwriteError(folder, "something there already", "a new folder", "Delete it, or name another.")
 
 
 def _write_images(

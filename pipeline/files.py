@@ -1,5 +1,6 @@
 """Write files that are either whole or absent, and name bytes by their digest."""
 
+import glob
 import hashlib
 import json
 import os
@@ -84,8 +85,12 @@ def remove_partial_files(folder: Path) -> None:
 
 @contextmanager
 def whole_or_absent(folder: Path) -> Iterator[Path]:
-    """Yield a folder to fill that gets its name at the end, or is deleted when something goes wrong."""
+    """Yield a folder to fill that gets its name at the end, or is deleted when something goes wrong.
+
+    What a killed process left of the same folder is deleted first.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(folder)
     partial = folder.with_name(f"{folder.name}.{os.getpid()}{PARTIAL}")
     partial.mkdir()
     try:
@@ -94,3 +99,24 @@ def whole_or_absent(folder: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(partial)
         raise
+
+
+def remove_abandoned(path: Path) -> None:
+    """Delete `<path>.<process>.partial` of every process that is gone, and so never gives it its name.
+
+    A number of this process is that of an earlier one: this one has not begun.
+    """
+    for partial in path.parent.glob(f"{glob.escape(path.name)}.*{PARTIAL}"):
+        process = partial.name.removeprefix(f"{path.name}.").removesuffix(PARTIAL)
+        if process.isdecimal() and (int(process) == os.getpid() or not _runs(int(process))):
+            shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # another user's, or no number that a process has
+        return True
+    return True

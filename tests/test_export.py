@@ -133,6 +133,14 @@ def test_an_export_that_fails_midway_leaves_nothing(tmp_path, outliers, decoder,
     assert list((tmp_path / "exported").iterdir()) == []
 
 
+def test_what_a_killed_export_left_goes_with_the_next_one(tmp_path, outliers, decoder):
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    (tmp_path / f"out.{gone.pid}.partial/images").mkdir(parents=True)
+    export_images(outliers, decoder, tmp_path / "out", "png", 1)
+    assert [path.name for path in tmp_path.glob("out*")] == ["out"]
+
+
 def command(*arguments):
     script = Path(sys.executable).with_name("latent-outliers")
     return subprocess.run([script, "export", *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False)
@@ -142,6 +150,12 @@ def test_the_command_exports_and_says_what(outliers):
     done = command("data/outliers/mixup", "--to", "images", "--limit", "3")
     assert done.stdout == "images: 3 images of data/outliers/mixup, named in images/list.txt\n"
     assert len(listed(Path("images"))) == 3
+
+
+def test_a_folder_that_is_there_is_refused_before_anything_is_read(tmp_path):
+    (tmp_path / "out").mkdir()
+    done = command("no/store", "--to", "out", "--autoencoder", "no/model")
+    assert (done.returncode, done.stderr.split(":")[1]) == (1, " out")
 
 
 def test_rows_of_another_autoencoder_are_not_decoded(tmp_path, decoder):

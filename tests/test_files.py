@@ -1,5 +1,9 @@
 """A file is whole or absent, and the same content is the same bytes."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from pipeline import files
@@ -26,6 +30,25 @@ def test_partial_files_and_folders_are_neither_listed_nor_kept(tmp_path):
     files.write_bytes(tmp_path / "b", b"x")
     files.remove_partial_files(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+@pytest.fixture
+def gone():
+    """The number of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    return process.pid
+
+
+def test_what_gone_processes_left_of_a_path_is_deleted_and_nothing_else(tmp_path, gone):
+    (tmp_path / f"a[1].{gone}.partial").mkdir()
+    (tmp_path / f"a[1].{gone}.partial" / "inside").write_bytes(b"x")
+    (tmp_path / f"a[1].{os.getpid()}.partial").write_bytes(b"x")
+    kept = {"a[1]", f"a[1].{os.getppid()}.partial", f"b.{gone}.partial", "a[1].x.partial", f"a[1].{10**30}.partial"}
+    for name in kept:
+        (tmp_path / name).write_bytes(b"x")
+    files.remove_abandoned(tmp_path / "a[1]")
+    assert {path.name for path in tmp_path.iterdir()} == kept
 
 
 def test_json_is_spelled_in_one_way():

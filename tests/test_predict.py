@@ -153,6 +153,15 @@ def test_an_old_table_stays_until_the_new_one_is_whole(bundle, monkeypatch):
     assert sorted(path.name for path in Path().iterdir()) == ["bundle", "out.csv", "photos"]
 
 
+def test_what_a_killed_process_left_of_a_table_goes_with_the_next_one():
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    Path(f"out.csv.{gone.pid}.partial").write_text("half")
+    with open_output(Path("out.csv")):
+        pass
+    assert [path.name for path in Path().iterdir()] == ["out.csv"]
+
+
 def test_row_groups_are_written_as_they_fill(monkeypatch):
     monkeypatch.setattr(output, "ROWS_PER_GROUP", 4)
     with open_output(Path("out.parquet")) as out:

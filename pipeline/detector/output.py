@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from pipeline.files import PARTIAL
+from pipeline.files import PARTIAL, remove_abandoned
 
 COLUMNS = ("file", "label", "probability", "outlier_score", "is_outlier", "error")
 ROWS_PER_GROUP = 8192
@@ -33,7 +33,8 @@ class Output(Protocol):
 def open_output(target: Path | None) -> Iterator[Output]:
     """Yield where rows go: a file ending in .parquet or .csv, or None for the terminal (CSV where there is none).
 
-    A file gets its name when, and only when, the body ends without an error.
+    A file gets its name when, and only when, the body ends without an error. What a killed process left of the same
+    file is deleted first.
     """
     if target is None:
         terminal = _Lines() if sys.stdout.isatty() else _Csv(sys.stdout)
@@ -41,6 +42,7 @@ def open_output(target: Path | None) -> Iterator[Output]:
         terminal.close()
         return
     target.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(target)
     partial = target.with_name(f"{target.name}.{os.getpid()}{PARTIAL}")
     try:
         with partial.open("wb") as stream:
