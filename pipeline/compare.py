@@ -18,6 +18,7 @@ from pipeline.score.metrics import Metrics, metrics
 from pipeline.score.params import BootstrapParams
 from pipeline.score.report import Groups, Json, spread
 from pipeline.sharing.revision import read_file
+from pipeline.stand_in import STAND_IN, stands_in
 
 COMPARISON_FORMAT = "latent-outliers-comparison/1"
 WORKSPACE = "workspace"
@@ -55,7 +56,8 @@ def load_run(revision: str) -> Run:
 def compare(runs: Sequence[Run], asked: Sequence[str] = ()) -> Json:
     """Return what the runs have in common, side by side, and how every other one differs from the first.
 
-    asked: scores; without any, the first run's headline. The first run's parameters say which sets are near and far.
+    asked: scores; without any, the first run's headline. The first run's parameters say which sets are near and far;
+    without any, what stands in for them is compared.
     Compared are the image sets with the same images and labels in every run, over the seeds that every run has; a
     difference is that of the detectors, paired over both. Raises ComparisonError when nothing is left.
     """
@@ -144,6 +146,8 @@ def _judging(run: Run) -> Judging:
     try:
         sets, score = run.params["data"]["sets"], run.params["score"]
         groups = {group: [name for name in sets if sets[name]["group"] == group] for group in ("near", "far")}
+        if not any(groups.values()):
+            groups = {STAND_IN: [name for name in run.table.labels if stands_in(name)]}
         return Judging(groups, score["headline"], validate(place, BootstrapParams, score["bootstrap"]))
     except (KeyError, TypeError) as error:
         raise ParamsError(place, [f"it lacks {error}, which says how runs are judged"]) from error

@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.page.words import spread
+from pipeline.page.words import STAND_INS, spread
 from pipeline.results import coloured_verdict, interval
+from pipeline.stand_in import STAND_IN
 
 
 def print_comparison(report: dict[str, Any], console: Console) -> None:
@@ -51,6 +52,7 @@ def words(report: dict[str, Any]) -> str:
     first = report["revisions"][0]
     accuracy = [f"{run} {spread(one)}" for run, one in zip(report["revisions"], report["id_accuracy"], strict=True)]
     lines = [
+        *([STAND_INS] if STAND_IN in report["groups"] else []),
         *([] if report["parameters"] else ["No parameter differs."]),
         f"ID accuracy: {', '.join(accuracy)}.",
         f"difference: to {first}, paired over seeds {', '.join(map(str, report['seeds']))} and test images.",

@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.errors import PipelineError
-from pipeline.page.words import spread, verdict
+from pipeline.page.words import GROUPS, set_title, spread, verdict
 from pipeline.quality.params import QUALITY_FORMAT
 from pipeline.reports import read_report
 from pipeline.score.params import METRICS_FORMAT
+from pipeline.stand_in import STAND_IN
 
 QUALITY_WORDS = """pass for ID: given to one class with more than `quality.confidence`, and within its radius.
 own-class distance: median k-NN distance to the row's own class in that class's radii, so that 1 is the boundary.
@@ -75,14 +76,15 @@ def quality_table(report: dict[str, Any]) -> Table:
 def results_table(report: dict[str, Any], *, all_scores: bool) -> Table:
     """Return one line per group, then one per OOD set, of the headline score or of each."""
     seeds, headline = len(report["seeds"]), report["score"]
-    table = Table(title=f"OOD detection in percent, mean ± std over {seeds} seed{'s' * (seeds > 1)}")
+    what = "stand-ins for OOD images, no real ones: detection" if STAND_IN in report["groups"] else "OOD detection"
+    table = Table(title=f"{what} in percent, mean ± std over {seeds} seed{'s' * (seeds > 1)}")
     for name in ("images", "score"):
         table.add_column(name)
     for name in ("AUROC baseline", "AUROC detector", "difference [95 % CI]", "FPR95 baseline", "FPR95 detector"):
         table.add_column(name, justify="right")
     table.add_column("detector is")
-    groups = {f"{name} (mean)": report["groups"][name] for name in ("near", "far") if name in report["groups"]}
-    for part in (groups, report["sets"]):
+    groups = {f"{name} (mean)": report["groups"][name] for name in GROUPS if name in report["groups"]}
+    for part in (groups, {set_title(report, name): entry for name, entry in report["sets"].items()}):
         for name, entry in part.items():
             for score in sorted(entry, key=lambda name: (name != headline, name)) if all_scores else [headline]:
                 table.add_row(name if score == headline else "", score, *_cells(entry[score]))

@@ -155,7 +155,7 @@ def outliers_store(folder, *, rows=40, classes=3, seed=1, space=SPACE, standardi
     return write_store(folder, values, usual | given, "outliers", names, space, standardisation, latents)
 
 
-def write_store(folder, values, columns, kind, names, space=SPACE, standardisation=UNIT, latents="abc"):
+def write_store(folder, values, columns, kind, names, space=SPACE, standardisation=UNIT, latents="abc", **provenance):
     folder.mkdir(parents=True, exist_ok=True)
     writer = StoreWriter(folder, len(values), space.shape, {name: col.dtype for name, col in columns.items()})
     for shard, rows in enumerate(writer.shards):
@@ -166,7 +166,7 @@ def write_store(folder, values, columns, kind, names, space=SPACE, standardisati
         space=space,
         standardisation=standardisation,
         class_names=names,
-        provenance={"seed": 0, "latents": latents},
+        provenance={"seed": 0, "latents": latents, **provenance},
     )
     return folder
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.compare import PARAMS, SCORE_TABLE, Run, changed_parameters, compare, load_run
-from pipeline.comparison_table import print_comparison
+from pipeline.comparison_table import print_comparison, words
 from pipeline.errors import (
     ComparisonError,
     MissingInputError,
@@ -71,6 +71,21 @@ def test_a_run_does_not_differ_from_itself():
     for entry in [*found["groups"].values(), *found["sets"].values()]:
         gain = entry["knn"][1]["difference"]["auroc"]
         assert (gain["mean"], gain["ci95"], gain["verdict"]) == (0, [0, 0], "undecided")
+
+
+def without_ood_images(name="a", gain=0.0):
+    params = tiny_params()
+    known = {image_set: chosen for image_set, chosen in params["data"]["sets"].items() if chosen["group"] == "id"}
+    params["data"]["sets"] = known
+    return Run(name, params, score_table({"stand_in/mixup": 1.0}, gain))
+
+
+def test_runs_without_ood_images_are_compared_by_what_stands_in_for_them():
+    found = compare([without_ood_images(), without_ood_images("b", gain=0.7)])
+    assert (set(found["groups"]), set(found["sets"])) == ({"stand_in"}, {"stand_in/mixup"})
+    assert found["sets"]["stand_in/mixup"]["knn"][1]["difference"]["auroc"]["verdict"] == "better"
+    assert "synthetic outliers stand in for them, and their figures are optimistic." in words(found)
+    assert "synthetic" not in words(compare([run(), run("b")]))
 
 
 def test_runs_are_paired_over_the_seeds_that_all_have():

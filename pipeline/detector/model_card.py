@@ -63,7 +63,8 @@ def _quality(parts: Ingredients, metrics: dict[str, Any]) -> str:
         f"Mean ± std over {seeds} detectors that differ in the seed only; this one is seed {parts.decision.seed}. "
         f"FPR95: share of ID test flagged when 95 % of the set is caught. ID accuracy: {accuracy}."
     )
-    return "\n".join(rows) + "\n\n" + about
+    caution = [f"**{metrics['stand_in']['caution']}**"] if "stand_in" in metrics else []
+    return "\n\n".join(["\n".join(rows), about, *caution])
 
 
 def _origin(parts: Ingredients) -> str:

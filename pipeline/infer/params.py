@@ -5,6 +5,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 
 from pipeline.config import Count, Fraction, Section, Seeds
+from pipeline.synthesize.params import SynthesizeParams
 
 ScoreName = Literal[
     "msp", "max_logit", "energy", "gen", "cosine", "knn", "mahalanobis", "relative_mahalanobis", "vim"
@@ -34,4 +35,6 @@ class Params(Section):
     """What this stage reads of params.yaml."""
 
     seeds: Seeds
+    synthesize: SynthesizeParams
+    """Where there are no OOD images, outliers made like these are scored in their place."""
     infer: InferParams

@@ -25,6 +25,7 @@ from pipeline.progress import progress
 from pipeline.workspace import unfinished
 
 Floats = NDArray[np.float64]
+ID_SETS = {"id_train", "id_validation", "id_test"}
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,26 @@ class Inputs:
 
 
 def infer(params_file: Path, inputs: Inputs, output: Path) -> None:
-    """Score every image set that passed the guard, and the probes, with both networks of every seed."""
+    """Score every image set that passed the guard, and the probes, with both networks of every seed.
+
+    Where no OOD set is among them, synthetic outliers are made and scored in their place.
+    """
     params = load_params(params_file, Params)
     repeatable(STAGE_THREADS)
     id_train = load_id_train(inputs.latents / "id_train")
     if params.infer.knn_neighbours > len(id_train.values):
         asked, most = params.infer.knn_neighbours, len(id_train.values)
         raise ParamsError(params_file, [f"infer.knn_neighbours is {asked}, but there are {most} ID training latents"])
-    folders = {name: inputs.latents / name for name in read_guard(inputs.guard)["sets"] if name != "id_train"}
+    guarded = read_guard(inputs.guard)["sets"]
+    folders = {name: inputs.latents / name for name in guarded if name != "id_train"}
     folders |= {f"probe/{name}": inputs.probes / name for name in PROBES}
     facts = {"params": params.model_dump(mode="json")}
     with unfinished(output, facts, [inputs.guard, inputs.probes, *inputs.networks().values()]) as work:
         sets = {name: load_latents(folder, id_train.header) for name, folder in folders.items()}
+        if not guarded.keys() - ID_SETS:
+            from pipeline.infer.stand_in import make_stand_ins
+
+            sets |= make_stand_ins(work, id_train.header, sets["id_test"], params.synthesize)
         with progress("scoring networks", len(SIDES) * len(params.seeds)) as advance:
             table = judged(params.seeds, inputs.networks(), id_train, sets, params.infer, advance)
         write_table(work / TABLE, table)

@@ -13,7 +13,7 @@ from pipeline.curve import RATE, History
 from pipeline.infer.table import SIDES
 from pipeline.page.material import ID_TEST, Material
 from pipeline.page.theme import COLOURS, themed_svg
-from pipeline.page.words import Entry, entries, loss_name, percent, score_name, signed, three_digits
+from pipeline.page.words import Entry, entries, loss_name, percent, score_name, set_title, signed, three_digits
 from pipeline.score.plots import BINS, FPR_GRID, mean_roc
 
 Array = NDArray[np.float64]
@@ -82,7 +82,8 @@ def roc_panel(material: Material, index: int, name: str) -> Panel:
     told = {side: percent(found[side]["auroc"]["mean"]) for side in SIDES}
     alt = f"ROC curves on {name}: AUROC baseline {told['baseline']}, detector {told['detector']}"
     return Panel(
-        name, themed_svg(f"roc-{index}", alt, 250, (44, 12, 8, 40), partial(_draw_roc, curves=curves, told=told))
+        set_title(material.metrics, name),
+        themed_svg(f"roc-{index}", alt, 250, (44, 12, 8, 40), partial(_draw_roc, curves=curves, told=told)),
     )
 
 
@@ -105,7 +106,8 @@ def histogram_panel(material: Material, index: int, name: str) -> Panel:
         f"Scores of ID test images and of {name}: {detected} % of {name} are beyond the threshold, {three_digits(cut)}"
     )
     draw = partial(_draw_histogram, known=known, unknown=unknown, cut=cut)
-    return Panel(name, themed_svg(f"histogram-{index}", alt, 220, (44, 12, 22, 40), draw))
+    svg = themed_svg(f"histogram-{index}", alt, 220, (44, 12, 22, 40), draw)
+    return Panel(set_title(material.metrics, name), svg)
 
 
 def mean_threshold(material: Material) -> float:

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from pipeline.autoencoder.model import Autoencoder
 from pipeline.infer.params import ScoreName
 from pipeline.infer.table import ScoreTable
+from pipeline.latents import require_outliers, to_scaled
 from pipeline.page.material import ID_TEST, Hard, Json
 from pipeline.pictures import decoded
-from pipeline.store.format import LATENT, LatentSpace
+from pipeline.stand_in import stands_in
+from pipeline.store.format import LATENT, Header
 from pipeline.store.reader import Store
 
 Rows = NDArray[np.int64]
@@ -31,16 +33,22 @@ def hardest_rows(table: ScoreTable, score: ScoreName, image_set: str, count: int
     return order[:count].astype(np.int64)
 
 
-def pictures_from(latents: Path, space: LatentSpace, autoencoder: Autoencoder) -> Picture:
+def pictures_from(latents: Path, scores: Path, id_train: Header, autoencoder: Autoencoder) -> Picture:
     """Return the function that decodes rows of the image sets under `latents`, and reads no more than it needs.
 
-    It raises StoreError when an image set is no whole store of latents of this space.
+    What stands in for OOD images lies under `scores`. It raises StoreError when an image set is no whole store of rows
+    like `id_train`'s.
     """
 
     def picture(image_set: str, rows: Rows) -> NDArray[np.float32]:
-        store = Store(latents / image_set)
-        store.require("latents", space)
-        return decoded(torch.from_numpy(store.take(LATENT, rows).astype(np.float32)), autoencoder)
+        made = stands_in(image_set)
+        store = Store((scores if made else latents) / image_set)
+        if made:
+            require_outliers(store, id_train)
+        else:
+            store.require("latents", id_train.space)
+        values = torch.from_numpy(store.take(LATENT, rows).astype(np.float32))
+        return decoded(to_scaled(values, id_train.standardisation) if made else values, autoencoder)
 
     return picture
 

@@ -37,9 +37,11 @@ from pipeline.page.material import ID_TEST, Material
 from pipeline.page.words import (
     GROUPS,
     PERCENT,
+    STAND_INS,
     artefacts,
     entries,
     files_of_folders,
+    group_name,
     interval,
     listing,
     near_duplicates,
@@ -78,7 +80,7 @@ def write_page(path: Path, material: Material) -> None:
 def render(material: Material) -> str:
     """Return the page as HTML."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    tools = (percent, spread, signed, interval, score_name, three_digits)
+    tools = (percent, spread, signed, interval, score_name, group_name, three_digits)
     environment.filters |= {tool.__name__: tool for tool in (*tools, duration, data_uri, quality_value)}
     template = environment.from_string(_text("page.html.j2"))
     return template.render(
@@ -102,6 +104,7 @@ def _sentences(material: Material) -> dict[str, Any]:
     return {
         "verdict": verdict(material.metrics),
         "threshold": threshold(material.metrics),
+        "stand_ins": STAND_INS,
         "guards": [say for of in (shared, repeated, near_duplicates, files_of_folders) for say in of(material.guard)],
         "artefacts": artefacts(material.metrics) if material.metrics["artefacts"] else "",
     }

@@ -3,9 +3,12 @@
 from typing import Any, NamedTuple
 
 from pipeline.probe.names import PROBES
+from pipeline.stand_in import STAND_IN
 
 Json = dict[str, Any]
-GROUPS = ("near", "far")
+GROUPS = ("near", "far", STAND_IN)
+GROUP_NAMES = {STAND_IN: "stand-in"}
+STAND_INS = "There are no OOD images: synthetic outliers stand in for them, and their figures are optimistic."
 MINUS = "\N{MINUS SIGN}"
 SPACE = "\N{NO-BREAK SPACE}"
 PERCENT = f"{SPACE}%"
@@ -38,6 +41,17 @@ class Entry(NamedTuple):
 def score_name(name: str) -> str:
     """Return a score's usual name."""
     return SCORE_NAMES.get(name, name.replace("_", " "))
+
+
+def group_name(name: str) -> str:
+    """Return what outliers of a group are called."""
+    return GROUP_NAMES.get(name, name)
+
+
+def set_title(metrics: Json, name: str) -> str:
+    """Return the name of an image set; of one that stands in for OOD images also whether its kind was trained on."""
+    trained_on = metrics.get(STAND_IN, {}).get("trained_on", {})
+    return f"{name} ({'trained' if trained_on[name] else 'new'} kind)" if name in trained_on else name
 
 
 def loss_name(name: str) -> str:
@@ -83,14 +97,16 @@ def verdict(metrics: Json) -> str:
     }
     if not found:
         return f"No image set of outliers was scored, so nothing is known of the detector; {_accuracy(metrics)}."
-    single = "" if len(metrics["seeds"]) > 1 else "a single seed decides nothing; "
-    return f"By the {score_name(headline)} score the detector {_claims(found)}; {single}{_accuracy(metrics)}."
+    notes = [_worth(metrics[STAND_IN]["trained_on"])] if STAND_IN in found else []
+    notes += ["a single seed decides nothing"] if len(metrics["seeds"]) == 1 else []
+    told = "; ".join([_claims(found), *notes, _accuracy(metrics)])
+    return f"By the {score_name(headline)} score the detector {told}."
 
 
 def _claims(found: dict[str, Json]) -> str:
     """Return what holds of each group, with its gain; the claim is said once where both groups share it."""
     (first, gain), *others = found.items()
-    told = f"{CLAIMS[gain['verdict']]} its baseline on {first} outliers ({_gain(gain, ' points of AUROC')})"
+    told = f"{CLAIMS[gain['verdict']]} its baseline on {group_name(first)} outliers ({_gain(gain, ' points of AUROC')})"
     for name, other in others:
         if other["verdict"] == gain["verdict"]:
             link = "or" if gain["verdict"] == "undecided" else "and"
@@ -98,6 +114,12 @@ def _claims(found: dict[str, Json]) -> str:
             link = f"but {SECOND_CLAIMS[other['verdict']]}"
         told += f" {link} on {name} ones ({_gain(other)})"
     return told
+
+
+def _worth(trained_on: dict[str, bool]) -> str:
+    """Return what a gain on stand-ins is worth."""
+    kinds = f"it was trained on {sum(trained_on.values())} of their {len(trained_on)} kinds"
+    return f"these are synthetic, {kinds}, and nothing is promised for real OOD images"
 
 
 def _gain(gain: Json, unit: str = "") -> str:
@@ -187,11 +209,13 @@ def entries(metrics: Json) -> list[Entry]:
     """
     groups = {name: metrics["groups"][name] for name in GROUPS if name in metrics["groups"]}
     alone = {group: name for group, values in groups.items() for name, one in metrics["sets"].items() if one == values}
-    titles = {name: f"{name}: {alone[name]}" if name in alone else f"{name} (mean)" for name in groups}
+    titles = {
+        name: f"{name}: {set_title(metrics, alone[name])}" if name in alone else f"{name} (mean)" for name in groups
+    }
     rest = {name: values for name, values in metrics["sets"].items() if name not in alone.values()}
     return [
         *(Entry(titles[name], values, is_group=True) for name, values in groups.items()),
-        *(Entry(name, values, is_group=False) for name, values in rest.items()),
+        *(Entry(set_title(metrics, name), values, is_group=False) for name, values in rest.items()),
     ]
 
 

@@ -13,14 +13,22 @@ from pipeline.score.metrics import roc
 
 FPR_GRID = np.linspace(0, 1, 101)
 BINS = 40
+ROC, HISTOGRAM = ("id_flagged", *SIDES), ("score", "id_test", "ood")
+EMPTY = "none.csv"
 
 
 def write_plots(folder: Path, table: ScoreTable, sets: list[str], score: ScoreName) -> None:
-    """Write `roc/<set>.csv` and `histogram/<set>.csv` for the score called `score`, all seeds together."""
+    """Write `roc/<set>.csv` and `histogram/<set>.csv` for the score called `score`, all seeds together.
+
+    Without any set both folders hold a file without lines, since DVC complains of a folder that is not there.
+    """
     for name in sets:
         curves = [mean_roc(table, side, name, score) for side in SIDES]
-        _write(folder / "roc" / f"{name}.csv", ("id_flagged", *SIDES), zip(FPR_GRID, *curves, strict=True))
-        _write(folder / "histogram" / f"{name}.csv", ("score", "id_test", "ood"), histogram(table, name, score))
+        _write(folder / "roc" / f"{name}.csv", ROC, zip(FPR_GRID, *curves, strict=True))
+        _write(folder / "histogram" / f"{name}.csv", HISTOGRAM, histogram(table, name, score))
+    if not sets:
+        _write(folder / "roc" / EMPTY, ROC, [])
+        _write(folder / "histogram" / EMPTY, HISTOGRAM, [])
 
 
 def mean_roc(table: ScoreTable, side: str, name: str, score: ScoreName) -> NDArray[np.float64]:

@@ -22,11 +22,13 @@ def build_report(
     decisions: list[Decision],
     params: ScoreParams,
     scores: tuple[ScoreName, ...] = SCORES,
+    stand_in: Json | None = None,
 ) -> Json:
     """Return the content of `metrics.json`.
 
-    groups: the OOD sets of 'near' and of 'far'. A group's value is the unweighted mean over its sets, taken per seed;
-    its spread is that of these means over the seeds.
+    groups: the OOD sets of 'near' and of 'far', or what stands in for them. A group's value is the unweighted mean over
+    its sets, taken per seed; its spread is that of these means over the seeds. stand_in: what is to be said of
+    stand-ins.
     """
     sets = [name for members in groups.values() for name in members]
     known = {score: pair(table, "id_test", score) for score in scores}
@@ -50,7 +52,9 @@ def build_report(
         "threshold": _threshold(table, sets, decisions),
         "artefacts": _artefacts(table, scores),
     }
-    return report | {"warnings": _warnings(report, params)}
+    if stand_in is not None:
+        report["stand_in"] = stand_in
+    return report | {"warnings": [*_cautions(stand_in), *_warnings(report, params)]}
 
 
 def pair(table: ScoreTable, image_set: str, score: ScoreName) -> Pair:
@@ -112,6 +116,12 @@ def _artefacts(table: ScoreTable, scores: tuple[ScoreName, ...]) -> Json:
         for probe in PROBES
         if f"probe/{probe}" in table.labels
     }
+
+
+def _cautions(stand_in: Json | None) -> list[str]:
+    if stand_in is None:
+        return []
+    return [stand_in["caution"], *(f"{name} was left out: {why}" for name, why in stand_in["left_out"].items())]
 
 
 def _warnings(report: Json, params: ScoreParams) -> list[str]:

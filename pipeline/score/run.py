@@ -27,7 +27,9 @@ from pipeline.score.params import Params
 from pipeline.score.pictures import outlier_lines
 from pipeline.score.plots import write_plots
 from pipeline.score.report import Json, build_report
+from pipeline.score.stand_in import describe_stand_ins, stand_in_groups
 from pipeline.score.summary import summary
+from pipeline.stand_in import STAND_IN
 from pipeline.store.reader import Store
 from pipeline.workspace import note_forgotten, unfinished
 
@@ -59,8 +61,14 @@ def score(params_file: Path, inputs: Inputs, reports: Path, decisions_folder: Pa
         read_report(reports / "quality.json", QUALITY_FORMAT, "quality"),
     )
     table = _table(params_file, inputs.scores / TABLE, params, sets)
+    stand_in = None
+    if not sets:
+        groups = stand_in_groups(table)
+        sets = groups[STAND_IN]
+        stores = [inputs.outliers / name for name in params.synthesize.stores]
+        stand_in = describe_stand_ins(inputs.scores, sets, stores)
     decisions = decide(table, params.score.headline, params.score.id_rejection)
-    metrics = build_report(table, groups, decisions, params.score)
+    metrics = build_report(table, groups, decisions, params.score, stand_in=stand_in)
     facts = {"params": params.model_dump(mode="json")}
     with unfinished(decisions_folder, facts, [inputs.scores]) as folder:
         write_decisions(folder, decisions)
@@ -109,5 +117,5 @@ class _Pictures:
                 require_outliers(store, id_train.header)
                 self.outliers[name] = outlier_lines(store, id_train, autoencoder, params.score.pictures_per_method)
                 advance(1)
-        picture = pictures_from(inputs.latents, id_train.header.space, autoencoder)
+        picture = pictures_from(inputs.latents, inputs.scores, id_train.header, autoencoder)
         self.hardest = hardest_images(table, metrics, params.score.hardest_pictures, picture)

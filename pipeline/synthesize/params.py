@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pipeline.config import Count, Fraction, Positive, Section, Seed, Weight
 
 MethodName = Literal["perturb", "mixup", "shuffle", "label_mixup", "dream", "gaussian", "copies"]
+MixupKind = Literal["linear", "spherical", "masked", "channels"]
 NOBODY = -1
 """Parent or class of a row that has none."""
 
@@ -66,7 +67,7 @@ class MixupParams(Shares):
     """Latents of different classes, mixed."""
 
     rows: Count
-    kinds: tuple[Literal["linear", "spherical", "masked", "channels"], ...] = Field(min_length=1)
+    kinds: tuple[MixupKind, ...] = Field(min_length=1)
     """In equal parts. Linear and spherical mixes take `classes` latents; a block of places or channels always is of one
     class in another."""
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from pipeline.config import load_params
 from pipeline.device import UNIT_THREADS, chosen_device, default_workers, repeatable
@@ -14,10 +13,11 @@ from pipeline.errors import ParamsError
 from pipeline.latents import load_id_train
 from pipeline.progress import progress
 from pipeline.store.format import BLOCK_ROWS
-from pipeline.store.writer import StoreWriter, as_latents
-from pipeline.synthesize.method import ANCESTRY, Columns, Method, Outliers, Parents, block_generator, block_rows
+from pipeline.store.writer import StoreWriter
+from pipeline.synthesize.method import ANCESTRY, Columns, Method, Parents
 from pipeline.synthesize.needed import needed_models
 from pipeline.synthesize.params import Params, SynthesizeParams
+from pipeline.synthesize.rows import RowMaker, joined
 from pipeline.workspace import unfinished
 
 
@@ -48,7 +48,7 @@ def synthesize(
     facts = {"method": name, "seed": params.seed, "params": own.model_dump(mode="json"), **method.inputs}
     with unfinished(output, facts | {"models": models}, [inputs.latents]) as work:
         writer = StoreWriter(work, own.rows, latents.header.space.shape, {**ANCESTRY, **method.extra_columns})
-        _write_missing(writer, _Maker(name, method, params.seed), workers or default_workers(device), batch_rows)
+        _write_missing(writer, RowMaker(name, method, params.seed), workers or default_workers(device), batch_rows)
         derived = method.facts(_read_columns(writer))
         writer.finish(
             kind="outliers",
@@ -68,7 +68,7 @@ def synthesize(
 def _read_columns(writer: StoreWriter) -> Columns:
     """Return the columns of all rows, those of an earlier run that was resumed included."""
     shards = range(len(writer.shards))
-    return _join([{name: writer.read_back(name, shard) for name in writer.columns} for shard in shards])
+    return joined([{name: writer.read_back(name, shard) for name in writer.columns} for shard in shards])
 
 
 def load_method(name: str, params: SynthesizeParams, parents: Parents, models: Path) -> Method:
@@ -108,30 +108,7 @@ def load_method(name: str, params: SynthesizeParams, parents: Parents, models: P
     return method
 
 
-class _Maker:
-    """Makes any rows of one store."""
-
-    def __init__(self, name: str, method: Method, seed: int) -> None:
-        self.name, self.method, self.seed = name, method, seed
-
-    def __call__(self, rows: range) -> tuple[NDArray[np.float16], Columns]:
-        """Return the latents and columns of `rows`, which start at a block; whole blocks are made, the rest is cut."""
-        blocks = range(rows.start // BLOCK_ROWS, -(-rows.stop // BLOCK_ROWS))
-        made = [self.method.block(block_rows(block), block_generator(self.seed, self.name, block)) for block in blocks]
-        values = torch.cat([block.values for block in made]).cpu().numpy()
-        what = (
-            f"synthesize.{self.name}, rows {rows.start} to {rows[-1]} (its parameters are too strong for these latents)"
-        )
-        latent = as_latents(values, what)
-        columns = _join([self._columns(block) for block in made])
-        return latent[: len(rows)], {name: values[: len(rows)] for name, values in columns.items()}
-
-    def _columns(self, block: Outliers) -> Columns:
-        ancestry: Columns = {name: getattr(block, name) for name in ANCESTRY if name != "seed"}
-        return {**ancestry, "seed": np.full(len(block.class_a), self.seed), **block.extra}
-
-
-def _write_missing(writer: StoreWriter, maker: _Maker, workers: int, batch_rows: int) -> None:
+def _write_missing(writer: StoreWriter, maker: RowMaker, workers: int, batch_rows: int) -> None:
     missing = writer.missing_shards()
     already = writer.rows - sum(len(writer.shards[shard]) for shard in missing)
     step = -(-batch_rows // BLOCK_ROWS) * BLOCK_ROWS
@@ -147,8 +124,4 @@ def _write_missing(writer: StoreWriter, maker: _Maker, workers: int, batch_rows:
                 latents.append(latent)
                 columns.append(column)
                 advance(len(latent))
-            writer.write_shard(shard, np.concatenate(latents), _join(columns))
-
-
-def _join(parts: list[Columns]) -> Columns:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            writer.write_shard(shard, np.concatenate(latents), joined(columns))

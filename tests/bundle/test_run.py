@@ -10,7 +10,7 @@ from pipeline.bundle.run import Inputs, bundle
 from pipeline.detector.bundle import read_bundle
 from pipeline.detector.detector import Detector
 from pipeline.errors import MissingInputError, ParamsError, PipelineError
-from pipeline.files import file_digest, folder_digest, write_json
+from pipeline.files import file_digest, folder_digest, read_json, write_json
 from pipeline.infer.fitted import outputs
 from pipeline.latents import load_id_train
 from pipeline.networks.folder import load_network
@@ -66,6 +66,11 @@ def test_the_model_card_is_one_of_the_hub_and_tells_what_was_measured(inputs):
     assert card.data.pipeline_tag == "image-classification"
     for told in ("# Some digits", "class 0, class 1, class 2", "| held_out |", "this one is seed 1", "above 0.0497"):
         assert told in card.text, told
+
+
+def test_the_model_card_of_a_run_without_ood_images_has_its_caution(inputs):
+    write_json(METRICS, read_json(METRICS) | {"stand_in": {"caution": "Mind this."}})
+    assert "\n\n**Mind this.**\n\n## Limits" in (made(inputs) / "0/README.md").read_text()
 
 
 def test_a_card_without_a_licence_names_none(inputs):

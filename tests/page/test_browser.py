@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.page.page import write_page
-from tests.page.make import whole, with_names
+from tests.page.make import stood_in, whole, with_names
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -99,9 +99,13 @@ def test_nothing_is_wider_than_the_window(shown):
     assert wanted <= given
 
 
+LONG = "an_image_set_or_class_with_a_name_of_more_than_sixty_characters_"
+
+
+@pytest.mark.parametrize("made", [lambda: with_names(LONG), stood_in], ids=["long", "stand-ins"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_long_names_are_broken_rather_than_the_layout(width, browser, tmp_path):
-    write_page(tmp_path / "long.html", with_names("an_image_set_or_class_with_a_name_of_more_than_sixty_characters_"))
+def test_long_names_are_broken_rather_than_the_layout(width, made, browser, tmp_path):
+    write_page(tmp_path / "long.html", made())
     page = browser.new_page()
     page.set_viewport_size({"width": width, "height": 800})
     page.goto((tmp_path / "long.html").as_uri())

@@ -8,9 +8,9 @@ import pytest
 
 from pipeline.errors import IncompatibleStoreError
 from pipeline.page.hardest import hardest_images, hardest_rows, pictures_from
-from pipeline.store.format import LATENT
+from pipeline.store.format import LATENT, Standardisation
 from pipeline.store.reader import Store
-from tests.make import SPACE, latents_store
+from tests.make import SPACE, latents_store, outliers_store
 
 SCORES = {
     ("detector", "id_test", "knn"): np.array([[1.0, 5.0, 3.0, 3.0], [1.0, 1.0, 4.0, 4.0]]),  # means 1, 3, 3.5, 3.5
@@ -74,15 +74,30 @@ class Doubling:
         return 2 * latents[:, :3]
 
 
+def pictures(id_train):
+    return pictures_from(Path("latents"), Path("scores"), id_train, Doubling())
+
+
 def test_rows_are_decoded_in_the_order_asked_for():
     folder = Path(latents_store(Path("latents/id_test")))
-    found = pictures_from(Path("latents"), SPACE, Doubling())("id_test", np.array([5, 2]))
+    found = pictures(Store(folder).header)("id_test", np.array([5, 2]))
     latents = Store(folder).take(LATENT, np.array([5, 2])).astype(np.float32)
     np.testing.assert_array_equal(found, (2 * latents[:, :3] + 1).transpose(0, 2, 3, 1) / 2)
 
 
 def test_latents_of_another_space_are_refused():
-    latents_store(Path("latents/id_test"))
-    other = SPACE.model_copy(update={"image_size": 64})
+    header = Store(latents_store(Path("latents/id_test"))).header
+    other = header.model_copy(update={"space": SPACE.model_copy(update={"image_size": 64})})
     with pytest.raises(IncompatibleStoreError, match="latents/id_test"):
-        pictures_from(Path("latents"), other, Doubling())("id_test", np.array([0]))
+        pictures(other)("id_test", np.array([0]))
+
+
+def test_stand_ins_are_taken_from_beside_the_scores_and_scaled_back():
+    scaling = Standardisation(mean=(1.0,) * 4, std=(2.0,) * 4)
+    folder = outliers_store(Path("scores/stand_in/mixup"), standardisation=scaling)
+    id_train = Store(latents_store(Path("latents/id_train"), standardisation=scaling)).header
+    found = pictures(id_train)("stand_in/mixup", np.array([5, 2]))
+    latents = 2 * Store(folder).take(LATENT, np.array([5, 2])).astype(np.float32) + 1
+    np.testing.assert_allclose(found, (2 * latents[:, :3] + 1).transpose(0, 2, 3, 1) / 2, rtol=1e-6)
+    with pytest.raises(IncompatibleStoreError, match="scores/stand_in/mixup: its standardisation"):
+        pictures(Store(latents_store(Path("latents/other"))).header)("stand_in/mixup", np.array([0]))

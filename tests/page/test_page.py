@@ -13,9 +13,10 @@ from PIL import Image
 from pipeline.page.graph import Graph
 from pipeline.page.material import Made
 from pipeline.page.page import cards, data_uri, quality_value, render, write_page
+from pipeline.page.words import STAND_INS
 from pipeline.pictures import Line
 from tests.make import changed
-from tests.page.make import GRAPH, GROUPS, QUALITY, material, pictures, whole, with_names
+from tests.page.make import GRAPH, GROUPS, QUALITY, material, pictures, stood_in, whole, with_names
 
 EVIL = '<b>&"'
 
@@ -129,6 +130,17 @@ def test_a_run_without_ood_images_is_a_page_that_says_so():
     assert found.count("No OOD images were scored") == 3
     assert "Name some under <code>data.sets</code>" in found
     assert Elements(found).found
+
+
+def test_stand_ins_are_shown_like_any_set_under_a_caution(page):
+    found = render(stood_in())
+    assert found.count(STAND_INS) == 4
+    assert "<li>Mind this.</li>" in found
+    assert "Stand-in outliers, AUROC" in found
+    assert found.count("<figcaption>stand_in/mixup_spherical (new kind)</figcaption>") == 3
+    assert '<th scope="row">stand_in/mixup (trained kind)</th>' in found
+    assert "<h3>stand_in/mixup: most like ID images</h3>" in found
+    assert STAND_INS not in page
 
 
 def test_what_became_of_every_file_stands_among_the_guards(page):

@@ -59,6 +59,23 @@ def test_without_outliers_nothing_is_claimed():
     assert words.verdict(metrics()) == wanted
 
 
+STOOD_IN = {"trained_on": {"stand_in/mixup": True, "stand_in/gaussian": False}}
+
+
+def test_a_gain_on_stand_ins_is_told_with_what_it_is_worth():
+    said = words.verdict(metrics(stand_in="better") | {"stand_in": STOOD_IN})
+    assert said.startswith("By the k-NN score the detector is better than its baseline on stand-in outliers (+3.0")
+    worth = "these are synthetic, it was trained on 1 of their 2 kinds, and nothing is promised for real OOD images"
+    assert f"; {worth}; ID accuracy" in said
+
+
+def test_a_stand_in_is_named_with_whether_its_kind_was_trained_on():
+    names = ["stand_in/mixup", "stand_in/gaussian", "noise"]
+    wanted = ["stand_in/mixup (trained kind)", "stand_in/gaussian (new kind)", "noise"]
+    assert [words.set_title({"stand_in": STOOD_IN}, name) for name in names] == wanted
+    assert [words.set_title({}, name) for name in names] == names
+
+
 def test_a_single_seed_decides_nothing():
     assert "; a single seed decides nothing; ID accuracy" in words.verdict(metrics(seeds=[0], near="undecided"))
 

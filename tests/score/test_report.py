@@ -24,9 +24,10 @@ PARAMS = section(ScoreParams, changed(default_params()["score"], bootstrap__repl
 TABLE = score_table({"close": 1.0, "remote": 2.0, "noise": 4.0}, gain=0.5)
 
 
-def reported(table=TABLE, groups=GROUPS, **changes):
+def reported(table=TABLE, groups=GROUPS, stand_in=None, **changes):
     params = PARAMS.model_copy(update=changes)
-    return build_report(table, groups, decide(table, params.headline, params.id_rejection), params)
+    decisions = decide(table, params.headline, params.id_rejection)
+    return build_report(table, groups, decisions, params, stand_in=stand_in)
 
 
 @pytest.fixture(scope="module")
@@ -150,9 +151,45 @@ def test_without_ood_images_the_threshold_is_told_and_nothing_claimed(tmp_path):
     assert "AUROC baseline" not in text
 
 
-def test_without_ood_images_there_is_nothing_to_plot(tmp_path):
+STAND_INS = {"stand_in/mixup": True, "stand_in/gaussian": False}
+
+
+@pytest.fixture
+def stood_in():
+    """The report of a run in which outliers of two kinds stand in for OOD images, and those of a third cannot."""
+    told = {"trained_on": STAND_INS, "left_out": {"stand_in/perturb": "Too few."}, "caution": "Mind this."}
+    return reported(score_table(dict.fromkeys(STAND_INS, 2.0), gain=0.5), {"stand_in": [*STAND_INS]}, told)
+
+
+def test_stand_ins_have_the_figures_of_any_set_and_a_caution(stood_in, report):
+    assert (set(stood_in["groups"]), set(stood_in["sets"])) == ({"stand_in"}, set(STAND_INS))
+    assert set(stood_in) - set(report) == {"stand_in"}
+    assert set(stood_in["threshold"]["ood_detected"]) == set(STAND_INS)
+    assert stood_in["warnings"] == ["Mind this.", "stand_in/perturb was left out: Too few."]
+
+
+def test_the_table_of_stand_ins_says_that_they_are_none_of_the_real_thing(stood_in, tmp_path):
+    text = printed(stood_in, tmp_path)
+    assert "stand-ins for OOD images, no real ones: detection in percent" in text
+    assert text.index("stand_in (mean)") < text.index("stand_in/gaussian (new kind)")
+    assert "stand_in/mixup (trained kind)" in text
+    assert "of stand_in/gaussian" in text
+    assert "Warning: Mind this." in text
+
+
+def test_where_nothing_can_stand_in_this_is_said_and_nothing_claimed(tmp_path):
+    told = {"trained_on": {}, "left_out": {"stand_in/perturb": "Too few."}, "caution": "Mind this."}
+    found = reported(score_table({}), {"stand_in": []}, told)
+    assert (found["groups"], found["sets"], found["threshold"]["ood_detected"]) == ({}, {}, {})
+    text = printed(found, tmp_path)
+    assert "nothing is known of the detector" in text
+    assert "Warning: stand_in/perturb was left out: Too few." in text
+
+
+def test_without_any_set_plots_are_files_without_lines(tmp_path):
     write_plots(tmp_path, TABLE, [], "knn")
-    assert list(tmp_path.iterdir()) == []
+    assert (tmp_path / "roc/none.csv").read_text().split() == ["id_flagged,baseline,detector"]
+    assert (tmp_path / "histogram/none.csv").read_text().split() == ["score,id_test,ood"]
 
 
 def test_the_table_ends_with_its_warnings(tmp_path):

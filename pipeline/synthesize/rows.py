@@ -1,0 +1,42 @@
+"""Make any rows of a store of outliers: block by block, each from its own generator, ready to be written."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.store.format import BLOCK_ROWS
+from pipeline.store.writer import as_latents
+from pipeline.synthesize.method import ANCESTRY, Columns, Method, Outliers, block_generator, block_rows
+
+
+class RowMaker:
+    """Makes any rows of one store.
+
+    name: of the method; stream: of its random numbers, by default the same.
+    """
+
+    def __init__(self, name: str, method: Method, seed: int, stream: str | None = None) -> None:
+        self.name, self.method, self.seed, self.stream = name, method, seed, stream or name
+
+    def __call__(self, rows: range) -> tuple[NDArray[np.float16], Columns]:
+        """Return the latents and columns of `rows`, which start at a block; whole blocks are made, the rest is cut."""
+        blocks = range(rows.start // BLOCK_ROWS, -(-rows.stop // BLOCK_ROWS))
+        made = [
+            self.method.block(block_rows(block), block_generator(self.seed, self.stream, block)) for block in blocks
+        ]
+        values = torch.cat([block.values for block in made]).cpu().numpy()
+        what = (
+            f"synthesize.{self.name}, rows {rows.start} to {rows[-1]} (its parameters are too strong for these latents)"
+        )
+        latent = as_latents(values, what)
+        columns = joined([self._columns(block) for block in made])
+        return latent[: len(rows)], {name: values[: len(rows)] for name, values in columns.items()}
+
+    def _columns(self, block: Outliers) -> Columns:
+        ancestry: Columns = {name: getattr(block, name) for name in ANCESTRY if name != "seed"}
+        return {**ancestry, "seed": np.full(len(block.class_a), self.seed), **block.extra}
+
+
+def joined(parts: list[Columns]) -> Columns:
+    """Return the columns of several runs of rows as those of all."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
