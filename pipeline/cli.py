@@ -174,7 +174,8 @@ def export(
     autoencoder: Decoder = AUTOENCODER,
 ) -> None:
     """Decode a store into an image folder with a list, so that any trainer that works on pixels can use it."""
-    from pipeline.export import export_images, require_new
+    from pipeline.export import export_images
+    from pipeline.files import require_new
     from pipeline.inspect import load_decoder
     from pipeline.sharing.revision import open_store
 

@@ -11,8 +11,7 @@ from PIL import Image
 
 from pipeline.autoencoder.model import Autoencoder
 from pipeline.device import chosen_device
-from pipeline.errors import OverwriteError
-from pipeline.files import whole_or_absent, write_json
+from pipeline.files import require_new, whole_or_absent, write_json
 from pipeline.images.image_set import UNKNOWN
 from pipeline.latents import to_scaled
 from pipeline.progress import progress
@@ -44,12 +43,6 @@ def export_images(store: Store, autoencoder: Autoencoder, folder: Path, kind: Im
         (partial / LIST).write_text("".join(lines), encoding="utf-8")
         write_json(partial / FACTS, _facts(store, len(rows), kind))
     return len(rows)
-
-
-def require_new(folder: Path) -> None:
-    """Raise OverwriteError when the folder to be made is there."""
-    if folder.exists():
-        raise OverwriteError(folder, "something there already", "a new folder", "Delete it, or name another.")
 
 
 def _write_images(

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import OverwriteError
+
 PARTIAL = ".partial"
 """Suffix of a file that is still being written; such a file is never read and never published."""
 
@@ -81,6 +83,12 @@ def remove_partial_files(folder: Path) -> None:
     """Delete the files and folders that an interrupted write left under `folder`."""
     for path in sorted(folder.rglob(f"*{PARTIAL}"), reverse=True):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def require_new(folder: Path) -> None:
+    """Raise OverwriteError when the folder to be made is there."""
+    if folder.exists():
+        raise OverwriteError(folder, "something there already", "a new folder", "Delete it, or name another.")
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from rich.table import Table
 from ruamel.yaml.comments import CommentedMap
 
 from pipeline.config import parse_yaml, validate
-from pipeline.errors import ImageFileError, OverwriteError, ProjectError
-from pipeline.files import printable, whole_or_absent
+from pipeline.errors import ImageFileError, ProjectError
+from pipeline.files import printable, require_new, whole_or_absent
 from pipeline.images.folder import folder_images, labelled_folder
 from pipeline.images.folder_params import FolderImagesSource, FolderSource
 from pipeline.images.image_set import ImageSet
@@ -65,8 +65,7 @@ def new_project(target: Path, images: Path, near: Sequence[Path], far: Sequence[
     where they are: `data/` has links to them. Raises OverwriteError when `target` is there, ImageFileError when a
     folder cannot be used, and ProjectError when there is nothing to clone.
     """
-    if target.exists():
-        raise OverwriteError(target, "something there already", "a new folder", "Delete it, or name another.")
+    require_new(target)
     checkout = _checkout()
     params = load_yaml((checkout / PRESET).read_text(encoding="utf-8"))
     template = params["data"]["sources"][PHOTOS]
