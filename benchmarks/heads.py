@@ -14,12 +14,12 @@ import typer
 
 from benchmarks.bench import hardware
 from pipeline.command import PARAMS_FILE
-from pipeline.device import chosen_device, default_workers
 from pipeline.errors import PipelineError
 from pipeline.files import read_json, write_bytes, write_json
 from pipeline.infer.params import ScoreName
 from pipeline.infer.run import judged
 from pipeline.latents import Latents, load_id_train, load_latents
+from pipeline.launch import Launch
 from pipeline.progress import progress
 from pipeline.runlog import git_revision
 from pipeline.schema import AllParams, load_all
@@ -72,7 +72,7 @@ def main(name: str) -> None:
         raise PipelineError(f"{OUTLIERS}: no {', '.join(missing)}; add to synthesize.methods and run `dvc repro`.")
     variants = [Variant(head, outliers) for head in HEADS for outliers in OUTLIERS_OF]
     units = [unit(variant, seed, params) for variant in variants for seed in params.seeds]
-    run_units(train_detector, units, workers=default_workers(chosen_device()), what="training detectors")
+    run_units(train_detector, units, launch=Launch(), what="training detectors")
     found = compared(params, variants)
     report = {
         "format": "latent-outliers-heads/1",

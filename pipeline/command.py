@@ -11,6 +11,10 @@ from pipeline.errors import PipelineError
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="Parameter file.", show_default=True)]
 Workers = Annotated[int | None, typer.Option(min=1, help="Units computed side by side; by default one per core.")]
+Ray = Annotated[
+    str | None,
+    typer.Option("--ray", envvar="RAY_ADDRESS", metavar="ADDRESS", help="Compute units on this Ray cluster instead."),
+]
 
 PARAMS_FILE = Path("params.yaml")
 

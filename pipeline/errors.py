@@ -19,8 +19,9 @@
     ├── UnreadImagesError        some of the images that were to be judged could not be read
     ├── ReaderDiedError          a process that decodes images for `predict` died
     ├── HeadError                a classification head that makes no sense for this many classes
-    ├── MissingExtraError        an optional part that the parameters ask for is not installed
+    ├── MissingExtraError        an optional part that is asked for is not installed
     ├── DeviceError              the device that was asked for is not there
+    ├── ClusterError             a Ray cluster cannot be reached, or would compute something else
     ├── DivergedError            a training whose loss is no longer finite
     ├── ScoreError               scores from which no metric can be computed
     ├── ComparisonError          runs that cannot be compared with each other
@@ -222,11 +223,11 @@ class HeadError(PipelineError):
 
 
 class MissingExtraError(PipelineError):
-    """The parameters ask for something that needs a package which is not installed by default."""
+    """Something is asked for that needs a package which is not installed by default."""
 
-    def __init__(self, package: str, extra: str, parameter: str, reason: str) -> None:
+    def __init__(self, package: str, extra: str, asked_by: str, reason: str) -> None:
         super().__init__(
-            f"{parameter} needs the package {package}, which cannot be imported ({reason}). "
+            f"{asked_by} needs the package {package}, which cannot be imported ({reason}). "
             f"Install the extra: pip install -c constraints.txt -e '.[{extra}]'"
         )
 
@@ -236,6 +237,13 @@ class DeviceError(PipelineError):
 
     def __init__(self, variable: str, name: str, reason: str) -> None:
         super().__init__(f"{variable} is {name!r}, which cannot be used ({reason}). Set it to 'cpu', or unset it.")
+
+
+class ClusterError(PipelineError):
+    """A Ray cluster cannot be reached, has no room, or has other code or libraries than the run."""
+
+    def __init__(self, where: str, found: str, wanted: str, advice: str) -> None:
+        super().__init__(f"{where}: found {found}, wanted {wanted}. {advice}")
 
 
 class DivergedError(PipelineError):

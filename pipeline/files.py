@@ -4,6 +4,7 @@ import glob
 import hashlib
 import json
 import os
+import platform
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ def write_pieces(path: Path, pieces: Iterable[bytes | memoryview], *, sync: bool
     Without `sync` a killed process still leaves the file whole or absent; after a power cut it may be torn.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
+    partial = partial_path(path)
     with partial.open("wb") as stream:
         for piece in pieces:
             stream.write(piece)
@@ -35,6 +36,11 @@ def write_pieces(path: Path, pieces: Iterable[bytes | memoryview], *, sync: bool
         if sync:
             os.fsync(stream.fileno())
     partial.replace(path)
+
+
+def partial_path(path: Path) -> Path:
+    """Return the name of `path` until it is whole; no other process has the same, on no machine of a shared folder."""
+    return path.with_name(f"{path.name}.{platform.node()}.{os.getpid()}{PARTIAL}")
 
 
 def write_json(path: Path, content: object) -> None:
@@ -99,7 +105,7 @@ def whole_or_absent(folder: Path) -> Iterator[Path]:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(folder)
-    partial = folder.with_name(f"{folder.name}.{os.getpid()}{PARTIAL}")
+    partial = partial_path(folder)
     partial.mkdir()
     try:
         yield partial
@@ -110,12 +116,13 @@ def whole_or_absent(folder: Path) -> Iterator[Path]:
 
 
 def remove_abandoned(path: Path) -> None:
-    """Delete `<path>.<process>.partial` of every process that is gone, and so never gives it its name.
+    """Delete what processes of this machine that are gone, and so never give it its name, have left of `path`.
 
     A number of this process is that of an earlier one: this one has not begun.
     """
-    for partial in path.parent.glob(f"{glob.escape(path.name)}.*{PARTIAL}"):
-        process = partial.name.removeprefix(f"{path.name}.").removesuffix(PARTIAL)
+    mine = f"{path.name}.{platform.node()}."
+    for partial in path.parent.glob(f"{glob.escape(mine)}*{PARTIAL}"):
+        process = partial.name.removeprefix(mine).removesuffix(PARTIAL)
         if process.isdecimal() and (int(process) == os.getpid() or not _runs(int(process))):
             shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
 

@@ -6,15 +6,17 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_EXCEPTION, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from pipeline.cluster import RayPool
+from pipeline.device import UNIT_THREADS, chosen_device, default_workers
 from pipeline.errors import PipelineError, UnitError
-from pipeline.files import PARTIAL
+from pipeline.files import partial_path
+from pipeline.launch import Launch
 from pipeline.memory import share_budget
 from pipeline.progress import progress
 
@@ -42,12 +44,12 @@ def run_units(
     function: Callable[[UnitT], None],
     units: Sequence[UnitT],
     *,
-    workers: int,
+    launch: Launch,
     what: str,
     steps: int = 1,
     done: Callable[[UnitT], int] = finished,
 ) -> None:
-    """Call `function` on every unit that has no output yet, in processes of their own, with a bar.
+    """Call `function` on every unit that has no output yet, in other processes, here or on a cluster, with a bar.
 
     steps: of each unit, as the bar counts them; done: how many of them a unit has behind it, asked again and again.
     Raises UnitError when a unit ends with an error or its process dies; errors of the pipeline pass as they are.
@@ -56,12 +58,8 @@ def run_units(
     todo = [unit for unit in units if not unit.output.is_dir()]
     if not todo:
         return
-    context, processes = multiprocessing.get_context("spawn"), min(workers, len(todo))
-    with (
-        progress(what, steps * len(units)) as advance,
-        ProcessPoolExecutor(processes, context, _begin, (processes,)) as pool,
-    ):
-        futures = [pool.submit(function, unit) for unit in todo]
+    with progress(what, steps * len(units)) as advance, _pool(launch, len(todo)) as pool:
+        futures = [pool.submit(_unless_done, function, unit) for unit in todo]
         shown, ended = 0, False
         try:
             while not ended:
@@ -74,10 +72,24 @@ def run_units(
     _raise_first_error(todo, futures)
 
 
+def _pool(launch: Launch, most: int) -> Executor:
+    if launch.ray is not None:
+        return RayPool(launch.ray, UNIT_THREADS)
+    workers = launch.workers or default_workers(chosen_device())
+    processes = min(workers, most)
+    return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _begin, (processes,))
+
+
+def _unless_done(function: Callable[[UnitT], None], unit: UnitT) -> None:
+    """Call `function` on a unit, unless a process that was lost on its way back had finished it."""
+    if not unit.output.is_dir():
+        function(unit)
+
+
 @contextmanager
 def finished_folder(output: Path) -> Iterator[Path]:
     """Yield a folder to write into that is renamed to `output` when the body ends without an error."""
-    partial = output.with_name(f"{output.name}.{os.getpid()}{PARTIAL}")
+    partial = partial_path(output)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     yield partial
@@ -116,7 +128,7 @@ def _raise_first_error(units: Sequence[Unit], futures: Sequence[Future[None]]) -
         for unit, future in zip(units, futures, strict=True)
         if future.done() and not future.cancelled() and future.exception() is not None
     ]
-    own = [(unit, error) for unit, error in errors if not isinstance(error, BrokenProcessPool)]
+    own = [(unit, error) for unit, error in errors if not isinstance(error, BrokenExecutor)]
     for unit, error in own:
         if isinstance(error, PipelineError):
             raise error

@@ -54,7 +54,7 @@ def fingerprint(facts: Mapping[str, object], inputs: list[Path]) -> str:
                 "facts": dict(facts),
                 "inputs": {path.as_posix(): _content_digest(path) for path in inputs},
                 "code": loaded_code(),
-                "libraries": _versions(),
+                "libraries": library_versions(),
                 "device": chosen_device().type,
             }
         )
@@ -82,7 +82,7 @@ def loaded_code() -> dict[str, str]:
     }
 
 
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     """Return the version of each of LIBRARIES that is installed."""
     found = {}
     for name in LIBRARIES:

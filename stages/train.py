@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.command import PARAMS_FILE, ParamsFile, Workers, run
+from pipeline.command import PARAMS_FILE, ParamsFile, Ray, Workers, run
 
 
 def train(
@@ -14,11 +14,14 @@ def train(
     curves: Path,
     params: ParamsFile = PARAMS_FILE,
     workers: Workers = None,
+    ray: Ray = None,
 ) -> None:
     """Train a detector per seed on LATENTS, OUTLIERS and what the teachers say, to OUTPUT; show epochs in CURVES."""
+    from pipeline.launch import Launch
     from pipeline.train.run import Inputs, train_detectors
 
-    train_detectors(params, Inputs(latents, outliers, teachers, pretrained_teacher), output, curves, workers)
+    inputs = Inputs(latents, outliers, teachers, pretrained_teacher)
+    train_detectors(params, inputs, output, curves, Launch(workers, ray))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from benchmarks.local_cluster import local_cluster
 from tests.project import call, make_project, stages_run
 
 
@@ -37,6 +38,15 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made") / "project"
     make_project(folder, synthesize__methods=["perturb", "mixup", "shuffle", "label_mixup"])
     return folder, stages_run(call(folder, "dvc", "repro"))
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A Ray cluster of two cores on this machine."""
+    with local_cluster(2) as started, pytest.MonkeyPatch.context() as patch:
+        for name, value in started.token.items():  # ray reads them once per process
+            patch.setenv(name, value)
+        yield started
 
 
 @pytest.fixture

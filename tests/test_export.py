@@ -1,6 +1,7 @@
 """Exported images are what the autoencoder decodes, listed as OpenOOD reads them, and whole or not there."""
 
 import json
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -136,7 +137,7 @@ def test_an_export_that_fails_midway_leaves_nothing(tmp_path, outliers, decoder,
 def test_what_a_killed_export_left_goes_with_the_next_one(tmp_path, outliers, decoder):
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         pass
-    (tmp_path / f"out.{gone.pid}.partial/images").mkdir(parents=True)
+    (tmp_path / f"out.{platform.node()}.{gone.pid}.partial/images").mkdir(parents=True)
     export_images(outliers, decoder, tmp_path / "out", "png", 1)
     assert [path.name for path in tmp_path.glob("out*")] == ["out"]
 

@@ -1,6 +1,7 @@
 """A file is whole or absent, and the same content is the same bytes."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -41,13 +42,15 @@ def gone():
 
 
 def test_what_gone_processes_left_of_a_path_is_deleted_and_nothing_else(tmp_path, gone):
-    (tmp_path / f"a[1].{gone}.partial").mkdir()
-    (tmp_path / f"a[1].{gone}.partial" / "inside").write_bytes(b"x")
-    (tmp_path / f"a[1].{os.getpid()}.partial").write_bytes(b"x")
-    kept = {"a[1]", f"a[1].{os.getppid()}.partial", f"b.{gone}.partial", "a[1].x.partial", f"a[1].{10**30}.partial"}
+    here, path = platform.node(), tmp_path / "a[1]"
+    (tmp_path / f"a[1].{here}.{gone}.partial").mkdir()
+    (tmp_path / f"a[1].{here}.{gone}.partial" / "inside").write_bytes(b"x")
+    files.partial_path(path).write_bytes(b"x")
+    kept = {"a[1]", f"b.{here}.{gone}.partial", f"a[1].{here}.x.partial", f"a[1].elsewhere-{here}.{gone}.partial"}
+    kept |= {f"a[1].{here}.{process}.partial" for process in (os.getppid(), 10**30)}
     for name in kept:
         (tmp_path / name).write_bytes(b"x")
-    files.remove_abandoned(tmp_path / "a[1]")
+    files.remove_abandoned(path)
     assert {path.name for path in tmp_path.iterdir()} == kept
 
 

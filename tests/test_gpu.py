@@ -18,6 +18,7 @@ from pipeline.files import folder_digest
 from pipeline.images.params import DataParams
 from pipeline.images.source import open_image_set
 from pipeline.latents import load_id_train
+from pipeline.launch import Launch
 from pipeline.networks.fit import fit
 from pipeline.networks.params import LinearParams, NetworkParams, OptimiserParams
 from pipeline.networks.resnet import LatentResNet
@@ -41,7 +42,7 @@ def test_synthesis_agrees_with_the_cpu(method, monkeypatch):
     for device in ("cpu", "cuda"):
         monkeypatch.setenv("LATENT_OUTLIERS_DEVICE", device)
         params = write_params(Path(), tiny_params(synthesize__methods=[method]))
-        synthesize(method, params, Inputs(Path("id"), models(method)), Path(device), 1, 1024)
+        synthesize(method, params, Inputs(Path("id"), models(method)), Path(device), Launch(1), 1024)
         made[device] = Store(Path(device))
     for name in ("parent_a", "parent_b", "lam", "method"):
         np.testing.assert_array_equal(made["cpu"].column(name), made["cuda"].column(name))
@@ -124,7 +125,7 @@ def test_every_head_and_every_loss_train_repeatably(head):
     losses += ("distillation__logits", "distillation__features")
     weights = {f"train__{name}__weight": 0.1 for name in losses}
     content = tiny_params(**weights, train__head=head)
-    train_teachers(write_params(Path(), content), latents, Path("teachers"), Path("curves"), 1)
+    train_teachers(write_params(Path(), content), latents, Path("teachers"), Path("curves"), Launch(1))
     Path("pretrained").mkdir()
     write_card(Path("pretrained"), None)
     for name in ("a", "b"):

@@ -4,6 +4,7 @@ import csv
 import io
 import multiprocessing
 import os
+import platform
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -156,7 +157,7 @@ def test_an_old_table_stays_until_the_new_one_is_whole(bundle, monkeypatch):
 def test_what_a_killed_process_left_of_a_table_goes_with_the_next_one():
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         pass
-    Path(f"out.csv.{gone.pid}.partial").write_text("half")
+    Path(f"out.csv.{platform.node()}.{gone.pid}.partial").write_text("half")
     with open_output(Path("out.csv")):
         pass
     assert [path.name for path in Path().iterdir()] == ["out.csv"]

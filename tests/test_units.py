@@ -13,6 +13,7 @@ import pytest
 
 from pipeline import units
 from pipeline.errors import DamagedStoreError, ModelError, UnitError
+from pipeline.launch import Launch
 from pipeline.units import finished_folder, run_units
 from tests.make import ROOT
 
@@ -42,7 +43,7 @@ def work(task):
 
 def test_every_unit_gets_its_folder(tmp_path):
     tasks = [Task(tmp_path / str(index)) for index in range(3)]
-    run_units(work, tasks, workers=2, what="test")
+    run_units(work, tasks, launch=Launch(2), what="test")
     assert all((task.output / "pid").is_file() for task in tasks)
 
 
@@ -57,13 +58,13 @@ def test_the_bar_counts_the_steps_of_all_units_up_to_the_last(tmp_path, monkeypa
     monkeypatch.setattr(units, "progress", progress)
     (tmp_path / "0").mkdir()
     tasks = [Task(tmp_path / str(index)) for index in range(2)]
-    run_units(work, tasks, workers=1, what="test", steps=3, done=lambda task: 3 * units.finished(task))
+    run_units(work, tasks, launch=Launch(1), what="test", steps=3, done=lambda task: 3 * units.finished(task))
     assert (told[0], sum(told)) == (6, 0)
 
 
 def test_finished_units_are_not_run_again(tmp_path):
     (tmp_path / "0").mkdir()
-    run_units(work, [Task(tmp_path / "0", "bug")], workers=1, what="test")
+    run_units(work, [Task(tmp_path / "0", "bug")], launch=Launch(1), what="test")
     assert list((tmp_path / "0").iterdir()) == []
 
 
@@ -78,7 +79,7 @@ def test_finished_units_are_not_run_again(tmp_path):
 )
 def test_a_failed_unit_is_named_and_leaves_no_folder(tmp_path, fault, error, message):
     with pytest.raises(error, match=message):
-        run_units(work, [Task(tmp_path / "0"), Task(tmp_path / "1", fault)], workers=1, what="test")
+        run_units(work, [Task(tmp_path / "0"), Task(tmp_path / "1", fault)], launch=Launch(1), what="test")
     assert not (tmp_path / "1").exists()
 
 
@@ -95,8 +96,9 @@ PARENT = """
 import sys
 from pathlib import Path
 from tests.test_units import Task, work
+from pipeline.launch import Launch
 from pipeline.units import run_units
-run_units(work, [Task(Path(sys.argv[1]) / str(n), "slow") for n in range(6)], workers=2, what="test")
+run_units(work, [Task(Path(sys.argv[1]) / str(n), "slow") for n in range(6)], launch=Launch(2), what="test")
 """
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from pipeline.files import PARTIAL, remove_abandoned
+from pipeline.files import partial_path, remove_abandoned
 
 COLUMNS = ("file", "label", "probability", "outlier_score", "is_outlier", "error")
 ROWS_PER_GROUP = 8192
@@ -43,7 +43,7 @@ def open_output(target: Path | None) -> Iterator[Output]:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(target)
-    partial = target.with_name(f"{target.name}.{os.getpid()}{PARTIAL}")
+    partial = partial_path(target)
     try:
         with partial.open("wb") as stream:
             output = _Parquet(stream) if target.suffix == ".parquet" else _CsvFile(stream)

@@ -1,6 +1,6 @@
 """Encode images into a store of latents, shard by shard; shards that a killed run left whole are kept."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pipeline.autoencoder.model import Autoencoder, load_stage_output
 from pipeline.device import chosen_device
 from pipeline.images.image_set import ImageSet, content_hash, pixels
-from pipeline.progress import progress
-from pipeline.store.format import LATENT, LATENT_DTYPE, LatentSpace, Standardisation
+from pipeline.store.fill import Rows, Tasks, fill
+from pipeline.store.format import LATENT, LatentSpace, Standardisation
 from pipeline.store.writer import StoreWriter, as_latents
 
 COLUMNS: dict[str, np.dtype[Any]] = {"label": np.dtype("<i4"), "content": np.dtype("<i8")}
@@ -66,23 +66,12 @@ def write_latents(
     encoder: Encoder,
     provenance: dict[str, Any],
     what: str,  # the images are, for the progress bar
+    tasks: Tasks | None = None,  # of a cluster that encodes the same images
 ) -> None:
     """Make `folder` a store of the latents of `images`, with their labels and content hashes."""
     folder.mkdir(parents=True, exist_ok=True)
     writer = StoreWriter(folder, len(images), encoder.space.shape, COLUMNS)
-    missing = writer.missing_shards()
-    already = len(images) - sum(len(writer.shards[shard]) for shard in missing)
-    with progress(f"encoding {what}, images", len(images), already) as advance:
-        for shard in missing:
-            rows = writer.shards[shard]
-            latents, contents = np.empty((len(rows), *writer.latent_shape), LATENT_DTYPE), np.empty(len(rows), np.int64)
-            for start in range(0, len(rows), encoder.batch_size):
-                batch = rows[start : start + encoder.batch_size]
-                here = slice(start, start + len(batch))
-                latents[here], contents[here] = _encoded(images, batch, encoder)
-                advance(len(batch))
-            labels = images.labels[rows.start : rows.stop]
-            writer.write_shard(shard, latents, {"label": labels, "content": contents})
+    fill(writer, encoded(images, encoder), f"encoding {what}, images", tasks)
     writer.finish(
         kind="latents",
         space=encoder.space,
@@ -92,14 +81,21 @@ def write_latents(
     )
 
 
-def _encoded(images: ImageSet, rows: range, encoder: Encoder) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
-    """Return latents and content hashes of one batch; each image is read once, and only its pixels are kept."""
-    contents, batch = [], []
-    for row in rows:
-        image = images.read(row)
-        contents.append(content_hash(image))
-        batch.append(pixels(image, encoder.image_size))
-    return encoder(batch, f"images {rows[0]} to {rows[-1]}"), np.array(contents, np.int64)
+def encoded(images: ImageSet, encoder: Encoder) -> Rows:
+    """Return what makes rows of images, batch by batch; each image is read once, and only its pixels are kept."""
+
+    def make(rows: range) -> Iterator[tuple[NDArray[np.float16], Mapping[str, NDArray[Any]]]]:
+        for start in range(0, len(rows), encoder.batch_size):
+            batch = rows[start : start + encoder.batch_size]
+            contents, inputs = [], []
+            for row in batch:
+                image = images.read(row)
+                contents.append(content_hash(image))
+                inputs.append(pixels(image, encoder.image_size))
+            latents = encoder(inputs, f"images {batch[0]} to {batch[-1]}")
+            yield latents, {"label": images.labels[batch.start : batch.stop], "content": np.array(contents)}
+
+    return make
 
 
 def _standardisation(writer: StoreWriter) -> Standardisation:

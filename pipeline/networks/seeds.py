@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from pipeline.curve import Curve, epochs_in, remove_curves
-from pipeline.device import chosen_device, default_workers
 from pipeline.files import read_json
+from pipeline.launch import Launch
 from pipeline.networks.folder import HISTORY
 from pipeline.units import Unit, run_units
 
@@ -29,7 +29,7 @@ def train_seeds(
     *,
     curves: Path,
     epochs: int,
-    workers: int | None,
+    launch: Launch,
     what: str,
 ) -> None:
     """Call `function` on every training that is not finished, with a bar of all their epochs.
@@ -41,8 +41,7 @@ def train_seeds(
     for training in trainings:
         if training.output.is_dir():
             Curve(training.curve).show(read_json(training.output / HISTORY))
-    workers = workers or default_workers(chosen_device())
     run_units(
-        function, trainings, workers=workers, what=f"{what}, epochs", steps=epochs,
+        function, trainings, launch=launch, what=f"{what}, epochs", steps=epochs,
         done=lambda training: epochs_in(training.curve),
     )  # fmt: skip

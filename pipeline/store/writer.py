@@ -49,9 +49,10 @@ class Sealing:
 
 
 class StoreWriter:
-    """One writer of one store; only `finish` makes the folder a store that a reader will open.
+    """A writer of one store, or of some of its shards; only `finish` makes the folder a store that a reader will open.
 
-    columns: name and dtype of what is kept for each row beside its latent.
+    columns: name and dtype of what is kept for each row beside its latent. per_shard: rows of a shard, where they are
+    settled; by default as `rows_per_shard` has it.
 
     Digests are computed and files are synced behind the caller's back, while the next shard is made: latents given to
     `write_shard` must not change afterwards. What was found or written whole is remembered, so that `finish` reads
@@ -59,7 +60,12 @@ class StoreWriter:
     """
 
     def __init__(
-        self, folder: Path, rows: int, latent_shape: tuple[int, int, int], columns: Mapping[str, np.dtype[Any]]
+        self,
+        folder: Path,
+        rows: int,
+        latent_shape: tuple[int, int, int],
+        columns: Mapping[str, np.dtype[Any]],
+        per_shard: int | None = None,
     ) -> None:
         if rows < 1:
             raise ValueError(f"a store holds at least one row, got {rows}")
@@ -68,13 +74,17 @@ class StoreWriter:
         self.latent_shape = latent_shape
         self.columns = dict(columns)
         row_bytes = LATENT_DTYPE.itemsize * int(np.prod(latent_shape))
-        self.rows_per_shard = rows_per_shard(rows, row_bytes)
+        self.rows_per_shard = per_shard or rows_per_shard(rows, row_bytes)
         self.shards = shard_ranges(rows, self.rows_per_shard)
         self._arrays = {**self.columns, LATENT: LATENT_DTYPE}
         self._whole: dict[str, FileEntry] = {}
         self._behind = ThreadPoolExecutor(BEHIND)
         self._sealing: deque[Sealing] = deque()
         self._syncing: list[Future[None]] = []
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel as another writer of the same store, which knows nothing of what this one wrote."""
+        return StoreWriter, (self.folder, self.rows, self.latent_shape, self.columns, self.rows_per_shard)
 
     def missing_shards(self) -> list[int]:
         """Return the shards that are not yet, or not rightly, on disk: those to write before `finish`."""
@@ -104,14 +114,23 @@ class StoreWriter:
         content = (self.folder / chunk_file(array, shard)).read_bytes()
         return np.frombuffer(content[:-CRC_BYTES], self._arrays[array]).reshape(-1, *inner)[: len(self.shards[shard])]
 
+    def sealed(self) -> dict[str, FileEntry]:
+        """Wait until what was written is on disk; return what can be promised of it, for the writer that finishes."""
+        self._settle(at_most=0)
+        self._sync_all()
+        return dict(self._whole)
+
+    def adopt(self, files: Mapping[str, FileEntry]) -> None:
+        """Take over what another writer of the same store has sealed."""
+        self._whole.update(files)
+
     def finish(self, **facts: Any) -> None:
         """Wait until all shards are on disk, write the metadata, and seal the store with its manifest.
 
         facts: the fields of `Header` that the writer does not know itself. Raises OSError when a file could not be
         written in full.
         """
-        self._settle(at_most=0)
-        self._sync_all()
+        self.sealed()
         if missing := self._unwritten():
             raise RuntimeError(f"{self.folder}: shards {missing} are not written")
         header = Header(

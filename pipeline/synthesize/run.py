@@ -1,17 +1,21 @@
 """Run the stage: from the ID training latents to `data/outliers/<method>/`, at any batch size and worker count."""
 
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pipeline.config import load_params
 from pipeline.device import UNIT_THREADS, chosen_device, default_workers, repeatable
 from pipeline.errors import ParamsError
-from pipeline.latents import load_id_train
-from pipeline.progress import progress
+from pipeline.latents import Latents, load_id_train
+from pipeline.launch import Launch
+from pipeline.store.fill import Rows, Tasks, fill
 from pipeline.store.format import BLOCK_ROWS
 from pipeline.store.writer import StoreWriter
 from pipeline.synthesize.method import ANCESTRY, Columns, Method, Parents
@@ -19,6 +23,8 @@ from pipeline.synthesize.needed import needed_models
 from pipeline.synthesize.params import Params, SynthesizeParams
 from pipeline.synthesize.rows import RowMaker, joined
 from pipeline.workspace import unfinished
+
+Batch = tuple[NDArray[np.float16], Columns]
 
 
 @dataclass(frozen=True)
@@ -29,26 +35,39 @@ class Inputs:
     models: Path
 
 
-def synthesize(
-    name: str, params_file: Path, inputs: Inputs, output: Path, workers: int | None, batch_rows: int
-) -> None:
+@dataclass(frozen=True)
+class Recipe:
+    """The rows of one store, as any process can make them."""
+
+    work: Path
+    """Where they are put: it names the fingerprint of all that follows, so recipes are compared by it alone."""
+    name: str
+    params: SynthesizeParams = field(compare=False)
+    inputs: Inputs
+    batch_rows: int
+
+    def load(self) -> Rows:
+        """Load the latents and whatever the method derives from them."""
+        method, _ = _load_method(self.name, self.params, self.inputs)
+        return partial(_in_batches, RowMaker(self.name, method, self.params.seed), self.batch_rows, map)
+
+
+def synthesize(name: str, params_file: Path, inputs: Inputs, output: Path, launch: Launch, batch_rows: int) -> None:
     """Make the outliers of the method called `name`, shard by shard.
 
-    workers: threads; by default one per core on a CPU, one on a GPU.
+    launch: threads of this process, by default one per core on a CPU, one on a GPU; or a cluster, a task per shard.
     batch_rows: rows a worker computes at a time, rounded up to whole blocks. Neither changes a byte of the result.
     """
     params = load_params(params_file, Params).synthesize
     if name not in params.methods:
         raise ParamsError(params_file, [f"synthesize.methods has no {name!r}; it has {', '.join(params.methods)}"])
-    repeatable(UNIT_THREADS)
-    latents, device = load_id_train(inputs.latents), chosen_device()
     models = needed_models(inputs.models, name)
-    method = load_method(name, params, Parents(latents, device), inputs.models)
-    own = getattr(params, name)
+    method, latents = _load_method(name, params, inputs)
+    maker, own = RowMaker(name, method, params.seed), getattr(params, name)
     facts = {"method": name, "seed": params.seed, "params": own.model_dump(mode="json"), **method.inputs}
     with unfinished(output, facts | {"models": models}, [inputs.latents]) as work:
         writer = StoreWriter(work, own.rows, latents.header.space.shape, {**ANCESTRY, **method.extra_columns})
-        _write_missing(writer, RowMaker(name, method, params.seed), workers or default_workers(device), batch_rows)
+        _write_missing(writer, maker, launch, Recipe(work, name, params, inputs, batch_rows))
         derived = method.facts(_read_columns(writer))
         writer.finish(
             kind="outliers",
@@ -108,20 +127,24 @@ def load_method(name: str, params: SynthesizeParams, parents: Parents, models: P
     return method
 
 
-def _write_missing(writer: StoreWriter, maker: RowMaker, workers: int, batch_rows: int) -> None:
-    missing = writer.missing_shards()
-    already = writer.rows - sum(len(writer.shards[shard]) for shard in missing)
+def _load_method(name: str, params: SynthesizeParams, inputs: Inputs) -> tuple[Method, Latents]:
+    """Return a method and the latents it starts from, in a process that computes with as many threads as any other."""
+    repeatable(UNIT_THREADS)
+    latents = load_id_train(inputs.latents)
+    return load_method(name, params, Parents(latents, chosen_device()), inputs.models), latents
+
+
+def _write_missing(writer: StoreWriter, maker: RowMaker, launch: Launch, recipe: Recipe) -> None:
+    workers = launch.workers or default_workers(chosen_device())
+    tasks = Tasks(launch.ray, recipe, UNIT_THREADS) if launch.ray is not None else None
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(UNIT_THREADS,)) as pool:
+        make = partial(_in_batches, maker, recipe.batch_rows, pool.map)
+        fill(writer, make, f"synthesizing {maker.name}, rows", tasks)
+
+
+def _in_batches(
+    maker: RowMaker, batch_rows: int, mapped: Callable[..., Iterator[Batch]], rows: range
+) -> Iterator[Batch]:
+    """Return the parts of `rows`; mapped: `map`, or that of a pool."""
     step = -(-batch_rows // BLOCK_ROWS) * BLOCK_ROWS
-    with (
-        progress(f"synthesizing {maker.name}, rows", writer.rows, already) as advance,
-        ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(UNIT_THREADS,)) as pool,
-    ):
-        for shard in missing:
-            rows = writer.shards[shard]
-            batches = [rows[start : start + step] for start in range(0, len(rows), step)]
-            latents, columns = [], []
-            for latent, column in pool.map(maker, batches):
-                latents.append(latent)
-                columns.append(column)
-                advance(len(latent))
-            writer.write_shard(shard, np.concatenate(latents), joined(columns))
+    return mapped(maker, [rows[start : start + step] for start in range(0, len(rows), step)])

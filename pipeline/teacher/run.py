@@ -11,6 +11,7 @@ from pipeline.config import load_params
 from pipeline.curve import Curve
 from pipeline.device import UNIT_THREADS, chosen_device, repeatable, seeded
 from pipeline.latents import load_id_train
+from pipeline.launch import Launch
 from pipeline.networks.fit import Losses, fit
 from pipeline.networks.folder import NetworkCard, predict, save_network
 from pipeline.networks.outputs import save_outputs
@@ -32,7 +33,7 @@ class TeacherUnit:
     curve: Path
 
 
-def train_teachers(params_file: Path, latents: Path, output: Path, curves: Path, workers: int | None) -> None:
+def train_teachers(params_file: Path, latents: Path, output: Path, curves: Path, launch: Launch) -> None:
     """Train the teacher of every seed; finished ones of a killed run are kept. `curves`: where epochs are shown."""
     params = load_params(params_file, Params)
     load_id_train(latents)  # a damaged store is an error of the stage, not of its first unit
@@ -42,7 +43,7 @@ def train_teachers(params_file: Path, latents: Path, output: Path, curves: Path,
             for seed in params.seeds
         ]
         epochs = params.teacher.optimiser.epochs
-        train_seeds(train_teacher, units, curves=curves, epochs=epochs, workers=workers, what="training teachers")
+        train_seeds(train_teacher, units, curves=curves, epochs=epochs, launch=launch, what="training teachers")
 
 
 def train_teacher(unit: TeacherUnit) -> None:

@@ -10,6 +10,7 @@ from pipeline.config import load_params
 from pipeline.curve import Curve
 from pipeline.device import UNIT_THREADS, chosen_device, repeatable, seeded
 from pipeline.latents import Latents, load_id_train
+from pipeline.launch import Launch
 from pipeline.networks.fit import Losses, fit
 from pipeline.networks.folder import load_network, save_network
 from pipeline.networks.outputs import TeacherOutputs, load_outputs
@@ -48,7 +49,7 @@ class Inputs:
     pretrained_teacher: Path
 
 
-def train_detectors(params_file: Path, inputs: Inputs, output: Path, curves: Path, workers: int | None) -> None:
+def train_detectors(params_file: Path, inputs: Inputs, output: Path, curves: Path, launch: Launch) -> None:
     """Train the detector of every seed; finished ones of a killed run are kept. `curves`: where epochs are shown."""
     params = load_params(params_file, Params)
     stores = tuple(inputs.outliers / name for name in params.synthesize.stores)
@@ -77,7 +78,7 @@ def train_detectors(params_file: Path, inputs: Inputs, output: Path, curves: Pat
             for seed in params.seeds
         ]
         epochs = params.train.optimiser.epochs
-        train_seeds(train_detector, units, curves=curves, epochs=epochs, workers=workers, what="training detectors")
+        train_seeds(train_detector, units, curves=curves, epochs=epochs, launch=launch, what="training detectors")
 
 
 def train_detector(unit: DetectorUnit) -> None:

@@ -15,6 +15,7 @@ from pipeline.images.image_set import ImageSet, content_hash
 from pipeline.images.params import DataParams
 from pipeline.images.source import open_image_set
 from pipeline.latents import load_id_train, load_latents, to_scaled
+from pipeline.launch import Launch
 from pipeline.store import format as layout
 from pipeline.store.reader import Store
 from tests.autoencoder.test_autoencoder import random_kl
@@ -38,7 +39,7 @@ def autoencoder(tmp_path_factory):
 
 
 def encoded(name, autoencoder, output=OUT, **changes):
-    encode(name, write_params(Path(), tiny_params(**changes)), autoencoder, output)
+    encode(name, write_params(Path(), tiny_params(**changes)), autoencoder, output, Launch())
     return Store(output)
 
 

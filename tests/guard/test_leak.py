@@ -9,6 +9,7 @@ from pipeline.encode.run import encode
 from pipeline.errors import LeakError
 from pipeline.guard.report import read_guard
 from pipeline.guard.run import compare_sets
+from pipeline.launch import Launch
 from tests.autoencoder.test_autoencoder import random_kl
 from tests.images.test_parquet import encoded, write
 from tests.make import PARQUET_SETS, changed, parquet_data, tiny_params, write_params
@@ -31,7 +32,7 @@ def guard(**changes):
     random_kl().save_pretrained("autoencoder")
     params = write_params(Path(), tiny_params(data=parquet_data("."), **changes))
     for name in PARQUET_SETS:
-        encode(name, params, Path("autoencoder"), PATHS[0] / name)
+        encode(name, params, Path("autoencoder"), PATHS[0] / name, Launch())
     compare_sets(params, *PATHS)
     return read_guard(PATHS[1])
 

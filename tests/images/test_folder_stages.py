@@ -9,6 +9,7 @@ from pipeline.encode.run import encode
 from pipeline.errors import ImageFileError, LeakError
 from pipeline.guard.report import read_guard
 from pipeline.guard.run import compare_sets
+from pipeline.launch import Launch
 from pipeline.store.reader import Store
 from tests.autoencoder.test_autoencoder import random_kl
 from tests.images.odd import SETS, USED, encoded, folder_data, odd_folder, picture, plain, plain_folder, write
@@ -30,7 +31,7 @@ def outcomes():
 
 def encode_sets(*names):
     for name in names:
-        encode(name, Path("params.yaml"), Path("autoencoder"), LATENTS / name)
+        encode(name, Path("params.yaml"), Path("autoencoder"), LATENTS / name, Launch())
 
 
 def guard():

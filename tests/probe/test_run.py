@@ -14,6 +14,7 @@ from pipeline.errors import IncompatibleStoreError, UnfinishedStoreError
 from pipeline.images.image_set import content_hash, pixels
 from pipeline.images.params import DataParams
 from pipeline.images.source import open_image_set
+from pipeline.launch import Launch
 from pipeline.probe.run import make_probes
 from pipeline.store import format as layout
 from pipeline.store.reader import Store
@@ -33,7 +34,8 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("LATENT_OUTLIERS_DEVICE", "cpu")
-        encode("id_test", write_params(folder, tiny_params()), folder / "autoencoder", folder / "id_test")
+        autoencoder = folder / "autoencoder"
+        encode("id_test", write_params(folder, tiny_params()), autoencoder, folder / "id_test", Launch())
     return folder
 
 

@@ -7,6 +7,7 @@ from PIL import Image
 
 from pipeline.errors import IncompatibleStoreError, ModelError, PipelineError
 from pipeline.files import folder_digest, read_json
+from pipeline.launch import Launch
 from pipeline.quality.run import Inputs, judge_outliers
 from pipeline.teacher.run import train_teachers
 from tests.make import latents_store, outliers_store, tiny_params, write_params
@@ -26,7 +27,7 @@ def inputs():
 def judge(**changes):
     params = write_params(Path(), tiny_params(synthesize__methods=["mixup", "shuffle"], **changes))
     if not INPUTS.teachers.is_dir():
-        train_teachers(params, INPUTS.id_train, INPUTS.teachers, Path("curves"), 1)
+        train_teachers(params, INPUTS.id_train, INPUTS.teachers, Path("curves"), Launch(1))
     judge_outliers(params, INPUTS, REPORT, FIGURES)
     return read_json(REPORT)
 

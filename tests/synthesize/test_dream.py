@@ -9,6 +9,7 @@ import torch
 from pipeline.config import load_params
 from pipeline.errors import ParamsError, PipelineError
 from pipeline.latents import load_id_train
+from pipeline.launch import Launch
 from pipeline.store import format as layout
 from pipeline.store.format import Standardisation
 from pipeline.store.reader import Store
@@ -183,7 +184,7 @@ def test_rows_beyond_the_boundary_are_counted_by_variant(folder):
 
 def made(folder, output, workers=1, batch_rows=256, **changes):
     params = write_params(Path(), small(folder, **changes))
-    synthesize("dream", params, Inputs(ID, Path("models")), Path(output), workers, batch_rows)
+    synthesize("dream", params, Inputs(ID, Path("models")), Path(output), Launch(workers), batch_rows)
     return Store(Path(output))
 
 

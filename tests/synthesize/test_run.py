@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.errors import ParamsError, PipelineError
 from pipeline.latents import load_id_train
+from pipeline.launch import Launch
 from pipeline.store import format as layout
 from pipeline.store.reader import Store
 from pipeline.store.writer import StoreWriter
@@ -30,7 +31,7 @@ def id_latents(monkeypatch):
 def made(method, output, workers=1, batch_rows=256, **changes):
     own = {"synthesize__methods": METHODS, f"synthesize__{method}__rows": ROWS}
     params = write_params(Path(), tiny_params(**own | changes))
-    synthesize(method, params, Inputs(ID, models(method)), Path(output), workers, batch_rows)
+    synthesize(method, params, Inputs(ID, models(method)), Path(output), Launch(workers), batch_rows)
     return Store(Path(output))
 
 

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from pipeline.errors import ModelError, PipelineError, UnfinishedStoreError
 from pipeline.files import folder_digest, read_json, write_bytes
 from pipeline.latents import load_id_train
+from pipeline.launch import Launch
 from pipeline.networks import seeds
 from pipeline.networks.folder import load_network, predict
 from pipeline.networks.outputs import TeacherOutputs, load_outputs
@@ -51,13 +52,13 @@ def curves(output):
 
 def train_teachers(output=TEACHERS, workers=1, **changes):
     params = write_params(Path(), tiny_params(**(FEW | changes)))
-    teacher_stage.train_teachers(params, ID, output, curves(output), workers)
+    teacher_stage.train_teachers(params, ID, output, curves(output), Launch(workers))
 
 
 def train_detectors(output=DETECTORS, workers=1, **changes):
     params = write_params(Path(), tiny_params(**(FEW | changes)))
     inputs = train_stage.Inputs(ID, OUTLIERS, TEACHERS, PRETRAINED)
-    train_stage.train_detectors(params, inputs, output, curves(output), workers)
+    train_stage.train_detectors(params, inputs, output, curves(output), Launch(workers))
 
 
 def test_the_stages_train_repeat_and_check(trained):

@@ -1,0 +1,156 @@
+"""Stages on a Ray cluster leave the bytes of one process, whatever is killed in the middle."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.local_cluster import local_cluster
+from pipeline.autoencoder.run import make_autoencoder
+from pipeline.encode.run import encode
+from pipeline.errors import PipelineError
+from pipeline.files import folder_digest
+from pipeline.launch import Launch
+from pipeline.pretrained_teacher.card import write_card
+from pipeline.store import format as layout
+from pipeline.synthesize.run import Inputs, synthesize
+from pipeline.teacher.run import train_teachers
+from pipeline.train import run as train_stage
+from tests.autoencoder.test_autoencoder import random_kl
+from tests.make import ROOT, latents_store, models, outliers_store, tiny_params, write_params
+from tests.test_units import is_alive
+
+ID, SHARDS = Path("id"), 12
+STAGE = """
+import runpy, sys
+import pipeline.store.format as layout
+layout.SHARD_BYTES = 2**15  # 256 rows
+sys.argv = ["synthesize", "label_mixup", "id", "models", sys.argv[1]]
+runpy.run_module("stages.synthesize", run_name="__main__")
+"""
+
+
+def made(method, output, ray=None, **changes):
+    own = {"synthesize__methods": [method], f"synthesize__{method}__rows": 256 * SHARDS - 9}
+    params = write_params(Path(), tiny_params(**own | changes))
+    synthesize(method, params, Inputs(ID, models(method)), Path(output), Launch(ray=ray), 256)
+    return folder_digest(Path(output))
+
+
+@pytest.fixture
+def id_latents(monkeypatch):
+    monkeypatch.setattr(layout, "SHARD_BYTES", 2**15)
+    latents_store(ID)
+
+
+def shards():
+    return len(list(Path().glob(".work/*/*/latent/c/*/0/0/0")))
+
+
+def kill_at_first_shard(kill):
+    """Call `kill` once, as soon as there is a shard; return the thread that does and what it killed."""
+    killed = []
+
+    def watch():
+        while not shards():
+            time.sleep(0.005)
+        killed.extend(kill())
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    return thread, killed
+
+
+@pytest.mark.parametrize("method", ["perturb", "mixup", "label_mixup"])
+def test_outliers_are_the_same_bytes(cluster, id_latents, method):
+    assert made(method, "b", cluster.address) == made(method, "a")
+
+
+def test_outliers_are_the_same_bytes_when_a_worker_is_killed(cluster, id_latents):
+    def kill():
+        worker = cluster.workers()[0]
+        worker.kill()
+        return [worker.pid]
+
+    thread, killed = kill_at_first_shard(kill)
+    found = made("label_mixup", "b", cluster.address)
+    thread.join()
+    assert killed
+    assert found == made("label_mixup", "a")
+
+
+@pytest.mark.slow
+def test_outliers_are_the_same_bytes_when_a_machine_is_lost(cluster, id_latents):
+    with local_cluster(1, 1, token=cluster.token) as other:
+        thread, killed = kill_at_first_shard(other.lose_last_machine)
+        found = made("label_mixup", "b", other.address)
+        thread.join()
+    assert killed
+    assert found == made("label_mixup", "a")
+
+
+def test_rows_that_a_method_cannot_make_are_the_same_error(cluster, id_latents):
+    with pytest.raises(PipelineError, match=r"^synthesize.perturb, rows \d+ to \d+ .*: values reach .* within float16"):
+        made("perturb", "b", cluster.address, synthesize__perturb__sigma=1e6)
+    assert not Path("b").exists()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_the_driver_and_what_they_made_is_kept(cluster, id_latents, how):
+    wanted = made("label_mixup", "a")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    stage = [sys.executable, "-c", STAGE, "b"]
+    driver = subprocess.Popen(stage, env=environment | cluster.environment, stderr=subprocess.DEVNULL)
+    while not shards():
+        assert driver.poll() is None
+        time.sleep(0.005)
+    workers = cluster.workers()
+    driver.send_signal(how)
+    assert driver.wait(20) != 0
+    deadline = time.monotonic() + 20
+    while any(is_alive(worker.pid) for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [worker for worker in workers if is_alive(worker.pid)] == []
+    kept = shards()
+    assert 0 < kept < SHARDS
+    assert not Path("b").exists()
+    done = subprocess.run(stage, env=environment, capture_output=True, text=True, check=True)
+    assert f"{256 * SHARDS - 9}/{256 * SHARDS - 9}" in done.stderr
+    assert folder_digest(Path("b")) == wanted
+
+
+def test_latents_are_the_same_bytes(cluster, monkeypatch):
+    monkeypatch.setattr(layout, "SHARD_BYTES", 256 * 128)
+    torch.manual_seed(0)
+    random_kl().save_pretrained("given")
+    source = {"source": "given", "subfolder": None, "revision": None}
+    params = write_params(Path(), tiny_params(autoencoder__pretrained=source))
+    make_autoencoder(params, Path("autoencoder"), Path("curve.csv"))
+    for output, ray in (("a", None), ("b", cluster.address)):
+        encode("id_train", params, Path("autoencoder"), Path(output), Launch(ray=ray))
+    assert len(list(Path("b/latent/c").iterdir())) > 2
+    assert folder_digest(Path("b")) == folder_digest(Path("a"))
+
+
+def test_networks_are_the_same_bytes(cluster):
+    latents_store(ID)
+    outliers_store(Path("outliers/mixup"))
+    params = write_params(Path(), tiny_params(synthesize__methods=["mixup"]))
+    write_card(Path("pretrained"), None)
+    found = {}
+    for launch in (Launch(2), Launch(ray=cluster.address)):
+        outputs = [Path("made") / name for name in ("teacher", "detector")]
+        curves = [Path("curves") / output.name for output in outputs]
+        train_teachers(params, ID, outputs[0], curves[0], launch)
+        inputs = train_stage.Inputs(ID, Path("outliers"), outputs[0], Path("pretrained"))
+        train_stage.train_detectors(params, inputs, outputs[1], curves[1], launch)
+        found[launch.ray] = [folder_digest(path) for path in (*outputs, *curves)]
+        shutil.rmtree("made")
+    assert found[cluster.address] == found[None]
