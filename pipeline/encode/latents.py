@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from pipeline.autoencoder.model import Autoencoder, load_stage_output
 from pipeline.device import chosen_device
+from pipeline.encode.ahead import read_ahead
+from pipeline.images.decode import quiet
 from pipeline.images.image_set import ImageSet, content_hash, pixels
 from pipeline.store.fill import Rows, Tasks, fill
 from pipeline.store.format import LATENT, LatentSpace, Standardisation
@@ -84,16 +86,20 @@ def write_latents(
 def encoded(images: ImageSet, encoder: Encoder) -> Rows:
     """Return what makes rows of images, batch by batch; each image is read once, and only its pixels are kept."""
 
+    def read(batch: range) -> tuple[range, list[NDArray[np.float32]], list[int]]:
+        contents, inputs = [], []
+        for row in batch:
+            image = images.read(row)
+            contents.append(content_hash(image))
+            inputs.append(pixels(image, encoder.image_size))
+        return batch, inputs, contents
+
     def make(rows: range) -> Iterator[tuple[NDArray[np.float16], Mapping[str, NDArray[Any]]]]:
-        for start in range(0, len(rows), encoder.batch_size):
-            batch = rows[start : start + encoder.batch_size]
-            contents, inputs = [], []
-            for row in batch:
-                image = images.read(row)
-                contents.append(content_hash(image))
-                inputs.append(pixels(image, encoder.image_size))
-            latents = encoder(inputs, f"images {batch[0]} to {batch[-1]}")
-            yield latents, {"label": images.labels[batch.start : batch.stop], "content": np.array(contents)}
+        batches = (rows[start : start + encoder.batch_size] for start in range(0, len(rows), encoder.batch_size))
+        with quiet():
+            for batch, inputs, contents in read_ahead(read, batches):
+                latents = encoder(inputs, f"images {batch[0]} to {batch[-1]}")
+                yield latents, {"label": images.labels[batch.start : batch.stop], "content": np.array(contents)}
 
     return make
 

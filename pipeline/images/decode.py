@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import BinaryIO
 
 import numpy as np
@@ -66,11 +67,38 @@ def picture(image: Image.Image) -> Image.Image:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Pillow's warnings of odd files off the terminal; not to be entered by several threads at once."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    """Keep Pillow's warnings of odd files off the terminal, until the last thread that is in here leaves."""
+    _silence.enter()
+    try:
         yield
+    finally:
+        _silence.leave()
+
+
+class _Silence:
+    """Warnings are off while anyone is inside: filters belong to the process, not to a thread."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside = Lock(), 0
+        self._filters = warnings.catch_warnings()
+
+    def enter(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._filters.__exit__(None, None, None)
+
+
+_silence = _Silence()
 
 
 def _require_at_most(pixels: int, image: Image.Image) -> None:
