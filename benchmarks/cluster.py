@@ -23,7 +23,8 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.bench import hardware, id_latents
+from benchmarks.bench import hardware
+from benchmarks.cases.store import id_latents
 from benchmarks.local_cluster import ROOT, local_cluster
 from pipeline.command import run
 from pipeline.files import folder_digest, write_json
@@ -32,6 +33,7 @@ from pipeline.runlog import git_revision
 
 FORMAT = "latent-outliers-cluster/1"
 RESULT = Path("benchmarks/results/cluster-cpu.json")
+ID_ROWS, CLASSES = 5_000, 10
 ROWS = 8 * 8192
 """Eight full shards of the latents of 256-pixel images."""
 SEEDS, EPOCHS = 4, 2
@@ -83,7 +85,7 @@ def main(
 
 def prepare(folder: Path) -> tuple[Work, ...]:
     """Write latents and what the stages read beside them; return the stages."""
-    latents = id_latents(folder / "id")
+    latents = id_latents(folder / "id", ID_ROWS, CLASSES)
     write_json(folder / "models/needed_by/perturb.json", {})
     learnt = len(latents.values) * EPOCHS * SEEDS
     return (

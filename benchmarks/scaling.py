@@ -27,7 +27,8 @@ from rich.console import Console
 from rich.table import Table
 from scipy.optimize import nnls
 
-from benchmarks.bench import SPACE, UNIT, hardware
+from benchmarks.bench import hardware
+from benchmarks.cases.store import SPACE, UNIT
 from pipeline.command import run
 from pipeline.files import folder_files, write_json
 from pipeline.progress import progress

@@ -1,5 +1,7 @@
 """Make any rows of a store of outliers: block by block, each from its own generator, ready to be written."""
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -7,6 +9,8 @@ from numpy.typing import NDArray
 from pipeline.store.format import BLOCK_ROWS
 from pipeline.store.writer import as_latents
 from pipeline.synthesize.method import ANCESTRY, Columns, Method, Outliers, block_generator, block_rows
+
+Batch = tuple[NDArray[np.float16], Columns]
 
 
 class RowMaker:
@@ -35,6 +39,14 @@ class RowMaker:
     def _columns(self, block: Outliers) -> Columns:
         ancestry: Columns = {name: getattr(block, name) for name in ANCESTRY if name != "seed"}
         return {**ancestry, "seed": np.full(len(block.class_a), self.seed), **block.extra}
+
+
+def in_batches(
+    maker: RowMaker, batch_rows: int, mapped: Callable[..., Iterator[Batch]], rows: range
+) -> Iterator[Batch]:
+    """Return the parts of `rows`; mapped: `map`, or that of a pool."""
+    step = -(-batch_rows // BLOCK_ROWS) * BLOCK_ROWS
+    return mapped(maker, [rows[start : start + step] for start in range(0, len(rows), step)])
 
 
 def joined(parts: list[Columns]) -> Columns:

@@ -1,14 +1,11 @@
 """Run the stage: from the ID training latents to `data/outliers/<method>/`, at any batch size and worker count."""
 
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from pipeline.config import load_params
 from pipeline.device import UNIT_THREADS, chosen_device, default_workers, repeatable
@@ -16,15 +13,12 @@ from pipeline.errors import ParamsError
 from pipeline.latents import Latents, load_id_train
 from pipeline.launch import Launch
 from pipeline.store.fill import Rows, Tasks, fill
-from pipeline.store.format import BLOCK_ROWS
 from pipeline.store.writer import StoreWriter
 from pipeline.synthesize.method import ANCESTRY, Columns, Method, Parents
 from pipeline.synthesize.needed import needed_models
 from pipeline.synthesize.params import Params, SynthesizeParams
-from pipeline.synthesize.rows import RowMaker, joined
+from pipeline.synthesize.rows import RowMaker, in_batches, joined
 from pipeline.workspace import unfinished
-
-Batch = tuple[NDArray[np.float16], Columns]
 
 
 @dataclass(frozen=True)
@@ -49,7 +43,7 @@ class Recipe:
     def load(self) -> Rows:
         """Load the latents and whatever the method derives from them."""
         method, _ = _load_method(self.name, self.params, self.inputs)
-        return partial(_in_batches, RowMaker(self.name, method, self.params.seed), self.batch_rows, map)
+        return partial(in_batches, RowMaker(self.name, method, self.params.seed), self.batch_rows, map)
 
 
 def synthesize(name: str, params_file: Path, inputs: Inputs, output: Path, launch: Launch, batch_rows: int) -> None:
@@ -138,13 +132,5 @@ def _write_missing(writer: StoreWriter, maker: RowMaker, launch: Launch, recipe:
     workers = launch.workers or default_workers(chosen_device())
     tasks = Tasks(launch.ray, recipe, UNIT_THREADS) if launch.ray is not None else None
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(UNIT_THREADS,)) as pool:
-        make = partial(_in_batches, maker, recipe.batch_rows, pool.map)
+        make = partial(in_batches, maker, recipe.batch_rows, pool.map)
         fill(writer, make, f"synthesizing {maker.name}, rows", tasks)
-
-
-def _in_batches(
-    maker: RowMaker, batch_rows: int, mapped: Callable[..., Iterator[Batch]], rows: range
-) -> Iterator[Batch]:
-    """Return the parts of `rows`; mapped: `map`, or that of a pool."""
-    step = -(-batch_rows // BLOCK_ROWS) * BLOCK_ROWS
-    return mapped(maker, [rows[start : start + step] for start in range(0, len(rows), step)])

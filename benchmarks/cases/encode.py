@@ -1,0 +1,100 @@
+"""Encode images in files, against the bare forward pass of the same autoencoder on tensors that lie in memory."""
+
+import shutil
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.cases.case import Case
+from pipeline.autoencoder.model import Autoencoder
+from pipeline.autoencoder.params import Params
+from pipeline.autoencoder.train import untrained
+from pipeline.config import load_params
+from pipeline.device import STAGE_THREADS
+from pipeline.encode.latents import Encoder, write_latents
+from pipeline.images.folder import folder_images
+from pipeline.images.folder_params import FolderImagesSource
+from pipeline.images.image_set import ImageSet, pixels
+from pipeline.images.limits import LARGEST_PIXELS
+
+BATCH = 64
+SMALL, LARGE = 32, 256  # pixels
+PARAMS = Path("params.yaml")
+
+
+def encode_cases(folder: Path) -> dict[str, Case]:
+    """Return cases at 32 px with the small autoencoder that the pipeline trains, and at 256 px with TAESD's size."""
+    return {
+        "encode_32px_small_vs_bare_autoencoder": _case(folder / "small", small_autoencoder(), SMALL, 50 * BATCH),
+        "encode_256px_taesd_vs_bare_autoencoder": _case(folder / "tiny", tiny_autoencoder(), LARGE, 2 * BATCH),
+    }
+
+
+def _case(folder: Path, autoencoder: Autoencoder, size: int, count: int) -> Case:
+    folder.mkdir()
+    images = photographs(folder, count)
+    encoder = Encoder(autoencoder, "bench", size, BATCH)
+    held = torch.from_numpy(np.stack([pixels(images.read(row), size) for row in range(count)])).split(BATCH)
+
+    def clear() -> None:
+        shutil.rmtree(folder / "store", ignore_errors=True)
+
+    return Case(
+        lambda: [autoencoder.encode(batch) for batch in held],
+        lambda: write_latents(folder / "store", images, encoder, {}, "bench"),
+        0.9,
+        threads=STAGE_THREADS,
+        clear=clear,
+    )
+
+
+def photographs(folder: Path, count: int, side: int = 32) -> ImageSet:
+    """Return patches of a photograph in JPEG files, as small photographs mostly come."""
+    from sklearn.datasets import load_sample_image
+
+    photograph, rng = load_sample_image("china.jpg"), np.random.default_rng(0)
+    encoded = []
+    for _ in range(count):
+        top, left = (int(rng.integers(length - side)) for length in photograph.shape[:2])
+        stream = BytesIO()
+        Image.fromarray(photograph[top : top + side, left : left + side]).save(stream, "JPEG", quality=90)
+        encoded.append(stream.getvalue())
+    return files_of(folder, encoded)
+
+
+def files_of(folder: Path, encoded: list[bytes]) -> ImageSet:
+    """Write encoded images into a folder of one class, and return them as stage `encode` reads a folder."""
+    (folder / "images").mkdir()
+    for row, content in enumerate(encoded):
+        (folder / "images" / f"{row:06}.jpg").write_bytes(content)
+    return folder_images(
+        FolderImagesSource(
+            kind="folder_images",
+            path=str(folder / "images"),
+            images=None,
+            on_bad_image="fail",
+            largest_pixels=LARGEST_PIXELS,
+            seed=0,
+        )
+    )
+
+
+def small_autoencoder() -> Autoencoder:
+    """Return the autoencoder of the default parameters before its training; what it encodes costs the same."""
+    torch.manual_seed(0)
+    module = untrained(load_params(PARAMS, Params).autoencoder.training, SMALL)
+    module.register_to_config(scaling_factor=1.0)
+    return Autoencoder(module, "random weights").to(torch.device("cpu"))
+
+
+def tiny_autoencoder() -> Autoencoder:
+    """Return an autoencoder of TAESD's size with random weights."""
+    from diffusers import AutoencoderTiny
+
+    torch.manual_seed(0)
+    module: Any = AutoencoderTiny()
+    return Autoencoder(module, "random weights").to(torch.device("cpu"))

@@ -1,0 +1,125 @@
+"""Make outliers, against writing the same bytes, against plain NumPy, and against decoding as many latents."""
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.cases.case import Case
+from benchmarks.cases.store import SHAPE, id_latents, random_rows, write_raw
+from pipeline.autoencoder.model import Autoencoder
+from pipeline.device import UNIT_THREADS
+from pipeline.latents import to_scaled
+from pipeline.store.fill import fill
+from pipeline.store.format import BLOCK_ROWS
+from pipeline.store.writer import StoreWriter
+from pipeline.synthesize.method import ANCESTRY, Method, Parents, block_generator, block_rows
+from pipeline.synthesize.mixup import Mixup
+from pipeline.synthesize.params import MixupParams, PerturbParams
+from pipeline.synthesize.perturb import Perturb
+from pipeline.synthesize.rows import RowMaker, in_batches
+
+ID_ROWS, CLASSES = 50_000, 100
+STORE_ROWS = 32_768  # 256 MiB
+PERTURB = PerturbParams(rows=1, neighbours=10, boundary_share=0.5, sigma=1.0, noise="diagonal", candidates=8)
+MIXUP = MixupParams(rows=1, kinds=("linear", "masked"), classes=2, lam_min=0.3, lam_max=0.7)
+WORKERS, BATCH_ROWS = 2, 2048
+BLOCKS = 8
+DECODED = 1
+
+
+def synthesis_cases(folder: Path) -> dict[str, Case]:
+    """Return the cases at 50,000 ID latents of 4 x 32 x 32 in 100 classes."""
+    torch.set_num_threads(2)
+    parents = Parents(id_latents(folder / "id", ID_ROWS, CLASSES), torch.device("cpu"))
+    mixup, perturb = Mixup(parents, MIXUP), Perturb(parents, PERTURB)
+    rows, autoencoder = random_rows(STORE_ROWS), stable_diffusion_autoencoder()
+    latents = to_scaled(parents.values[:DECODED], parents.header.standardisation)
+    written = folder / "made"
+
+    def clear() -> None:
+        shutil.rmtree(written, ignore_errors=True)
+        written.mkdir()
+
+    def made(method: Method, blocks: int) -> None:
+        for block in range(blocks):
+            method.block(block_rows(block), block_generator(0, "bench", block))
+
+    per_decoded = BLOCK_ROWS / DECODED
+    return {
+        "mixup_store_vs_raw_write_of_its_rows": Case(
+            lambda: write_raw(written / "raw", rows),
+            lambda: make_store(written / "store", "mixup", mixup),
+            1 / 1.5,
+            threads=UNIT_THREADS,
+            clear=clear,
+        ),
+        "perturb_vs_plain_numpy": Case(
+            lambda: plain_perturb(parents),
+            lambda: made(perturb, BLOCKS),
+            10.0,
+            rounds=3,
+            work=BLOCKS,
+            threads=UNIT_THREADS,
+        ),
+        "mixup_rows_vs_decoding_them": Case(
+            lambda: autoencoder.decode(latents), lambda: made(mixup, BLOCKS), 100.0, 3, BLOCKS * per_decoded
+        ),
+        "perturb_rows_vs_decoding_them": Case(
+            lambda: autoencoder.decode(latents), lambda: made(perturb, BLOCKS), 100.0, 3, BLOCKS * per_decoded
+        ),
+    }
+
+
+def make_store(folder: Path, name: str, method: Method) -> None:
+    """Make a whole store as the stage does, from the method with its latents in memory to bytes on disk."""
+    folder.mkdir()
+    writer = StoreWriter(folder, STORE_ROWS, SHAPE, {**ANCESTRY, **method.extra_columns})
+    with ThreadPoolExecutor(WORKERS, initializer=torch.set_num_threads, initargs=(UNIT_THREADS,)) as pool:
+        fill(writer, partial(in_batches, RowMaker(name, method, 0), BATCH_ROWS, pool.map), name)
+    header = method.parents.header  # type: ignore[attr-defined]  # both methods here have them
+    writer.finish(
+        kind="outliers",
+        space=header.space,
+        standardisation=header.standardisation,
+        class_names=header.class_names,
+        provenance={},
+    )
+
+
+def plain_perturb(parents: Parents) -> NDArray[np.float32]:
+    """Make one block class by class as one would write it first: the distances of each candidate to its class."""
+    rng = np.random.default_rng(0)
+    values = parents.values.flatten(1).numpy()
+    made = []
+    for label in range(CLASSES):
+        bank = values[parents.members[label]]
+        count = len(range(label, BLOCK_ROWS, CLASSES))
+        centres = bank[rng.integers(len(bank), size=count)][:, None]
+        noise = bank.std(0) * rng.standard_normal((count, PERTURB.candidates, values.shape[1]), np.float32)
+        for candidates in centres + noise:
+            distances = np.stack([np.linalg.norm(bank - one, axis=1) for one in candidates])
+            reach = np.sort(distances, axis=1)[:, PERTURB.neighbours - 1]
+            made.append(candidates[int(reach.argmax())])
+    return np.stack(made)
+
+
+def stable_diffusion_autoencoder() -> Autoencoder:
+    """Return an autoencoder of Stable Diffusion's size with random weights; what it decodes costs the same."""
+    from diffusers import AutoencoderKL
+
+    torch.manual_seed(0)
+    module: Any = AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(128, 256, 512, 512),
+        layers_per_block=2,
+        latent_channels=4,
+        sample_size=256,
+    )
+    return Autoencoder(module, "random weights").to(torch.device("cpu"))
