@@ -21,6 +21,8 @@ ROOT = Path(__file__).parent.parent
 STORE_BYTES = 80 * 2**20
 """Ray's least for shared memory; what a task here returns is small."""
 SECONDS_TO_START = 60
+RANK = "RayTrainWorker"
+"""In the name of a process of Ray Train's."""
 
 
 class Cluster(NamedTuple):
@@ -43,6 +45,10 @@ class Cluster(NamedTuple):
     def workers(self) -> list[psutil.Process]:
         """Return the processes that do tasks now."""
         return [process for machine in self.machines for process in _below(machine) if _name(process) == f"ray::{TASK}"]
+
+    def ranks(self) -> list[psutil.Process]:
+        """Return the processes that share a training now."""
+        return [process for machine in self.machines for process in _below(machine) if RANK in _name(process)]
 
     def lose_last_machine(self) -> list[int]:
         """Kill all processes of the machine that joined last; return their ids."""

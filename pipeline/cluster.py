@@ -4,9 +4,11 @@ import importlib.util
 import logging
 import os
 import platform
+import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache, partial
 from importlib import import_module
@@ -14,9 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.device import ENVIRONMENT, chosen_device
-from pipeline.errors import ClusterError, MissingExtraError
+from pipeline.errors import ClusterError, MissingExtraError, PipelineError
 from pipeline.files import file_digest
-from pipeline.workspace import library_versions, loaded_code
+from pipeline.workspace import WORK, library_versions, loaded_code
 
 EXTRA = "ray"
 OPTION = "--ray (RAY_ADDRESS)"
@@ -81,6 +83,68 @@ class RayPool(Executor):
         self._ray.shutdown()
 
 
+class RanksPool(RayPool):
+    """A pool whose calls are each made by several Ray processes at once, which torch.distributed joins (Ray Train).
+
+    One call runs at a time. An error that the user can put right is raised at once; any other may only be what the
+    rest makes of a lost process, so that all of them start the call over, up to RETRIES times.
+    """
+
+    def __init__(self, address: str, threads: int, ranks: int) -> None:
+        super().__init__(address, threads)
+        if (cores := self._ray.cluster_resources().get("CPU", 0)) < threads * ranks:
+            self._ray.shutdown()
+            advice = "Join more machines to it, or ask for fewer --ranks."
+            raise ClusterError(f"{OPTION} {address}", f"{cores:g} cores", f"{threads * ranks}, one per rank", advice)
+        self._threads, self._ranks = threads, ranks
+        self._one_by_one = ThreadPoolExecutor(1)
+        WORK.mkdir(exist_ok=True)
+        self._notes = Path(tempfile.mkdtemp(prefix="ranks-", dir=WORK)).absolute()
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Return the future of a call, which must be picklable, and of whose results only files are kept."""
+        return self._one_by_one.submit(self._train, self._ray.cloudpickle.dumps((function, args, kwargs)))
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Disconnect, which ends the processes."""
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        self._one_by_one.shutdown(wait=False, cancel_futures=True)
+        shutil.rmtree(self._notes, ignore_errors=True)
+
+    def _train(self, call: bytes) -> None:
+        failed = import_module("ray.train").TrainingFailedError
+        for left in reversed(range(1 + RETRIES)):
+            try:
+                self._trainer(call).fit()
+            except failed as error:
+                own = [each for each in getattr(error, "worker_failures", {}).values() if not self._is_loss(each)]
+                for mistake in own:
+                    if isinstance(mistake, PipelineError) or not left:
+                        raise mistake from error
+                if not left:
+                    raise BrokenProcessPool(_line(error)) from error
+            else:
+                return
+
+    def _is_loss(self, failure: Exception) -> bool:
+        return isinstance(failure, self._ray.exceptions.RayError)
+
+    def _trainer(self, call: bytes) -> Any:
+        train = import_module("ray.train")
+        return import_module("ray.train.torch").TorchTrainer(
+            _run_rank,
+            train_loop_config={"driver": Driver.here(), "call": call},
+            scaling_config=train.ScalingConfig(
+                num_workers=self._ranks,
+                use_gpu=chosen_device().type == "cuda",
+                resources_per_worker={"CPU": self._threads},
+            ),
+            run_config=train.RunConfig(
+                storage_path=str(self._notes), logging_config=train.LoggingConfig(log_level="ERROR")
+            ),
+        )
+
+
 def _connected(address: str) -> Any:
     """Return the package ray, connected to a cluster; raises MissingExtraError or ClusterError."""
     try:
@@ -117,6 +181,10 @@ def _require_room(nodes: list[dict[str, Any]], address: str, wanted: Mapping[str
             f"one of at least {wanted['CPU']} cores and {wanted['GPU']} GPUs",
             "Start a larger one, or set --num-cpus of `ray start`.",
         )
+
+
+def _run_rank(config: Mapping[str, Any]) -> None:
+    _run(config["driver"], config["call"])
 
 
 def _run(driver: Driver, call: bytes) -> Any:

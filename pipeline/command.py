@@ -16,6 +16,15 @@ Ray = Annotated[
     typer.Option("--ray", envvar="RAY_ADDRESS", metavar="ADDRESS", help="Compute units on this Ray cluster instead."),
 ]
 
+Ranks = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        envvar="LATENT_OUTLIERS_RANKS",
+        help="Processes of the cluster that share the training of one seed; more than one may change last bits.",
+    ),
+]
+
 PARAMS_FILE = Path("params.yaml")
 
 

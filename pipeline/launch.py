@@ -14,8 +14,19 @@ class Launch:
     ray: str | None = None
     """Address of the Ray cluster that runs them instead: `host:port`, or `auto` for the one that this machine is in."""
 
+    ranks: int = 1
+    """Processes of the cluster that share the training of one seed. They add gradients in another order than one
+    process does, so this, alone here, may change last bits."""
+
     def __post_init__(self) -> None:
-        """Refuse both at once."""
+        """Refuse what contradicts itself."""
+        if self.ranks > 1 and not self.ray:
+            raise ClusterError(
+                "--ranks",
+                f"{self.ranks} without a Ray cluster",
+                "one to run them on",
+                "Set RAY_ADDRESS or --ray (docs/cluster.md), or leave out --ranks.",
+            )
         if self.workers and self.ray:
             raise ClusterError(
                 "--workers",

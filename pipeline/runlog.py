@@ -14,7 +14,7 @@ PACKAGES = ("torch", "diffusers", "zarr", "numpy")
 
 
 @contextmanager
-def timed_run(output: Path, work: str) -> Iterator[None]:
+def timed_run(output: Path, work: str, **how: object) -> Iterator[None]:
     """Log one line about the making of `output`, whether it ends well or not."""
     began, clock, ended = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.perf_counter(), "error"
     try:
@@ -22,7 +22,7 @@ def timed_run(output: Path, work: str) -> Iterator[None]:
         ended = "ok"
     finally:
         seconds = round(time.perf_counter() - clock, 3)
-        append({"output": output.as_posix(), "work": work, "began": began, "seconds": seconds, "ended": ended})
+        append({"output": output.as_posix(), "work": work, "began": began, "seconds": seconds, "ended": ended, **how})
 
 
 def append(facts: dict[str, object]) -> None:

@@ -12,7 +12,7 @@ from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from pipeline.cluster import RayPool
+from pipeline.cluster import RanksPool, RayPool
 from pipeline.device import UNIT_THREADS, chosen_device, default_workers
 from pipeline.errors import PipelineError, UnitError
 from pipeline.files import partial_path
@@ -73,6 +73,8 @@ def run_units(
 
 
 def _pool(launch: Launch, most: int) -> Executor:
+    if launch.ray is not None and launch.ranks > 1:
+        return RanksPool(launch.ray, UNIT_THREADS, launch.ranks)
     if launch.ray is not None:
         return RayPool(launch.ray, UNIT_THREADS)
     workers = launch.workers or default_workers(chosen_device())

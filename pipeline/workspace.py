@@ -24,10 +24,11 @@ LIBRARIES = ("diffusers", "numpy", "pillow", "scikit-learn", "torch", "transform
 
 
 @contextmanager
-def unfinished(output: Path, facts: Mapping[str, object], inputs: list[Path]) -> Iterator[Path]:
+def unfinished(output: Path, facts: Mapping[str, object], inputs: list[Path], **how: object) -> Iterator[Path]:
     """Yield a folder to work in that becomes `output` when, and only when, the body ends without an error.
 
-    facts: what determines the bytes beside the inputs' contents and the code: name, parameters, seed.
+    facts: what determines the bytes beside the inputs' contents and the code: name, parameters, seed. how: what the
+    log is to say of the run too.
     Work of a killed run with the same facts, inputs and code is found again in it; work of any other run for the same
     output is deleted once the output is published. Raises BusyError while another process makes the same output, and
     MissingInputError when an input is not there.
@@ -37,7 +38,7 @@ def unfinished(output: Path, facts: Mapping[str, object], inputs: list[Path]) ->
     work.mkdir(parents=True, exist_ok=True)
     with _alone(home, output):
         remove_partial_files(work)
-        with timed_run(output, work.as_posix()):
+        with timed_run(output, work.as_posix(), **how):
             yield work
             remove_partial_files(work)
             _publish(work, output)

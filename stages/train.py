@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.command import PARAMS_FILE, ParamsFile, Ray, Workers, run
+from pipeline.command import PARAMS_FILE, ParamsFile, Ranks, Ray, Workers, run
 
 
 def train(
@@ -15,13 +15,14 @@ def train(
     params: ParamsFile = PARAMS_FILE,
     workers: Workers = None,
     ray: Ray = None,
+    ranks: Ranks = 1,
 ) -> None:
     """Train a detector per seed on LATENTS, OUTLIERS and what the teachers say, to OUTPUT; show epochs in CURVES."""
     from pipeline.launch import Launch
     from pipeline.train.run import Inputs, train_detectors
 
     inputs = Inputs(latents, outliers, teachers, pretrained_teacher)
-    train_detectors(params, inputs, output, curves, Launch(workers, ray))
+    train_detectors(params, inputs, output, curves, Launch(workers, ray, ranks))
 
 
 if __name__ == "__main__":

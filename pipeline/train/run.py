@@ -14,6 +14,7 @@ from pipeline.launch import Launch
 from pipeline.networks.fit import Losses, fit
 from pipeline.networks.folder import load_network, save_network
 from pipeline.networks.outputs import TeacherOutputs, load_outputs
+from pipeline.networks.ranks import Spread, is_first, spread
 from pipeline.networks.resnet import LatentResNet, Prediction
 from pipeline.networks.seeds import train_seeds
 from pipeline.pretrained_teacher.card import load_pretrained_teacher
@@ -62,8 +63,10 @@ def train_detectors(params_file: Path, inputs: Inputs, output: Path, curves: Pat
         "seeds": params.seeds,
         "outliers": params.synthesize.stores,
         "params": params.train.model_dump(mode="json"),
+        **({"ranks": launch.ranks} if launch.ranks > 1 else {}),
     }
-    with unfinished(output, facts, [inputs.latents, *stores, inputs.teachers, inputs.pretrained_teacher]) as work:
+    read = [inputs.latents, *stores, inputs.teachers, inputs.pretrained_teacher]
+    with unfinished(output, facts, read, ranks=launch.ranks) as work:
         units = [
             DetectorUnit(
                 seed=seed,
@@ -97,11 +100,13 @@ def train_detector(unit: DetectorUnit) -> None:
         objective = Objective(params, network.features, known.features.shape[1], device)
     order = torch.Generator().manual_seed(unit.seed)
     outliers = OutlierBatches(open_outliers(unit.outliers, latents), params.outlier_batch_size, order)
-    step = Step(network, objective, latents, known, outliers)
+    step = Step(spread(network), objective, latents, known, outliers)
     learning, rows = nn.ModuleList([network, objective]), len(latents.values)
-    history = fit(learning, rows, step, params.optimiser, order, Curve(unit.curve).show)
-    with finished_folder(unit.output) as folder:
-        save_network(folder, network, card, history)
+    watch = Curve(unit.curve).show if is_first() else len
+    history = fit(learning, rows, step, params.optimiser, order, watch)
+    if is_first():
+        with finished_folder(unit.output) as folder:
+            save_network(folder, network, card, history)
 
 
 def _teacher_outputs(unit: DetectorUnit, latents: Latents) -> TeacherOutputs:
@@ -116,7 +121,7 @@ class Step:
 
     def __init__(
         self,
-        network: LatentResNet,
+        network: LatentResNet | Spread,
         objective: Objective,
         latents: Latents,
         known: TeacherOutputs,
