@@ -90,4 +90,6 @@ def _write(writer: StoreWriter, shard: int, make: Rows, advance: Callable[[int],
             column[here] = values[name]
         done = here.stop
         advance(len(part))
+    if done != len(rows):
+        raise ValueError(f"made {done} rows of {len(rows)}")
     writer.write_shard(shard, latents, columns)

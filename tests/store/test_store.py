@@ -1,5 +1,7 @@
 """What is written is read back, by us and by plain zarr, and only by a reader that expects it."""
 
+import pickle
+
 import numpy as np
 import pytest
 import zarr
@@ -8,6 +10,7 @@ from zarr.codecs import Crc32cCodec
 from pipeline.errors import IncompatibleStoreError
 from pipeline.store import format as layout
 from pipeline.store import writer as writer_module
+from pipeline.store.fill import fill
 from pipeline.store.reader import Store
 from pipeline.store.writer import StoreWriter
 from tests.make import SPACE, UNIT, latents_store, outliers_store, write_store
@@ -111,6 +114,27 @@ def test_a_shard_of_the_wrong_shape_is_a_bug(tmp_path):
     writer = StoreWriter(tmp_path, 10, SPACE.shape, {"lam": np.dtype("f4")})
     with pytest.raises(ValueError, match="shard 0: got latents"):
         writer.write_shard(0, values(9), {"lam": np.zeros(9)})
+
+
+def test_shards_of_writers_elsewhere_make_the_same_store(tmp_path, small_shards, monkeypatch):
+    lam = np.arange(700, dtype=np.float32)
+    alone = Store(write_store(tmp_path / "a", values(), {"lam": lam}, "latents", NAMES))
+    writer = StoreWriter(tmp_path / "b", 700, SPACE.shape, {"lam": lam.dtype})
+    travelling = pickle.dumps(writer)
+    monkeypatch.setattr(layout, "SHARD_BYTES", 1)  # elsewhere it may be another: shards are as they were settled here
+    for shard, rows in enumerate(writer.shards):
+        other = pickle.loads(travelling)
+        part = slice(rows.start, rows.stop)
+        other.write_shard(shard, values()[part], {"lam": lam[part]})
+        writer.adopt(other.sealed())
+    facts = {"space": SPACE, "standardisation": UNIT, "class_names": NAMES, "provenance": alone.header.provenance}
+    writer.finish(kind="latents", **facts)
+    assert Store(tmp_path / "b").digest == alone.digest
+
+
+def test_a_maker_that_leaves_rows_out_is_a_bug(tmp_path):
+    with pytest.raises(ValueError, match="made 9 rows of 10"):
+        fill(StoreWriter(tmp_path, 10, SPACE.shape, {}), lambda rows: [(values(9), {})], "test")
 
 
 @pytest.mark.parametrize(
