@@ -29,12 +29,12 @@ PARAMS = Path("params.yaml")
 def encode_cases(folder: Path) -> dict[str, Case]:
     """Return cases at 32 px with the small autoencoder that the pipeline trains, and at 256 px with TAESD's size."""
     return {
-        "encode_32px_small_vs_bare_autoencoder": _case(folder / "small", small_autoencoder(), SMALL, 50 * BATCH),
-        "encode_256px_taesd_vs_bare_autoencoder": _case(folder / "tiny", tiny_autoencoder(), LARGE, 2 * BATCH),
+        "encode_32px_small_vs_bare_autoencoder": _case(folder / "small", small_autoencoder(), SMALL, 50 * BATCH, 7),
+        "encode_256px_taesd_vs_bare_autoencoder": _case(folder / "tiny", tiny_autoencoder(), LARGE, 2 * BATCH, 3),
     }
 
 
-def _case(folder: Path, autoencoder: Autoencoder, size: int, count: int) -> Case:
+def _case(folder: Path, autoencoder: Autoencoder, size: int, count: int, rounds: int) -> Case:
     folder.mkdir()
     images = photographs(folder, count)
     encoder = Encoder(autoencoder, "bench", size, BATCH)
@@ -47,6 +47,7 @@ def _case(folder: Path, autoencoder: Autoencoder, size: int, count: int) -> Case
         lambda: [autoencoder.encode(batch) for batch in held],
         lambda: write_latents(folder / "store", images, encoder, {}, "bench"),
         0.9,
+        rounds=rounds,
         threads=STAGE_THREADS,
         clear=clear,
     )
