@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.errors import PipelineError
-from pipeline.neighbours import kth_distance
+from pipeline.neighbours import Bank, kth_distance
 
 
 class Boundary:
@@ -24,9 +24,9 @@ class Boundary:
         neighbours: int,
         share: float,
     ) -> None:
-        self.banks = banks
+        self.banks = [Bank(rows) for rows in banks]
         self.neighbours = neighbours
-        own = [kth_distance(bank, bank, neighbours + 1) for bank in banks]
+        own = [kth_distance(bank.rows, bank, neighbours + 1) for bank in self.banks]
         self.radii = [_radius(distances, share) for distances in own]
         self.outermost: list[NDArray[np.int64]] = [
             np.flatnonzero((distances >= radius).cpu().numpy())

@@ -32,6 +32,15 @@ def test_blocks_change_nothing(monkeypatch):
     assert torch.equal(whole, neighbours.kth_distance(torch.tensor(QUERIES), torch.tensor(BANK), 3))
 
 
+@pytest.mark.parametrize(("queries", "bank"), [(3, 4), (25, 25), (26, 4), (3, 26), (160, 300)])
+def test_a_bank_gives_the_bits_of_cdist(queries, bank):
+    queries, bank = (torch.from_numpy(RNG.standard_normal((rows, 64)).astype(np.float32)) for rows in (queries, bank))
+    kept = neighbours.Bank(bank)
+    assert torch.equal(kept.distances(queries, slice(0, len(bank))), torch.cdist(queries, bank))
+    assert torch.equal(neighbours.kth_distance(queries, kept, 2), neighbours.kth_distance(queries, bank, 2))
+    assert torch.equal(kept.rows, bank)
+
+
 @pytest.mark.parametrize("k", [1, 3, 11])
 def test_a_bank_in_parts_gives_the_same_neighbours(monkeypatch, k):
     queries, bank = torch.tensor(QUERIES), torch.tensor(BANK)

@@ -30,6 +30,7 @@ PERTURB = PerturbParams(rows=1, neighbours=10, boundary_share=0.5, sigma=1.0, no
 MIXUP = MixupParams(rows=1, kinds=("linear", "masked"), classes=2, lam_min=0.3, lam_max=0.7)
 WORKERS, BATCH_ROWS = 2, 2048
 BLOCKS = 8
+PERTURBED = 2 * BATCH_ROWS
 DECODED = 1
 
 
@@ -61,10 +62,10 @@ def synthesis_cases(folder: Path) -> dict[str, Case]:
         ),
         "perturb_vs_plain_numpy": Case(
             lambda: plain_perturb(parents),
-            lambda: made(perturb, BLOCKS),
+            lambda: side_by_side(perturb),
             10.0,
             rounds=3,
-            work=BLOCKS,
+            work=PERTURBED // BLOCK_ROWS,
             threads=UNIT_THREADS,
         ),
         "mixup_rows_vs_decoding_them": Case(
@@ -74,6 +75,13 @@ def synthesis_cases(folder: Path) -> dict[str, Case]:
             lambda: autoencoder.decode(latents), lambda: made(perturb, BLOCKS), 100.0, 3, BLOCKS * per_decoded
         ),
     }
+
+
+def side_by_side(method: Method) -> None:
+    """Make rows in as many threads as the stage would on two cores, and keep none."""
+    with ThreadPoolExecutor(WORKERS, initializer=torch.set_num_threads, initargs=(UNIT_THREADS,)) as pool:
+        for _ in in_batches(RowMaker("perturb", method, 0), BATCH_ROWS, pool.map, range(PERTURBED)):
+            pass
 
 
 def make_store(folder: Path, name: str, method: Method) -> None:

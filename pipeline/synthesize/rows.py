@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pipeline.store.format import BLOCK_ROWS
@@ -25,16 +24,17 @@ class RowMaker:
     def __call__(self, rows: range) -> tuple[NDArray[np.float16], Columns]:
         """Return the latents and columns of `rows`, which start at a block; whole blocks are made, the rest is cut."""
         blocks = range(rows.start // BLOCK_ROWS, -(-rows.stop // BLOCK_ROWS))
-        made = [
-            self.method.block(block_rows(block), block_generator(self.seed, self.stream, block)) for block in blocks
-        ]
-        values = torch.cat([block.values for block in made]).cpu().numpy()
         what = (
             f"synthesize.{self.name}, rows {rows.start} to {rows[-1]} (its parameters are too strong for these latents)"
         )
-        latent = as_latents(values, what)
-        columns = joined([self._columns(block) for block in made])
-        return latent[: len(rows)], {name: values[: len(rows)] for name, values in columns.items()}
+        latents, columns = [], []
+        for block in blocks:  # one after the other, while its values are in the processor's cache
+            made = self.method.block(block_rows(block), block_generator(self.seed, self.stream, block))
+            latents.append(as_latents(made.values.cpu().numpy(), what))
+            columns.append(self._columns(made))
+        return np.concatenate(latents)[: len(rows)], {
+            name: values[: len(rows)] for name, values in joined(columns).items()
+        }
 
     def _columns(self, block: Outliers) -> Columns:
         ancestry: Columns = {name: getattr(block, name) for name in ANCESTRY if name != "seed"}
