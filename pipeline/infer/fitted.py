@@ -18,6 +18,7 @@ from pipeline.infer.scores import (
     msp_score,
     vim_residual,
 )
+from pipeline.neighbours import Bank
 from pipeline.networks.folder import predict
 from pipeline.networks.resnet import LatentResNet
 
@@ -72,10 +73,16 @@ class FittedScores:
 
     def __init__(self, names: tuple[ScoreName, ...], learnt: Learnt, params: InferParams) -> None:
         self.names, self.learnt, self.params = names, learnt, params
+        self._bank = Bank(learnt["bank"]) if "knn" in names else None
 
     def __call__(self, of: Outputs) -> dict[ScoreName, Tensor]:
         """Return every score, each (n,) float64, larger = more outlier."""
-        return {name: _SCORES[name](of, self.learnt, self.params) for name in self.names}
+        return {name: self._score(name, of) for name in self.names}
+
+    def _score(self, name: ScoreName, of: Outputs) -> Tensor:
+        if name == "knn" and self._bank is not None:
+            return knn_score(of.features, self._bank, self.params.knn_neighbours)
+        return _SCORES[name](of, self.learnt, self.params)
 
 
 def fit_scores(
@@ -142,7 +149,6 @@ _SCORES: dict[ScoreName, Callable[[Outputs, Learnt, InferParams], Tensor]] = {
     "energy": lambda of, _, __: energy_score(of.logits),
     "gen": lambda of, _, params: gen_score(of.logits, gamma=params.gen.gamma, classes=params.gen.classes),
     "cosine": lambda of, learnt, _: cosine_score(of.features, learnt["class_weights"]),
-    "knn": lambda of, learnt, params: knn_score(of.features, learnt["bank"], params.knn_neighbours),
     "mahalanobis": lambda of, learnt, _: _mahalanobis(of, learnt),
     "relative_mahalanobis": lambda of, learnt, _: _relative_mahalanobis(of, learnt),
     "vim": lambda of, learnt, _: _vim(of, learnt),

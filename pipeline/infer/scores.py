@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, softplus
 
-from pipeline.neighbours import kth_distance
+from pipeline.neighbours import Bank, kth_distance
 
 
 def msp_score(
@@ -82,7 +82,7 @@ def cosine_score(
 
 def knn_score(
     features: Tensor,  # (n, d)
-    bank: Tensor,  # (m, d) of the ID training images, each row scaled to unit length
+    bank: Tensor | Bank,  # (m, d) of the ID training images, each row scaled to unit length
     neighbours: int,
 ) -> Tensor:  # (n,) 0..2
     """Return the distance of features, scaled to unit length, to the k-th nearest of the bank.
