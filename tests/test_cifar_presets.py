@@ -16,6 +16,7 @@ from pipeline.encode.run import encode
 from pipeline.guard.report import read_guard
 from pipeline.guard.run import compare_sets
 from pipeline.images.params import DataParams
+from pipeline.launch import Launch
 from pipeline.store.reader import Store
 from tests.autoencoder.test_autoencoder import random_tiny
 from tests.make import ROOT, changed, section, write_params
@@ -96,7 +97,7 @@ def test_a_preset_on_local_files_is_encoded_at_256_pixels_and_passes_the_guard(n
     file = write_params(Path(), params)
     make_autoencoder(file, Path("autoencoder"), Path("curve.csv"))
     for chosen in params["data"]["sets"]:
-        encode(chosen, file, Path("autoencoder"), LATENTS / chosen)
+        encode(chosen, file, Path("autoencoder"), LATENTS / chosen, Launch())
         store = Store(LATENTS / chosen)
         assert (store.header.space.image_size, store.header.space.shape) == (256, (4, 32, 32))
     compare_sets(file, LATENTS, Path("guard.json"), Path("guarded.json"))

@@ -29,7 +29,8 @@ from tests.test_units import is_alive
 
 ID, SHARDS = Path("id"), 12
 STAGE = """
-import runpy, sys
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # of a process that a shell began in the background it is off
 import pipeline.store.format as layout
 layout.SHARD_BYTES = 2**15  # 256 rows
 sys.argv = ["synthesize", "label_mixup", "id", "models", sys.argv[1]]
