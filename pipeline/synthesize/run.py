@@ -42,7 +42,7 @@ class Recipe:
 
     def load(self) -> Rows:
         """Load the latents and whatever the method derives from them."""
-        method, _ = _load_method(self.name, self.params, self.inputs)
+        method, _, _ = _load_method(self.name, self.params, self.inputs)
         return partial(in_batches, RowMaker(self.name, method, self.params.seed), self.batch_rows, map)
 
 
@@ -55,8 +55,7 @@ def synthesize(name: str, params_file: Path, inputs: Inputs, output: Path, launc
     params = load_params(params_file, Params).synthesize
     if name not in params.methods:
         raise ParamsError(params_file, [f"synthesize.methods has no {name!r}; it has {', '.join(params.methods)}"])
-    models = needed_models(inputs.models, name)
-    method, latents = _load_method(name, params, inputs)
+    method, latents, models = _load_method(name, params, inputs)
     maker, own = RowMaker(name, method, params.seed), getattr(params, name)
     facts = {"method": name, "seed": params.seed, "params": own.model_dump(mode="json"), **method.inputs}
     with unfinished(output, facts | {"models": models}, [inputs.latents]) as work:
@@ -121,11 +120,15 @@ def load_method(name: str, params: SynthesizeParams, parents: Parents, models: P
     return method
 
 
-def _load_method(name: str, params: SynthesizeParams, inputs: Inputs) -> tuple[Method, Latents]:
-    """Return a method and the latents it starts from, in a process that computes with as many threads as any other."""
+def _load_method(name: str, params: SynthesizeParams, inputs: Inputs) -> tuple[Method, Latents, dict[str, str]]:
+    """Return a method, the latents it starts from and the digests of models that it needs.
+
+    The process computes with as many threads as any other that does.
+    """
     repeatable(UNIT_THREADS)
     latents = load_id_train(inputs.latents)
-    return load_method(name, params, Parents(latents, chosen_device()), inputs.models), latents
+    models = needed_models(inputs.models, name)
+    return load_method(name, params, Parents(latents, chosen_device()), inputs.models), latents, models
 
 
 def _write_missing(writer: StoreWriter, maker: RowMaker, launch: Launch, recipe: Recipe) -> None:
