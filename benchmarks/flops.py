@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.cases.synthesis import CLASSES, ID_ROWS, PERTURB
+from benchmarks.cases.synthesis import CLASSES, ID_ROWS, PERTURB, STABLE_DIFFUSION
 from pipeline.config import load_params
 from pipeline.denoiser.model import untrained
 from pipeline.denoiser.params import Params as DenoiserSections
@@ -64,13 +64,7 @@ def decoding(side: int) -> int:
     from diffusers import AutoencoderKL
 
     with torch.device("meta"):
-        module: Any = AutoencoderKL(
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-            block_out_channels=(128, 256, 512, 512),
-            layers_per_block=2,
-            latent_channels=4,
-        )
+        module: Any = AutoencoderKL(**STABLE_DIFFUSION)
         return counted(lambda: module.decode(torch.empty(1, 4, side, side)))
 
 

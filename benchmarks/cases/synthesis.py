@@ -32,6 +32,14 @@ WORKERS, BATCH_ROWS = 2, 2048
 BLOCKS = 8
 PERTURBED = 2 * BATCH_ROWS
 DECODED = 1
+STABLE_DIFFUSION: dict[str, Any] = {
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "block_out_channels": (128, 256, 512, 512),
+    "layers_per_block": 2,
+    "latent_channels": 4,
+}
+"""Size of Stable Diffusion's autoencoder."""
 
 
 def synthesis_cases(folder: Path) -> dict[str, Case]:
@@ -122,12 +130,5 @@ def stable_diffusion_autoencoder() -> Autoencoder:
     from diffusers import AutoencoderKL
 
     torch.manual_seed(0)
-    module: Any = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(128, 256, 512, 512),
-        layers_per_block=2,
-        latent_channels=4,
-        sample_size=256,
-    )
+    module: Any = AutoencoderKL(**STABLE_DIFFUSION)
     return Autoencoder(module, "random weights").to(torch.device("cpu"))
