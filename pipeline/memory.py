@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.errors import PipelineError
+from pipeline.workspace import WORK
 
 GenericT = TypeVar("GenericT", bound=np.generic)
 ENVIRONMENT = "LATENT_OUTLIERS_MEMORY"
-FOLDER = Path(".work")
-"""Where the files are, without names: they end with the process, however that ends."""
 UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 AT_ONCE = 1024  # rows on their way from one table to another
 CGROUP = Path("/sys/fs/cgroup/memory.max")
@@ -79,8 +78,8 @@ def gathered(rows: Tensor, index: NDArray[np.int64]) -> Tensor:
 
 
 def _mapped(shape: tuple[int, ...], dtype: type[GenericT], size: int) -> NDArray[GenericT]:
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=FOLDER) as file:
+    WORK.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=WORK) as file:  # without a name: it ends with the process, however that ends
         os.posix_fallocate(file.fileno(), 0, max(1, size))  # a full disk is an error here, and a crash when written to
         return np.memmap(file, dtype, "r+", shape=shape)
 

@@ -10,6 +10,7 @@ import torch
 from pipeline import memory
 from pipeline.errors import PipelineError
 from pipeline.memory import ENVIRONMENT, empty_table, gathered, memory_budget, share_budget
+from pipeline.workspace import WORK
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +76,7 @@ def test_a_file_holds_what_is_written_and_has_no_name(monkeypatch):
     table[:] = np.arange(12).reshape(3, 4)
     assert mapped(table)
     assert torch.from_numpy(table).sum() == 66
-    assert list(memory.FOLDER.iterdir()) == []
+    assert list(WORK.iterdir()) == []
 
 
 def test_an_empty_table_may_be_a_file_too(monkeypatch):
