@@ -16,7 +16,7 @@ from pipeline.autoencoder.model import Autoencoder
 from pipeline.device import UNIT_THREADS
 from pipeline.latents import to_scaled
 from pipeline.store.fill import fill
-from pipeline.store.format import BLOCK_ROWS
+from pipeline.store.format import BLOCK_ROWS, LATENT_DTYPE
 from pipeline.store.writer import StoreWriter
 from pipeline.synthesize.method import ANCESTRY, Method, Parents, block_generator, block_rows
 from pipeline.synthesize.mixup import Mixup
@@ -88,8 +88,8 @@ def synthesis_cases(folder: Path) -> dict[str, Case]:
 def side_by_side(method: Method) -> None:
     """Make rows in as many threads as the stage would on two cores, and keep none."""
     with ThreadPoolExecutor(WORKERS, initializer=torch.set_num_threads, initargs=(UNIT_THREADS,)) as pool:
-        for _ in in_batches(RowMaker("perturb", method, 0), BATCH_ROWS, pool.map, range(PERTURBED)):
-            pass
+        latents = np.empty((PERTURBED, *SHAPE), LATENT_DTYPE)
+        list(in_batches(RowMaker("perturb", method, 0), BATCH_ROWS, pool.map, range(PERTURBED), latents))
 
 
 def make_store(folder: Path, name: str, method: Method) -> None:

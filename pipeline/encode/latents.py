@@ -43,14 +43,18 @@ class Encoder:
         self,
         images: Sequence[NDArray[np.float32]],  # at most `batch_size` of (3, s, s) in -1..1, at least one
         what: str,  # these are, for the error
+        into: NDArray[np.float16] | None = None,  # (n, c, h, w)
     ) -> NDArray[np.float16]:  # (n, c, h, w), scaled
-        """Return the latents of a batch; raises ModelError, which names `what`, unless they are finite.
+        """Return the latents of a batch, written to `into` where that is given.
+
+        Raises ModelError, which names `what`, unless they are finite.
 
         A short batch is filled up with its last image, so that the computation is the same for every row.
         """
         filled = np.stack([*images, *[images[-1]] * (self.batch_size - len(images))])
         latents = self._encode(filled)[: len(images)]
-        return as_latents(latents, f"latents of {what} (the autoencoder diverged, or its scaling factor is wrong)")
+        what = f"latents of {what} (the autoencoder diverged, or its scaling factor is wrong)"
+        return as_latents(latents, what, into)
 
     def _encode(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         batch = torch.from_numpy(images).to(chosen_device())
@@ -94,12 +98,13 @@ def encoded(images: ImageSet, encoder: Encoder) -> Rows:
             inputs.append(pixels(image, encoder.image_size))
         return batch, inputs, contents
 
-    def make(rows: range) -> Iterator[tuple[NDArray[np.float16], Mapping[str, NDArray[Any]]]]:
+    def make(rows: range, latents: NDArray[np.float16]) -> Iterator[Mapping[str, NDArray[Any]]]:
         batches = (rows[start : start + encoder.batch_size] for start in range(0, len(rows), encoder.batch_size))
         with quiet():
             for batch, inputs, contents in read_ahead(read, batches):
-                latents = encoder(inputs, f"images {batch[0]} to {batch[-1]}")
-                yield latents, {"label": images.labels[batch.start : batch.stop], "content": np.array(contents)}
+                here = slice(batch.start - rows.start, batch.stop - rows.start)
+                encoder(inputs, f"images {batch[0]} to {batch[-1]}", latents[here])
+                yield {"label": images.labels[batch.start : batch.stop], "content": np.array(contents)}
 
     return make
 

@@ -15,7 +15,7 @@ from pipeline.files import digest, write_json
 from pipeline.latents import Latents
 from pipeline.progress import progress
 from pipeline.stand_in import REPORT, STAND_IN_FORMAT, set_name
-from pipeline.store.format import Header
+from pipeline.store.format import LATENT_DTYPE, Header
 from pipeline.store.reader import Store
 from pipeline.store.writer import StoreWriter
 from pipeline.synthesize.gaussian import Gaussian
@@ -97,7 +97,8 @@ def _made(name: str, way: Kind, id_test: Latents, seed: int) -> Made:
     if absent := [known for label, known in enumerate(id_test.class_names) if label not in id_test.labels]:
         raise PipelineError(f"class {absent[0]!r} has no ID test images, and some of each class are wanted.")
     method, rows = way.build(Parents(id_test, chosen_device())), len(id_test.values)
-    latents, columns = RowMaker(way.method, method, seed, name)(range(rows))
+    latents = np.empty(id_test.values.shape, LATENT_DTYPE)
+    columns = RowMaker(way.method, method, seed, name)(range(rows), latents)
     provenance = {
         "method": way.method,
         "method_names": list(method.method_names),

@@ -15,8 +15,9 @@ from pipeline.progress import progress
 from pipeline.store.format import LATENT_DTYPE, FileEntry
 from pipeline.store.writer import StoreWriter
 
-Rows = Callable[[range], Iterable[tuple[NDArray[np.float16], Mapping[str, NDArray[Any]]]]]
-"""Makes the rows of a range: latents (n, c, h, w) and columns (n,) of consecutive parts of it."""
+Rows = Callable[[range, NDArray[np.float16]], Iterable[Mapping[str, NDArray[Any]]]]
+"""Writes the latents of a range into an array (n, c, h, w), and yields the columns (m,) of consecutive parts of it, as
+they are done."""
 
 
 class Recipe(Hashable, Protocol):
@@ -83,13 +84,12 @@ def _write(writer: StoreWriter, shard: int, make: Rows, advance: Callable[[int],
     latents = np.empty((len(rows), *writer.latent_shape), LATENT_DTYPE)
     columns = {name: np.empty(len(rows), dtype) for name, dtype in writer.columns.items()}
     done = 0
-    for part, values in make(rows):
-        here = slice(done, done + len(part))
-        latents[here] = part
+    for part in make(rows, latents):
+        here = slice(done, done + len(next(iter(part.values()))))
         for name, column in columns.items():
-            column[here] = values[name]
+            column[here] = part[name]
+        advance(here.stop - done)
         done = here.stop
-        advance(len(part))
     if done != len(rows):
         raise ValueError(f"made {done} rows of {len(rows)}")
     writer.write_shard(shard, latents, columns)

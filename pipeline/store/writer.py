@@ -219,15 +219,22 @@ class StoreWriter:
 def as_latents(
     values: NDArray[np.float32],  # (rows, c, h, w)
     what: str,
+    into: NDArray[np.float16] | None = None,  # (rows, c, h, w)
 ) -> NDArray[np.float16]:  # (rows, c, h, w)
-    """Return `values` as a store holds them; raises ModelError, which names `what`, unless they are finite there."""
+    """Return `values` as a store holds them, written to `into` where that is given.
+
+    Raises ModelError, which names `what`, unless they are finite there.
+    """
     import torch  # whoever has latents has it loaded, and it converts several times as fast as NumPy
 
     tensor = torch.from_numpy(values)
     low, high = (float(bound) for bound in tensor.aminmax())
     if not max(-low, high) <= float(np.finfo(LATENT_DTYPE).max):
         raise ModelError(f"{what}: values reach {max(-low, high)}, wanted finite ones within float16.")
-    return tensor.half().numpy()
+    if into is None:
+        return tensor.half().numpy()
+    torch.from_numpy(into).copy_(tensor)
+    return into
 
 
 def _fill_value(dtype: np.dtype[Any]) -> Any:

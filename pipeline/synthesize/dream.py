@@ -63,7 +63,7 @@ class Dream(Method):
     def block(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Outliers:
         """Return the outliers numbered `rows`."""
         params, present = self.params, len(self.parents.members)
-        kinds = rows // present % len(params.kinds)  # in turn, like the classes
+        kinds = self.parents.kinds(rows, len(params.kinds))
         perturbed = np.array(params.kinds)[kinds] == "perturbed"
         classes = distinct_classes(self.parents.cycle(rows), params.classes, present, rng)
         shares = convex_shares(len(rows), params.classes, params.lam_min, params.lam_max, rng)

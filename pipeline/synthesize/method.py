@@ -30,6 +30,10 @@ share of class a; method: index into the store's method names. A row of one pare
 without parents, or of no class, says NOBODY there."""
 
 
+RUN = 8
+"""Rows of one class after another where there are many classes: what is computed class by class is then worth a product
+of matrices, and a block still has rows of many."""
+
 Columns = dict[str, NDArray[Any]]
 """One value per row, by name of the column."""
 
@@ -102,12 +106,17 @@ class Parents:
         self.header = latents.header
         self.class_names = latents.class_names
         self.members = [np.flatnonzero(latents.labels == label) for label in range(len(latents.class_names))]
+        self._run = RUN if len(self.members) > BLOCK_ROWS // RUN else 1
         if empty := [name for name, rows in zip(self.class_names, self.members, strict=True) if not len(rows)]:
             raise ValueError(f"no ID latents of class {', '.join(empty)}")
 
     def cycle(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the class of each row: all classes in turn, so that every store is balanced."""
-        return rows % len(self.members)
+        return rows // self._run % len(self.members)
+
+    def kinds(self, rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+        """Return the number of each row's kind, of `count`: in turn too, among the rows of each class."""
+        return (rows % self._run + rows // (self._run * len(self.members))) % count
 
 
 def draw(

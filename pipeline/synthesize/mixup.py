@@ -45,7 +45,7 @@ class Mixup(Method):
         drawn = [draw(self.parents.members, column, rng) for column in classes.T]
         parents = np.stack(drawn, axis=1)
         shares = convex_shares(len(rows), params.classes, params.lam_min, params.lam_max, rng)
-        kinds = rows // present % len(params.kinds)  # in turn, like the classes
+        kinds = self.parents.kinds(rows, len(params.kinds))
         pasted = self._pasted(kinds, classes, parents, shares, rng)
         return Outliers(
             values=self._mixed(kinds, parents, shares, pasted),

@@ -9,8 +9,6 @@ from pipeline.store.format import BLOCK_ROWS
 from pipeline.store.writer import as_latents
 from pipeline.synthesize.method import ANCESTRY, Columns, Method, Outliers, block_generator, block_rows
 
-Batch = tuple[NDArray[np.float16], Columns]
-
 
 class RowMaker:
     """Makes any rows of one store.
@@ -21,20 +19,22 @@ class RowMaker:
     def __init__(self, name: str, method: Method, seed: int, stream: str | None = None) -> None:
         self.name, self.method, self.seed, self.stream = name, method, seed, stream or name
 
-    def __call__(self, rows: range) -> tuple[NDArray[np.float16], Columns]:
-        """Return the latents and columns of `rows`, which start at a block; whole blocks are made, the rest is cut."""
+    def __call__(
+        self,
+        rows: range,
+        latents: NDArray[np.float16],  # (len(rows), c, h, w), to be written to
+    ) -> Columns:
+        """Make `rows`, which start at a block, and return their columns; whole blocks are made, the rest is cut."""
         blocks = range(rows.start // BLOCK_ROWS, -(-rows.stop // BLOCK_ROWS))
         what = (
             f"synthesize.{self.name}, rows {rows.start} to {rows[-1]} (its parameters are too strong for these latents)"
         )
-        latents, columns = [], []
-        for block in blocks:  # one after the other, while its values are in the processor's cache
+        columns = []
+        for block, into in zip(blocks, np.split(latents, range(BLOCK_ROWS, len(rows), BLOCK_ROWS)), strict=True):
             made = self.method.block(block_rows(block), block_generator(self.seed, self.stream, block))
-            latents.append(as_latents(made.values.cpu().numpy(), what))
+            as_latents(made.values.cpu().numpy()[: len(into)], what, into)
             columns.append(self._columns(made))
-        return np.concatenate(latents)[: len(rows)], {
-            name: values[: len(rows)] for name, values in joined(columns).items()
-        }
+        return {name: values[: len(rows)] for name, values in joined(columns).items()}
 
     def _columns(self, block: Outliers) -> Columns:
         ancestry: Columns = {name: getattr(block, name) for name in ANCESTRY if name != "seed"}
@@ -42,11 +42,16 @@ class RowMaker:
 
 
 def in_batches(
-    maker: RowMaker, batch_rows: int, mapped: Callable[..., Iterator[Batch]], rows: range
-) -> Iterator[Batch]:
-    """Return the parts of `rows`; mapped: `map`, or that of a pool."""
+    maker: RowMaker,
+    batch_rows: int,
+    mapped: Callable[..., Iterator[Columns]],
+    rows: range,
+    latents: NDArray[np.float16],  # (len(rows), c, h, w), to be written to
+) -> Iterator[Columns]:
+    """Make `rows` in parts, and return the columns of each; mapped: `map`, or that of a pool of threads."""
     step = -(-batch_rows // BLOCK_ROWS) * BLOCK_ROWS
-    return mapped(maker, [rows[start : start + step] for start in range(0, len(rows), step)])
+    parts = [slice(start, start + step) for start in range(0, len(rows), step)]
+    return mapped(maker, [rows[part] for part in parts], [latents[part] for part in parts])
 
 
 def joined(parts: list[Columns]) -> Columns:

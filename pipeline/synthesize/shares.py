@@ -15,9 +15,17 @@ def distinct_classes(
     classes: int,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:  # (n, count)
-    """Return for each row `count` different classes, the given one first, the others uniform among the rest."""
-    order = rng.permuted(np.tile(np.arange(1, classes), (len(first), 1)), axis=1)[:, : count - 1]
-    return np.concatenate([first[:, None], (first[:, None] + order) % classes], axis=1)
+    """Return for each row `count` different classes, the given one first, the others uniform among the rest.
+
+    Each is drawn as its place among the classes that the row does not have yet, and counted up past those it has.
+    """
+    chosen = first[:, None]
+    for taken in range(1, count):
+        further_class = rng.integers(0, classes - taken, len(first))
+        for known in np.sort(chosen, axis=1).T:
+            further_class += further_class >= known
+        chosen = np.concatenate([chosen, further_class[:, None]], axis=1)
+    return chosen
 
 
 def convex_shares(

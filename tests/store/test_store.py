@@ -134,7 +134,7 @@ def test_shards_of_writers_elsewhere_make_the_same_store(tmp_path, small_shards,
 
 def test_a_maker_that_leaves_rows_out_is_a_bug(tmp_path):
     with pytest.raises(ValueError, match="made 9 rows of 10"):
-        fill(StoreWriter(tmp_path, 10, SPACE.shape, {}), lambda rows: [(values(9), {})], "test")
+        fill(StoreWriter(tmp_path, 10, SPACE.shape, {}), lambda rows, latents: [{"lam": np.ones(9)}], "test")
 
 
 @pytest.mark.parametrize(

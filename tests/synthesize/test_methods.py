@@ -45,6 +45,16 @@ def test_classes_take_turns_and_parents_are_of_their_class(parents, name):
     assert made.values.shape == (256, *SPACE.shape)
 
 
+@pytest.mark.parametrize("classes", [3, 32, 33, 100])
+def test_each_class_has_as_many_rows_and_each_of_its_kinds_too(tmp_path, classes):
+    parents = Parents(load_id_train(latents_store(tmp_path / "id", per_class=2, classes=classes)), CPU)
+    rows = np.arange(48 * classes)
+    of, kinds = parents.cycle(rows), parents.kinds(rows, 2)
+    np.testing.assert_array_equal(np.bincount(of, minlength=classes), 48)
+    np.testing.assert_array_equal(np.bincount(of, kinds, classes), 24)
+    assert len(set(of[:256].tolist())) == min(classes, 32)
+
+
 def test_a_generator_belongs_to_seed_method_and_block():
     draws = {block_generator(*key).random() for key in ((0, "a", 0), (1, "a", 0), (0, "b", 0), (0, "a", 1))}
     assert len(draws) == 4
