@@ -1,0 +1,119 @@
+"""What `dvc repro` costs when nothing or only the synthesis has to run, and which part of that is ours.
+
+Run `python -m benchmarks.repro_costs` in a clean checkout. In a clone of it, which shares its DVC cache, every stage
+runs first. Then, in turn and several times: `dvc repro` in a project of one small stage that is up to date, which is
+what DVC costs by itself; `dvc repro` here with nothing to do; `dvc repro synthesize@METHOD` after a new parameter.
+Medians of seconds are printed and written to `benchmarks/results/repro-costs-cpu.json`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.bench import hardware
+from pipeline.command import PARAMS_FILE
+from pipeline.files import write_json
+from pipeline.params_text import dump_yaml, load_yaml
+from pipeline.runlog import LOG, git_revision
+
+FORMAT = "latent-outliers-repro-costs/1"
+RESULT = Path("benchmarks/results/repro-costs-cpu.json")
+METHOD = "mixup"
+ROUNDS = 5
+FIRST_SHARE, STEP = 0.31, 0.01
+"""Values of lam_min, another one in each round, so that no run is found in DVC's cache."""
+ONE_STAGE = {"stages": {"one": {"cmd": "echo 1 > out", "deps": ["in"], "outs": ["out"]}}}
+
+
+def main() -> None:
+    """Measure, print and write."""
+    if changed := _call(Path(), "git", "status", "--porcelain", "--untracked-files=no"):
+        sys.exit(f"error: found changes that are not committed, wanted a clean checkout:\n{changed}")
+    with tempfile.TemporaryDirectory() as name:
+        alone, project = Path(name) / "alone", Path(name) / "project"
+        make_project_of_one_stage(alone)
+        clone(project)
+        rounds = [one_round(alone, project, FIRST_SHARE + STEP * number) for number in range(ROUNDS)]
+    found = {what: round(median(costs[what] for costs in rounds), 2) for what in rounds[0]}
+    report = {"format": FORMAT, "hardware": hardware(), "commit": git_revision(), "rounds": ROUNDS, "seconds": found}
+    write_json(RESULT, report)
+    show(found)
+
+
+def make_project_of_one_stage(folder: Path) -> None:
+    """Make a project that DVC has nothing to do in."""
+    folder.mkdir()
+    (folder / "in").write_text("1\n")
+    (folder / "dvc.yaml").write_text(json.dumps(ONE_STAGE))  # JSON is YAML
+    for command in ("git init --quiet", "dvc init --quiet", "dvc repro --quiet"):
+        _call(folder, *command.split())
+
+
+def clone(folder: Path) -> None:
+    """Clone this project and run it, or take from its cache what has run with the same inputs."""
+    cache = _call(Path(), "dvc", "cache", "dir").strip()
+    _call(Path(), "git", "clone", "--quiet", ".", str(folder))
+    _call(folder, "dvc", "cache", "dir", "--local", str(Path(cache).absolute()))
+    _call(folder, "dvc", "repro")
+
+
+def one_round(alone: Path, project: Path, share: float) -> dict[str, float]:
+    """Return seconds of each command, and of the synthesis what its stage logs of itself and what its imports take."""
+    dvc_alone, nothing = (_seconds(folder, "dvc", "repro", "--quiet") for folder in (alone, project))
+    content = load_yaml((project / PARAMS_FILE).read_text(encoding="utf-8"))
+    content["synthesize"][METHOD]["lam_min"] = round(share, 2)
+    (project / PARAMS_FILE).write_text(dump_yaml(content), encoding="utf-8")
+    synthesis = _seconds(project, "dvc", "repro", "--quiet", f"synthesize@{METHOD}")
+    last = json.loads((project / LOG).read_text(encoding="utf-8").splitlines()[-1])
+    if METHOD not in last["output"]:
+        sys.exit(f"error: {LOG} ends with {last['output']}, wanted synthesize@{METHOD}: the stage did not run")
+    start = _seconds(project, sys.executable, "stages/synthesize.py", "--help")
+    return {
+        "DVC alone": dvc_alone,
+        "nothing to do": nothing,
+        "synthesis": synthesis,
+        "of it our start": start,
+        "of it our work": last["seconds"],
+    }
+
+
+def show(found: dict[str, float]) -> None:
+    """Print a line per command, with the share that is ours."""
+    ours = found["of it our start"] + found["of it our work"]
+    graph = found["nothing to do"] - found["DVC alone"]
+    table = Table("command", "seconds", "DVC by itself", "DVC with our graph", "our start", "our work", "share ours")
+    nothing = _numbers(found["nothing to do"], found["DVC alone"], graph)
+    table.add_row("dvc repro, nothing to do", *nothing, "", "", "0 %")
+    numbers = (found["synthesis"], found["DVC alone"], found["synthesis"] - found["DVC alone"] - ours)
+    last = _numbers(found["of it our start"], found["of it our work"])
+    table.add_row(f"dvc repro synthesize@{METHOD}", *_numbers(*numbers), *last, f"{ours / found['synthesis']:.0%}")
+    Console(width=120).print(table)
+
+
+def _numbers(*seconds: float) -> list[str]:
+    return [f"{value:.2f}" for value in seconds]
+
+
+def _seconds(folder: Path, *arguments: str) -> float:
+    began = time.perf_counter()
+    _call(folder, *arguments)
+    return time.perf_counter() - began
+
+
+def _call(folder: Path, *arguments: str) -> str:
+    """Run a command in a folder and return what it prints; its errors are printed and end this one."""
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(arguments, cwd=folder, env=environment, check=True, stdout=subprocess.PIPE)  # noqa: S603  # our own
+    return done.stdout.decode()
+
+
+if __name__ == "__main__":
+    main()
