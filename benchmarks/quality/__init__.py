@@ -1,0 +1,1 @@
+"""How well OOD images are told: this pipeline's detectors beside other methods, on the same latents and networks."""
