@@ -1,0 +1,78 @@
+"""Train the network of a peer as `pipeline/teacher/run.py` trains a teacher: only the losses of a step differ."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.quality.peers.masked_mix import MaskedMix
+from benchmarks.quality.peers.mixup import Mixup
+from benchmarks.quality.peers.npos import Npos, NposOnCrossEntropy
+from benchmarks.quality.peers.outlier_exposure import OutlierExposure
+from benchmarks.quality.peers.setting import Peer, Setting
+from benchmarks.quality.peers.unit import PeerUnit
+from benchmarks.quality.peers.vos import Vos
+from pipeline.curve import Curve
+from pipeline.device import UNIT_THREADS, chosen_device, repeatable, seeded
+from pipeline.latents import Latents, load_id_train, load_latents
+from pipeline.networks.fit import Losses, fit
+from pipeline.networks.folder import NetworkCard, save_network
+from pipeline.networks.params import LinearParams
+from pipeline.units import finished_folder
+
+PEERS: dict[str, Callable[[Setting], Peer]] = {
+    "mixup": Mixup,
+    "masked_mix": MaskedMix,
+    "vos": Vos,
+    "npos": Npos,
+    "npos_cross_entropy": NposOnCrossEntropy,
+    "outlier_exposure": OutlierExposure,
+}
+"""Every peer by its name."""
+SEEING_OUTLIERS = frozenset({"outlier_exposure"})
+"""The peers that are shown real outliers."""
+OWN_DRAWS = 1
+"""Beside the seed of a training: names the random numbers that are its peer's alone."""
+
+
+def train_peer(unit: PeerUnit) -> None:
+    """Train one network with a linear head by the method of its peer, and save it as a detector."""
+    repeatable(UNIT_THREADS)
+    latents, device = load_id_train(unit.latents), chosen_device()
+    card = NetworkCard(
+        role="detector",
+        seed=unit.seed,
+        network=unit.network,
+        head=LinearParams(kind="linear"),
+        space=latents.header.space,
+        standardisation=latents.header.standardisation,
+        class_names=latents.class_names,
+    )
+    values, labels = latents.values.to(device), torch.from_numpy(latents.labels).long().to(device)
+    with seeded(unit.seed, device):
+        network = card.build().to(device)  # first, so that it begins as the teacher of this seed did
+        peer = PEERS[unit.peer](_setting(unit, latents, network.features)).to(device)
+
+    def losses(batch: Tensor) -> Losses:
+        rows = batch.to(device)
+        found: Losses = peer(network, values[rows], labels[rows])
+        return found
+
+    order = torch.Generator().manual_seed(unit.seed)
+    learning = nn.ModuleList([network, peer])
+    history = fit(learning, len(values), losses, unit.optimiser, order, Curve(unit.curve).show)
+    with finished_folder(unit.output) as folder:
+        save_network(folder, network, card, history)
+
+
+def _setting(unit: PeerUnit, latents: Latents, features: int) -> Setting:
+    shown = unit.exposure if unit.peer in SEEING_OUTLIERS else None
+    return Setting(
+        class_sizes=tuple(np.bincount(latents.labels, minlength=len(latents.class_names)).tolist()),
+        features=features,
+        steps=unit.optimiser.epochs * math.ceil(len(latents.values) / unit.optimiser.batch_size),
+        rng=np.random.default_rng([unit.seed, OWN_DRAWS]),
+        exposure=load_latents(shown, latents.header).values if shown else None,
+    )
