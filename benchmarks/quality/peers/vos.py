@@ -15,8 +15,10 @@ from pipeline.networks.resnet import LatentResNet
 
 START = 0.4
 """Share of the training without outliers: 40 of 100 epochs in the official code."""
+QUEUE = 1000
+"""Most features of a class that its Gaussian is fitted to: `sample_number` there."""
 CANDIDATES = 10_000
-"""Of which one per class, the least likely, is an outlier: `sample_from` and `select` of the official code."""
+"""Of which one per class, the least likely, is an outlier: `sample_from` and `select` there."""
 RIDGE = 1e-4
 """Added to the variances, as there."""
 WEIGHT = 0.1
@@ -94,7 +96,7 @@ class Vos(Peer):
         super().__init__()
         self.rng = setting.rng
         self.waiting = round(START * setting.steps)
-        self.queue = ClassQueue(setting.class_sizes, setting.features)
+        self.queue = ClassQueue(setting.class_sizes, setting.features, QUEUE)
         self.class_weights = nn.Parameter(torch.rand(setting.classes))
         self.regression = nn.Linear(1, 2)
 

@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from benchmarks.quality.peers.class_queue import QUEUE, ClassQueue
+from benchmarks.quality.peers.class_queue import ClassQueue
 
 
 def test_the_queue_holds_the_newest_rows_of_each_class():
-    queue, wanted = ClassQueue((7, 3, 5), 2), [[], [], []]
+    queue, wanted = ClassQueue((7, 3, 5), 2, 9), [[], [], []]
     rng = np.random.default_rng(0)
     for size in (1, 4, 30, 2, 5):
         features, labels = torch.from_numpy(rng.standard_normal((size, 2))).float(), rng.integers(0, 3, size)
@@ -19,7 +19,7 @@ def test_the_queue_holds_the_newest_rows_of_each_class():
 
 
 def test_the_queue_is_full_when_every_class_is():
-    queue = ClassQueue((2, 2), 1)
+    queue = ClassQueue((2, 2), 1, 9)
     queue.push(torch.ones(5, 1), torch.tensor([0, 0, 0, 1, 0]))
     assert not queue.full
     queue.push(torch.ones(1, 1), torch.tensor([1]))
@@ -27,7 +27,7 @@ def test_the_queue_is_full_when_every_class_is():
 
 
 def test_the_queue_keeps_no_gradient_and_is_bounded():
-    queue = ClassQueue((QUEUE + 1, QUEUE + 2), 1)
+    queue = ClassQueue((8, 9), 1, 7)
     queue.push(torch.ones(1, 1, requires_grad=True), torch.tensor([0]))
-    assert queue.rows.shape == (2, QUEUE, 1)
+    assert queue.rows.shape == (2, 7, 1)
     assert not queue.rows.requires_grad

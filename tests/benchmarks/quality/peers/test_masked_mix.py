@@ -58,7 +58,11 @@ def shares_and_partners(mixed):
 def test_labels_are_mixed_by_the_places_that_were_left_in_half_of_the_batches():
     values, seen = torch.arange(4.0)[:, None, None, None].expand(4, 1, 4, 4).clone(), []
     logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
-    network = lambda mixed: seen.append(mixed) or Prediction(logits, logits)  # noqa: E731
+
+    def network(mixed):
+        seen.append(mixed)
+        return Prediction(logits, logits)
+
     peer, changed = MaskedMix(Setting((2, 1, 1), 3, 1, np.random.default_rng(0), None)), 0
     for _ in range(400):
         loss = peer(network, values, LABELS)["cross_entropy"]

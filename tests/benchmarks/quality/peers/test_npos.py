@@ -5,7 +5,10 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 
+from benchmarks.quality.peers.cider import compactness, dispersion, moved_prototypes
 from benchmarks.quality.peers.npos import (
+    DISPERSION,
+    EMBEDDING,
     KEPT,
     PICKED,
     SIGMA,
@@ -84,6 +87,18 @@ def test_outliers_come_after_the_start_and_are_told_from_id_rows(network, method
     told = peer.tell(torch.cat([known, outliers]))[:, 0]
     wanted = binary_cross_entropy_with_logits(told, torch.tensor([1.0] * 6 + [0.0] * len(outliers)))
     torch.testing.assert_close(steps[4]["open_set"], WEIGHT * wanted)
+
+
+def test_a_step_moves_the_prototypes_before_rows_are_drawn_to_them(network):
+    peer = Npos(Setting((3, 3), 8, 10, np.random.default_rng(0), None))
+    values, labels, before = torch.randn(6, 4, 4, 4), torch.tensor([0, 1] * 3), torch.zeros(2, EMBEDDING)
+    for _ in range(2):
+        embeddings = normalize(peer.embed(network(values).features), dim=1)
+        losses = peer(network, values, labels)
+        before = moved_prototypes(before, embeddings, labels).detach()
+        torch.testing.assert_close(peer.prototypes, before)
+        torch.testing.assert_close(losses["compactness"], compactness(embeddings, before, labels).mean())
+        torch.testing.assert_close(losses["dispersion"], DISPERSION * dispersion(before).mean())
 
 
 def test_only_the_head_learns_from_the_probe_of_npos(network):

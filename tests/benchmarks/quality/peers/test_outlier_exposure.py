@@ -24,7 +24,11 @@ def test_every_outlier_is_drawn_once_before_any_is_drawn_again():
 
 def test_a_step_is_cross_entropy_on_id_rows_and_exposure_of_twice_as_many_outliers():
     logits, seen = torch.randn(9, 2, generator=torch.Generator().manual_seed(0)), []
-    network = lambda rows: seen.append(rows) or Prediction(logits, logits)  # noqa: E731
+
+    def network(rows):
+        seen.append(rows)
+        return Prediction(logits, logits)
+
     values, labels = torch.zeros(3, 1, 2, 2), torch.tensor([0, 1, 0])
     losses = OutlierExposure(setting(torch.ones(8, 1, 2, 2)))(network, values, labels)
     torch.testing.assert_close(seen[0], torch.cat([values, torch.ones(6, 1, 2, 2)]))

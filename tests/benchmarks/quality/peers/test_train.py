@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.utils import parameters_to_vector
 
 from benchmarks.quality.peers.train import PEERS, train_peer
 from benchmarks.quality.peers.unit import PeerUnit
@@ -48,6 +49,21 @@ def test_outliers_are_synthesized_in_the_last_epochs(latents, peer, loss):
     train_peer(unit(peer))
     found = [epoch[loss] > 0 for epoch in read_json(Path("out/history.json"))]
     assert found == [False] * 8 + [True] * 12
+
+
+@pytest.mark.parametrize("peer", ["vos", "npos", "npos_cross_entropy"])
+def test_what_a_peer_learns_beside_the_network_is_trained_along(latents, monkeypatch, peer):
+    made = []
+
+    def remembered(setting):
+        made.append(method(setting))
+        made.append(parameters_to_vector(made[0].parameters()).detach())
+        return made[0]
+
+    method = PEERS[peer]
+    monkeypatch.setitem(PEERS, peer, remembered)
+    train_peer(unit(peer))
+    assert (parameters_to_vector(made[0].parameters()) != made[1]).all()
 
 
 def test_a_peer_begins_with_the_weights_and_the_batches_of_the_teacher_of_its_seed(latents):
