@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help install develop repro results compare test check fix ablation bench clean
+.PHONY: help install develop repro results compare test check fix ablation quality bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,8 +37,11 @@ fix: develop  ## mend what the linter and the formatter can
 	ruff check --fix .
 	ruff format .
 
-ablation: install  ## train with every loss on every kind of outliers, write docs/results.md (about an hour)
+ablation: install  ## train with every loss on every kind of outliers, write docs/ablation.md (about an hour)
 	python -m benchmarks.ablation
+
+quality: install  ## compare our default with published methods on real data, write docs/results.md (many hours)
+	python -m benchmarks.quality --rows
 
 bench: develop  ## measure speed as ratios in one run, write benchmarks/results/
 	python -m benchmarks.bench

@@ -1,8 +1,8 @@
 """Which loss helps with which outliers: every combination as one DVC experiment, all with the same outlier budget.
 
 Run `make ablation` (`python -m benchmarks.ablation`) in a clean checkout: it queues the experiments that are not there
-yet, runs them, and writes `docs/results.md` and `benchmarks/results/ablation.json`. An interrupted run goes on with the
-experiments that are missing. Baseline of every line: the same seed's teacher, cross-entropy alone.
+yet, runs them, and writes `docs/ablation.md` and `benchmarks/results/ablation.json`. An interrupted run goes on with
+the experiments that are missing. Baseline of every line: the same seed's teacher, cross-entropy alone.
 """
 
 import json
@@ -22,7 +22,7 @@ from pipeline.runlog import git_revision
 from pipeline.schema import load_all
 
 METRICS = "reports/metrics.json"
-RESULTS, PAGE = Path("benchmarks/results/ablation.json"), Path("docs/results.md")
+RESULTS, PAGE = Path("benchmarks/results/ablation.json"), Path("docs/ablation.md")
 BUDGET = 2048
 """Outliers that a detector may see, from one method or in equal parts from several."""
 FOUR = ("perturb", "mixup", "shuffle", "label_mixup")
