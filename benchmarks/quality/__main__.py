@@ -1,0 +1,83 @@
+"""Run `python -m benchmarks.quality` in a clean checkout: compare all methods on all benchmarks, write docs/results.md.
+
+Each task is a project under `.work/quality/`, a clone of this one at the same commit, run by DVC; trainings and scores
+lie there too, so that an interrupted run goes on where it stopped. The Parquet files of CIFAR-10, Fashion-MNIST, MNIST
+and Tiny ImageNet lie where the presets say, under `data/`. With `--development` other classes are held out, no far set
+is looked at, a table is printed, and nothing is written into `docs/`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.quality.lines import Json, Line, cells, compared, controls, heading
+from benchmarks.quality.methods import METHODS, with_sizes
+from benchmarks.quality.page import PICTURE, page, sized
+from benchmarks.quality.picture import draw
+from benchmarks.quality.project import require_clean
+from benchmarks.quality.run import run_benchmark
+from benchmarks.quality.tasks import PRESETS, WORK
+from pipeline.command import run
+from pipeline.config import nearest_name
+from pipeline.errors import PipelineError
+from pipeline.files import read_json, write_bytes, write_json
+
+RESULTS, PAGE = Path("benchmarks/results"), Path("docs/results.md")
+SEEDS = 5
+
+
+def main(
+    benchmark: Annotated[list[str] | None, typer.Option(help="One of several; all without it.")] = None,
+    methods: Annotated[list[str] | None, typer.Option(help="One of several; without it all, and a page.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Networks of each method.")] = SEEDS,
+    *,
+    development: Annotated[bool, typer.Option("--development", help="To choose settings: writes no page.")] = False,
+    rows: Annotated[bool, typer.Option("--rows", help="Also our default with other numbers of outliers.")] = False,
+) -> None:
+    """Compare our default with other methods, null controls and real outliers."""
+    names = _known(benchmark, [*PRESETS], "benchmark")
+    chosen = with_sizes(_known(methods, [*METHODS], "method"), sizes=rows)
+    require_clean()
+    for name in names:
+        report = run_benchmark(name, chosen, seeds, development=development)
+        show(report)
+        if development or methods:
+            write_json(WORK / f"{'development' if development else 'part'}-{name}.json", report)
+        else:
+            write_json(RESULTS / f"quality-{name}.json", report)
+            write_page([RESULTS / f"quality-{name}.json" for name in PRESETS])
+
+
+def write_page(paths: Sequence[Path]) -> None:
+    """Write the page, and its picture where it has one, from the reports that are there."""
+    reports = [read_json(path) for path in paths if path.is_file()]
+    if any(sized(report) for report in reports):
+        draw(reports, PAGE.parent / PICTURE)
+    write_bytes(PAGE, page(reports).encode())
+
+
+def show(report: Json) -> None:
+    """Print the tables of a benchmark."""
+    lines = compared(report)
+    lines += [line for line in controls(report) if line not in lines]
+    lines += [Line(name, report["headline"]) for name in sized(report)]
+    table = Table(*heading(report), title=f"{report['benchmark']}, in percent")
+    for line in lines:
+        table.add_row(*cells(report, line))
+    Console(width=260).print(table)
+
+
+def _known(asked: Sequence[str] | None, names: Sequence[str], what: str) -> list[str]:
+    """Return what is asked for, or everything; raises PipelineError where there is no such thing."""
+    for name in asked or ():
+        if name not in names:
+            raise PipelineError(f"{name!r} is no {what}; {nearest_name(name, names)}")
+    return [name for name in names if name in (asked or names)]
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,109 @@
+"""What is compared: every method by its name, how it is trained, and the post-hoc score of its paper."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pipeline.infer.params import ScoreName
+from pipeline.train.params import TrainParams
+
+Role = Literal["ours", "cross-entropy", "published", "reference", "alone", "null", "size"]
+"""What a method is there for: to be judged, compared with, an upper reference, one family alone, no
+outliers, or our default with other numbers of them."""
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Cross-entropy alone: the networks that stage `teacher` has trained."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """A training by the pipeline itself, of the task's `train` section."""
+
+    families: tuple[str, ...] | None = None
+    """Whose outliers; None: those of synthesize.methods."""
+    rows: int | None = None
+    """Outliers of each family; None: as many as params.yaml says."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """Cross-entropy alone as well, by the pipeline, with another head."""
+
+    settings: tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A training written from a paper, in `benchmarks/quality/peers/`."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Method:
+    """One line of the tables."""
+
+    title: str
+    role: Role
+    how: Teacher | Library | Head | Peer
+    score: ScoreName | None
+    """The score of its paper; None: `score.headline`."""
+    source: str
+
+
+OURS, BASELINE = "ours", "cross_entropy"
+LOGIT_NORM = Head((("kind", "logit_norm"), ("temperature", 0.04)))
+ARXIV = "https://arxiv.org/abs"
+FAMILIES = ("perturb", "mixup", "shuffle", "label_mixup")
+CONTROLS = ("gaussian", "copies")
+METHODS: dict[str, Method] = {
+    OURS: Method("our default", "ours", Library(), None, "params.yaml"),
+    BASELINE: Method("cross-entropy", "cross-entropy", Teacher(), "msp", f"{ARXIV}/1610.02136"),
+    "logit_norm": Method("LogitNorm", "published", LOGIT_NORM, "msp", f"{ARXIV}/2205.09310"),
+    "mixup": Method("mixup", "published", Peer("mixup"), "msp", f"{ARXIV}/1710.09412"),
+    "masked_mix": Method("masked mix", "published", Peer("masked_mix"), "msp", f"{ARXIV}/1905.04899"),
+    "vos": Method("VOS", "published", Peer("vos"), "energy", f"{ARXIV}/2202.01197"),
+    "npos": Method("NPOS", "published", Peer("npos"), "knn", f"{ARXIV}/2303.02966"),
+    "outlier_exposure": Method(
+        "outlier exposure, real outliers", "reference", Peer("outlier_exposure"), "msp", f"{ARXIV}/1812.04606"
+    ),
+    **{f"only_{name}": Method(f"{name} alone", "alone", Library((name,)), None, "params.yaml") for name in FAMILIES},
+    **{f"only_{name}": Method(f"{name} (null)", "null", Library((name,)), None, "params.yaml") for name in CONTROLS},
+}
+"""LogitNorm's temperature is its paper's for CIFAR-10. Methods alone and null controls have our losses."""
+SIZES = (32, 128, 512, 2048, 8192)
+"""Outliers of each family, to see how many our default needs."""
+
+
+def with_sizes(names: Sequence[str], *, sizes: bool) -> dict[str, Method]:
+    """Return the methods of these names, our default and its baseline always, and with `sizes` our default by size."""
+    chosen = {name: method for name, method in METHODS.items() if name in (OURS, BASELINE, *names)}
+    if sizes:
+        chosen |= {
+            sized(rows): Method(f"{rows} outliers each", "size", Library(rows=rows), None, "params.yaml")
+            for rows in SIZES
+        }
+    return chosen
+
+
+def sized(rows: int) -> str:
+    """Return the name of our default with so many outliers of each family."""
+    return f"{OURS}_{rows}"
+
+
+def families(methods: Mapping[str, Method]) -> list[str]:
+    """Return the families whose outliers the methods name."""
+    return sorted({name for method in methods.values() for name in getattr(method.how, "families", None) or ()})
+
+
+def train_params(how: Library | Head, default: TrainParams) -> TrainParams:
+    """Return the `train` section of a method; that of our default is `default` itself."""
+    if isinstance(how, Library):
+        return default
+    content = default.model_dump() | {"head": dict(how.settings), "start": "scratch"}
+    weighted = (content["outlier_exposure"], content["energy_bound"], *content["micl"].values())
+    for loss in (*weighted, *content["distillation"].values()):
+        loss["weight"] = 0.0
+    return TrainParams.model_validate(content)

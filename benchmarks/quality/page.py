@@ -1,0 +1,95 @@
+"""Write `docs/results.md` from the reports of the benchmarks."""
+
+from benchmarks.quality.lines import (
+    Json,
+    best_cells,
+    best_heading,
+    cells,
+    compared,
+    controls,
+    groups_of,
+    heading,
+    percent,
+    table,
+)
+from pipeline.page.words import listing
+
+TITLES = {"digits": "Digits", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10, reduced"}
+INTRODUCTION = """# Results
+
+Written by `python -m benchmarks.quality` (`make quality`). All methods are trained on the same latents, with the same
+network and the same seeds; published ones are written anew from their papers
+([benchmarks/quality/peers](../benchmarks/quality/peers)), and are judged by the score of their paper. Ours is what the
+preset says. Settings may be chosen with `--development`, which holds other classes out and looks at no far set.
+
+In percent, mean ± std over seeds: AUROC, and FPR95 by both conventions, the share of ID flagged when 95 % of OOD is
+caught (OOD) and the share of OOD accepted when 95 % of ID is (ID). A group is the unweighted mean over its sets, then
+over the splits. *ours - it* is our default with its headline score minus the method of that line, with the interval (95
+%, a paired bootstrap over seeds and test images, widened for the small number of seeds) and what it says of ours. The
+splits are fixed: an interval says nothing of other splits. There are many lines, so that some verdicts are chance.
+
+Outlier exposure with real outliers is no competitor but an upper reference: it is trained on images that are no part of
+any OOD set, which synthetic outliers are there to do without."""
+BEST = """With the score that does best for each method on the test sets of each group. No user could choose so, as it
+takes the answers: it favours every method but ours."""
+CONTROLS = """Each family of outliers by itself and two null controls, Gaussian latents and copies of ID latents, with
+the losses of our default. One family alone has as many rows as it has in our default, which has several."""
+REFERENCES = {
+    "cifar10": "The real outliers are images of Tiny ImageNet that the near set lacks: of its own distribution."
+}
+PICTURE = "images/outliers_needed.png"
+
+
+def page(reports: list[Json]) -> str:
+    """Return the page in Markdown."""
+    parts = [INTRODUCTION, *(part for report in reports for part in _benchmark(report))]
+    if any(sized(report) for report in reports):
+        parts += ["## How many outliers it takes", f"![AUROC by the number of outliers of each family]({PICTURE})"]
+    return "\n\n".join(parts) + "\n"
+
+
+def sized(report: Json) -> list[str]:
+    """Return the names of our default with other numbers of outliers."""
+    return [name for name, method in report["methods"].items() if method["role"] == "size"]
+
+
+def _benchmark(report: Json) -> list[str]:
+    methods = report["methods"]
+    others = [name for name, method in methods.items() if method["role"] in ("cross-entropy", "published", "reference")]
+    parts = [
+        f"## {TITLES[report['benchmark']]}",
+        _facts(report),
+        *([REFERENCES[report["benchmark"]]] if report["benchmark"] in REFERENCES else []),
+        "\n".join(table(heading(report), [cells(report, line) for line in compared(report)])),
+        BEST,
+        "\n".join(table(best_heading(report), [best_cells(report, name) for name in others])),
+    ]
+    if len(controls(report)) > 1:
+        parts += [CONTROLS, "\n".join(table(heading(report), [cells(report, line) for line in controls(report)]))]
+    return [*parts, _probes(report)]
+
+
+def _facts(report: Json) -> str:
+    splits = [listing(names) if names else "no class" for names in report["held_out"]]
+    groups = "; ".join(f"{group}: {listing(report['groups'][group])}" for group in groups_of(report))
+    outliers = listing([f"{rows:,} by {name}" for name, rows in report["outliers"].items()])
+    epochs = report["epochs"]
+    alike = "" if epochs["ours"] == epochs["cross-entropy"] else f", ours {epochs['ours']}"
+    took = "" if report["seconds"] is None else f", {report['seconds'] / 60:.0f} minutes"
+    return (
+        f"Commit {report['commit'][:7]}, {report['hardware']}{took}. "
+        f"{len(report['seeds'])} seeds, {epochs['cross-entropy']} epochs{alike}, {report['replicates']:,} replicates. "
+        f"Held out, split by split: {'; '.join(splits)}. {groups}. "
+        f"Ours: score {report['headline']}, outliers {outliers}."
+    )
+
+
+def _probes(report: Json) -> str:
+    told = [
+        f"{name}: {', '.join(f'{probe} {percent(value)}' for probe, value in probes.items())}"
+        for name, probes in report["probes"].items()
+    ]
+    return (
+        "Artefact probe: AUROC of ours on ID test images that were only decoded and encoded again, or saved as JPEG, "
+        f"against themselves; 50 is good. {'; '.join(told)}."
+    )

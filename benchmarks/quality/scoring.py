@@ -1,0 +1,99 @@
+"""Score every set with every network of a method: nine post-hoc scores, kept in one file per task and method."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmarks.quality.keys import key
+from benchmarks.quality.project import Project
+from benchmarks.quality.tasks import WORK
+from pipeline.device import UNIT_THREADS, chosen_device, repeatable
+from pipeline.errors import ScoreError
+from pipeline.infer.fitted import Outputs, fit_scores, outputs
+from pipeline.infer.params import SCORES, InferParams, ScoreName
+from pipeline.latents import load_id_train, load_latents
+from pipeline.networks.folder import load_network
+from pipeline.stand_in import stands_in
+from pipeline.store.format import Header
+from pipeline.store.pool import RowPool
+from pipeline.units import finished_folder
+
+SCORED, FILE = WORK / "scored", "scores.npz"
+HITS = "hits"
+Array = NDArray[np.float64]
+
+
+class Scores(NamedTuple):
+    """What the networks of a method say, one per seed."""
+
+    of: Mapping[str, Mapping[ScoreName, Array]]  # by image set: (seeds, n), larger = more outlier
+    hits: NDArray[np.bool_]  # (seeds, n) whether an ID test image's class is predicted
+
+
+@dataclass(frozen=True)
+class ScoringUnit:
+    """The scoring of one method's networks."""
+
+    networks: tuple[Path, ...]
+    id_train: Path
+    sets: tuple[tuple[str, Path], ...]
+    params: InferParams
+    output: Path
+
+
+def scoring(project: Project, name: str, networks: tuple[Path, ...]) -> ScoringUnit:
+    """Return the unit that scores the networks of the method called `name`."""
+    id_train, sets = project.latents("id_train"), project.sets
+    facts = {"params": project.params.infer.model_dump(mode="json"), "sets": [*sets]}
+    inputs = {"id_train": id_train, **sets, **{f"seed {place}": folder for place, folder in enumerate(networks)}}
+    output = SCORED / project.task.name / f"{name}-{key('infer', facts, inputs)}"
+    return ScoringUnit(networks, id_train, tuple(sets.items()), project.params.infer, output)
+
+
+def score_networks(unit: ScoringUnit) -> None:
+    """Write the scores of every set by every network."""
+    repeatable(UNIT_THREADS)
+    id_train = load_id_train(unit.id_train)
+    sets = {name: _values(name, folder, id_train.header) for name, folder in unit.sets}
+    truth = load_latents(dict(unit.sets)["id_test"], id_train.header).labels
+    found: dict[str, list[Array]] = {}
+    for folder in unit.networks:
+        network = load_network(folder, id_train.header.space, id_train.class_names).network.to(chosen_device())
+        known = _finite(outputs(network, id_train.values), folder)
+        fitted = fit_scores(network, known, torch.from_numpy(id_train.labels).long(), unit.params)
+        for name, values in sets.items():
+            of = _finite(outputs(network, values), folder)
+            for score, scored in fitted(of).items():
+                found.setdefault(f"{name}:{score}", []).append(scored.numpy())
+            if name == "id_test":
+                found.setdefault(HITS, []).append(of.logits.argmax(1).numpy() == truth)
+    with finished_folder(unit.output) as folder:
+        arrays: dict[str, Any] = {name: np.stack(rows) for name, rows in found.items()}
+        np.savez(folder / FILE, **arrays)
+
+
+def load_scores(unit: ScoringUnit) -> Scores:
+    """Read what `score_networks` has written."""
+    with np.load(unit.output / FILE) as file:
+        of = {name: {score: file[f"{name}:{score}"] for score in SCORES} for name, _ in unit.sets}
+        return Scores(of, file[HITS])
+
+
+def _values(name: str, folder: Path, id_train: Header) -> Tensor:
+    """Return the standardised latents of a set, (n, c, h, w)."""
+    if not stands_in(name):
+        return load_latents(folder, id_train).values
+    pool = RowPool(folder)  # outliers are stored standardised
+    return torch.from_numpy(pool.take(np.arange(len(pool)))).float()
+
+
+def _finite(of: Outputs, folder: Path) -> Outputs:
+    if not all(values.isfinite().all() for values in of):
+        raise ScoreError(f"{folder}: its outputs are not finite, wanted all; its training diverged.")
+    return of

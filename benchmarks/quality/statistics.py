@@ -1,0 +1,154 @@
+"""Compare our default with others over the splits of a benchmark: paired over seeds and test images.
+
+Splits are fixed: an interval says what other seeds and other images of the same splits would give, and nothing of
+other splits. Values and replicates are averaged over the sets of a group, unweighted, then over the splits, whose
+replicates are drawn independently of each other.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.quality.scoring import Scores
+from pipeline.infer.params import ScoreName
+from pipeline.score.bootstrap import GAINS, Difference, Gain, Gains, Pair, Verdict, bootstrap, differences, widening
+from pipeline.score.metrics import Metrics, metrics
+from pipeline.score.params import BootstrapParams
+
+Array = NDArray[np.float64]
+Hits = NDArray[np.bool_]
+METRICS: tuple[Gain, ...] = tuple(GAINS)
+
+
+class Entrant(NamedTuple):
+    """A method and the score it is judged by."""
+
+    method: str
+    score: ScoreName
+
+
+class Split(NamedTuple):
+    """What every method says of the images of one task."""
+
+    groups: Mapping[str, Sequence[str]]  # the OOD sets of 'near' and 'far'
+    scores: Mapping[str, Scores]  # by method
+
+
+class Spread(NamedTuple):
+    """A value over seeds."""
+
+    mean: float
+    std: float | None
+
+
+def reached(splits: Sequence[Split], entrant: Entrant, group: str) -> dict[Gain, Spread]:
+    """Return the metrics of a group: of each seed the mean over its sets, of these mean and std, then over splits.
+
+    The std is the root of the mean variance of the splits: that of a single training, and not of the mean.
+    """
+    found = [_per_seed(split, entrant, group) for split in splits]  # (seeds, metrics) of each split
+    return {name: spread([values[:, place] for values in found]) for place, name in enumerate(METRICS)}
+
+
+def spread(splits: Sequence[Array]) -> Spread:
+    """Return mean and std over seeds of values (seeds,), averaged over splits; one seed has no std."""
+    mean = float(np.mean([values.mean() for values in splits]))
+    if len(splits[0]) == 1:
+        return Spread(mean, None)
+    return Spread(mean, float(np.sqrt(np.mean([values.var(ddof=1) for values in splits]))))
+
+
+def best_score(splits: Sequence[Split], method: str, group: str) -> ScoreName:
+    """Return the score with the highest mean AUROC on a group: chosen on the test sets, which favours the method."""
+    scores = next(iter(splits[0].scores[method].of.values()))
+    return max(scores, key=lambda score: reached(splits, Entrant(method, score), group)["auroc"].mean)
+
+
+def gains(
+    splits: Sequence[Split], ours: Entrant, others: Sequence[Entrant], params: BootstrapParams
+) -> dict[tuple[Entrant, str], dict[Gain, Difference]]:
+    """Return ours minus each other entrant, for each group in which the splits have sets."""
+    drawn = [
+        _gains_of_split(split, ours, others, params.model_copy(update={"seed": params.seed + place}))
+        for place, split in enumerate(splits)
+    ]
+    return {one: differences([found[one] for found in drawn]) for one in drawn[0]}
+
+
+def accuracy_gain(ours: Sequence[Hits], others: Sequence[Hits], params: BootstrapParams) -> Difference:
+    """Return ours minus another's ID accuracy of hits (seeds, n), one array per split, with its 95 % interval.
+
+    As for the other metrics: seeds and images are drawn with replacement, the same for both, and the interval is
+    widened for the small number of seeds.
+    """
+    points, draws = [], []
+    for place, (mine, its) in enumerate(zip(ours, others, strict=True)):
+        apart = mine.astype(np.float64) - its
+        points.append(apart.mean())
+        rng = np.random.default_rng(params.seed + place)
+        seeds, images = (_counts(rng, params.replicates, size) for size in apart.shape)
+        draws.append(np.einsum("bn,bn->b", seeds @ apart, images) / apart.size)
+    seeds_of_each = len(ours[0])
+    point, means = float(np.mean(points)), np.mean(draws, axis=0)
+    low, high = point + widening(seeds_of_each) * (np.quantile(means, [0.025, 0.975]) - point)
+    return Difference(point, float(low), float(high), verdict(low, high, seeds_of_each))
+
+
+def verdict(low: float, high: float, seeds: int) -> Verdict:
+    """Say whether an interval of something that is better when larger excludes zero; one seed decides nothing."""
+    if seeds == 1 or low <= 0 <= high:
+        return "undecided"
+    return "better" if low > 0 else "worse"
+
+
+def _gains_of_split(
+    split: Split, ours: Entrant, others: Sequence[Entrant], params: BootstrapParams
+) -> dict[tuple[Entrant, str], Gains]:
+    """Return the gains of one split, averaged over the sets of each group."""
+
+    def pairs(image_set: str) -> dict[str, Pair]:
+        mine = split.scores[ours.method].of[image_set][ours.score]
+        return {_name(one): Pair(split.scores[one.method].of[image_set][one.score], mine) for one in others}
+
+    unknown = {name: pairs(name) for members in split.groups.values() for name in members}
+    found = bootstrap(pairs("id_test"), unknown, params.replicates, params.seed)
+    return {
+        (one, group): _mean([found[name, _name(one)] for name in members])
+        for one in others
+        for group, members in split.groups.items()
+        if members
+    }
+
+
+def _mean(over: Sequence[Gains]) -> Gains:
+    point, draws = np.mean([one.point for one in over], axis=0), np.mean([one.draws for one in over], axis=0)
+    return Gains(point, draws, over[0].seeds)
+
+
+def _per_seed(split: Split, entrant: Entrant, group: str) -> Array:
+    """Return the metrics of each seed, mean over the sets of a group, (seeds, metrics)."""
+    scores = split.scores[entrant.method].of
+    values = [
+        [
+            _chosen(metrics(known, unknown))
+            for known, unknown in zip(scores["id_test"][entrant.score], rows, strict=True)
+        ]
+        for rows in (scores[name][entrant.score] for name in split.groups[group])
+    ]
+    over_sets: Array = np.mean(values, axis=0)
+    return over_sets
+
+
+def _chosen(found: Metrics) -> list[float]:
+    return [getattr(found, name) for name in METRICS]
+
+
+def _counts(rng: np.random.Generator, replicates: int, size: int) -> Array:
+    """Return how often each of `size` things is drawn in each replicate, (replicates, size)."""
+    return rng.multinomial(size, np.full(size, 1 / size), replicates).astype(np.float64)
+
+
+def _name(entrant: Entrant) -> str:
+    return f"{entrant.method}/{entrant.score}"

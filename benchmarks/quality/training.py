@@ -1,0 +1,117 @@
+"""Train every method with every seed of a task: same latents, network and seeds; finished trainings are kept."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from benchmarks.quality.keys import code, key
+from benchmarks.quality.methods import Head, Library, Method, Peer, Teacher, train_params
+from benchmarks.quality.peers.train import train_peer
+from benchmarks.quality.peers.unit import PeerUnit
+from benchmarks.quality.project import Project
+from benchmarks.quality.tasks import EXPOSURE, WORK
+from pipeline.files import digest, file_digest, json_bytes
+from pipeline.launch import Launch
+from pipeline.synthesize.run import Inputs, synthesize
+from pipeline.train.run import DetectorUnit, train_detector
+
+AnyUnit = DetectorUnit | PeerUnit
+TRAINED, PEERS = WORK / "trained", Path("benchmarks/quality/peers")
+BATCH_ROWS = 256
+
+
+def train(unit: AnyUnit) -> None:
+    """Train one network."""
+    if isinstance(unit, PeerUnit):
+        train_peer(unit)
+    else:
+        train_detector(unit)
+
+
+def units(project: Project, methods: Mapping[str, Method]) -> dict[str, list[AnyUnit]]:
+    """Return the trainings of each method, one per seed; cross-entropy has none, as its networks are the teachers."""
+    return {
+        name: [_unit(project, name, method.how, seed) for seed in project.params.seeds]
+        for name, method in methods.items()
+        if not isinstance(method.how, Teacher)
+    }
+
+
+def networks(project: Project, found: Mapping[str, list[AnyUnit]], name: str) -> tuple[Path, ...]:
+    """Return the folder of a method's network of every seed."""
+    if name not in found:
+        return tuple(project.teacher(seed) for seed in project.params.seeds)
+    return tuple(unit.output for unit in found[name])
+
+
+def _unit(project: Project, name: str, how: Library | Head | Peer | Teacher, seed: int) -> AnyUnit:
+    assert not isinstance(how, Teacher)
+    return _peer(project, name, how, seed) if isinstance(how, Peer) else _detector(project, name, how, seed)
+
+
+def _peer(project: Project, name: str, how: Peer, seed: int) -> PeerUnit:
+    teacher, latents = project.params.teacher, project.latents("id_train")
+    exposure = project.latents(EXPOSURE) if how.name == "outlier_exposure" else None
+    facts = {"peer": how.name, "seed": seed, "teacher": teacher.model_dump(mode="json"), "code": code(PEERS)}
+    inputs = {"latents": latents} | ({"exposure": exposure} if exposure else {})
+    output = _output(project, name, seed, key("train", facts, inputs))
+    return PeerUnit(
+        peer=how.name,
+        seed=seed,
+        network=teacher.network,
+        optimiser=teacher.optimiser,
+        latents=latents,
+        exposure=exposure,
+        output=output,
+        curve=output.with_suffix(".csv"),
+    )
+
+
+def _detector(project: Project, name: str, how: Library | Head, seed: int) -> DetectorUnit:
+    params = train_params(how, project.params.train)
+    if isinstance(how, Head):  # trained as long as its baseline, whatever our default needs
+        params = params.model_copy(update={"optimiser": project.params.teacher.optimiser})
+    stores = stores_of(project, how)
+    facts = {"seed": seed, "params": params.model_dump(mode="json")}
+    folders = {"latents": project.latents("id_train"), "teacher": project.teacher(seed)}
+    output = _output(project, name, seed, key("train", facts, folders | {path.name: path for path in stores}))
+    return DetectorUnit(
+        seed=seed,
+        params=params,
+        latents=project.latents("id_train"),
+        outliers=stores,
+        teacher=project.teacher(seed),
+        pretrained_teacher=project.folder / "models/pretrained_teacher",
+        output=output,
+        curve=output.with_suffix(".csv"),
+    )
+
+
+def stores_of(project: Project, how: Library | Head) -> tuple[Path, ...]:
+    """Return the stores that a training reads; those of another size are synthesized unless they are there."""
+    if isinstance(how, Head):
+        return (project.outliers(project.families[0]),)  # opened, and no row of it drawn: no loss looks at outliers
+    families = how.families or project.families
+    if how.rows is None:
+        return tuple(project.outliers(family) for family in families)
+    return tuple(_resized(project, family, how.rows) for family in families)
+
+
+def _resized(project: Project, family: str, rows: int) -> Path:
+    """Return a store of so many rows by the same parameters: the first rows of any larger one."""
+    content = yaml.safe_load((project.folder / "params.yaml").read_text(encoding="utf-8"))
+    content["synthesize"][family]["rows"] = rows
+    facts = {name: content["synthesize"][name] for name in ("seed", family)}
+    facts["latents"] = file_digest(project.latents("id_train") / "manifest.json")
+    home = project.folder / f".work/rows-{rows}-{digest(json_bytes(facts))[:16]}"
+    if not (home / family).is_dir():
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        inputs = Inputs(latents=project.latents("id_train"), models=project.folder / "models")
+        synthesize(family, home / "params.yaml", inputs, home / family, Launch(), BATCH_ROWS)
+    return home / family
+
+
+def _output(project: Project, name: str, seed: int, found: str) -> Path:
+    return TRAINED / project.task.name / f"{name}-{seed}-{found}"

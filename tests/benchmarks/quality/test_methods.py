@@ -1,0 +1,70 @@
+"""Every method is trained as its name says, and nothing beside our default depends on its settings."""
+
+import pytest
+
+from benchmarks.quality.methods import (
+    BASELINE,
+    CONTROLS,
+    FAMILIES,
+    METHODS,
+    OURS,
+    SIZES,
+    Head,
+    Library,
+    Peer,
+    families,
+    sized,
+    train_params,
+    with_sizes,
+)
+from benchmarks.quality.peers.train import PEERS
+from pipeline.train.params import TrainParams
+from tests.make import default_params, section
+
+
+@pytest.fixture
+def default():
+    return section(TrainParams, default_params()["train"])
+
+
+def test_ours_is_the_train_section_as_it_stands(default):
+    assert train_params(METHODS[OURS].how, default) == default
+    assert METHODS[OURS].how == Library()
+
+
+def test_logit_norm_is_cross_entropy_with_its_head_and_nothing_else(default):
+    found = train_params(METHODS["logit_norm"].how, default)
+    assert (found.head.kind, found.head.temperature, found.start) == ("logit_norm", 0.04, "scratch")
+    assert not found.uses_outliers
+    assert (found.distillation.logits.weight, found.distillation.features.weight) == (0, 0)
+
+
+def test_a_family_alone_has_our_losses_and_its_own_outliers(default):
+    for name in (*FAMILIES, *CONTROLS):
+        how = METHODS[f"only_{name}"].how
+        assert how.families == (name,)
+        assert train_params(how, default) == default
+
+
+def test_every_peer_is_compared_with():
+    assert {method.how.name for method in METHODS.values() if isinstance(method.how, Peer)} == set(PEERS)
+
+
+def test_every_method_names_its_source_and_published_ones_their_score():
+    assert all(method.source for method in METHODS.values())
+    assert all((method.score is None) == isinstance(method.how, Library) for method in METHODS.values())
+
+
+def test_ours_and_its_baseline_are_always_there():
+    assert [*with_sizes(["vos"], sizes=False)] == [OURS, BASELINE, "vos"]
+
+
+def test_sizes_are_our_default_with_other_numbers_of_outliers():
+    found = with_sizes([], sizes=True)
+    assert [found[sized(rows)].how for rows in SIZES] == [Library(rows=rows) for rows in SIZES]
+
+
+def test_only_families_that_a_method_names_are_synthesized():
+    assert families(with_sizes(["only_label_mixup", "only_copies"], sizes=True)) == ["copies", "label_mixup"]
+    assert families({"logit_norm": METHODS["logit_norm"]}) == []
+    assert isinstance(METHODS["logit_norm"].how, Head)

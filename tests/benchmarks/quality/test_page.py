@@ -1,0 +1,68 @@
+"""The page shows every method, the best first, and says of each what ours is beside it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.quality.lines import Line, best_cells, best_heading, cells, compared, controls, heading
+from benchmarks.quality.page import PICTURE, page, sized
+from benchmarks.quality.picture import draw, points
+from tests.benchmarks.quality.make import method, report
+
+
+def test_methods_stand_in_the_order_of_their_auroc_and_cross_entropy_with_every_score():
+    found = compared(report())
+    assert [line.method for line in found] == ["vos", "ours", *["cross_entropy"] * 3]
+    assert {line.score for line in found if line.method == "cross_entropy"} == {"msp", "knn", "vim"}
+
+
+def test_null_controls_stand_beside_ours():
+    assert controls(report()) == [Line("ours", "knn"), Line("only_copies", "knn")]
+
+
+def test_a_line_has_a_cell_for_every_column():
+    for line in compared(report()):
+        assert len(cells(report(), line)) == len(heading(report()))
+    assert len(best_cells(report(), "vos")) == len(best_heading(report()))
+
+
+def test_a_line_says_what_ours_is():
+    (line, *_) = compared(report())
+    assert cells(report(), line)[:4] == ["VOS", "msp", "97.0 ± 1.0", "95.0 ± 1.0"]
+    assert cells(report(), line)[-1] == "-5.0 (-15.0 to +5.0) better"
+
+
+def test_the_page_has_every_method_and_one_table_each():
+    text = page([report()])
+    tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    assert len(tables) == 3
+    assert all(f"| {one['title']} |" in text for one in report()["methods"].values())
+    assert "Commit 0123456, a processor, 20 minutes. 3 seeds, 80 epochs, 2,000 replicates." in text
+    assert "8 and 9; 2 and 5" in text
+    assert "jpeg 51.0 ± 1.0" in text
+
+
+def test_the_upper_reference_of_cifar_is_said_to_be_of_the_near_set():
+    assert "Tiny ImageNet" in page([report() | {"benchmark": "cifar10"}])
+    assert "Tiny ImageNet" not in page([report()])
+
+
+@pytest.fixture
+def with_sizes():
+    sizes = {f"ours_{rows}": method(f"{rows}", "size", rows / 10_000, rows=rows) for rows in (512, 32, 2048)}
+    return report(**sizes)
+
+
+def test_the_default_is_a_point_of_the_curve_and_its_own_number_is_not_shown_twice(with_sizes):
+    assert [(rows, value["mean"]) for rows, value in points(with_sizes, "near")] == [
+        (32, 0.0032),
+        (512, 0.0512),
+        (2048, 0.9),
+    ]
+
+
+def test_the_picture_is_shown_where_numbers_of_outliers_were_measured(with_sizes):
+    assert (sized(report()), PICTURE in page([report()]), PICTURE in page([report(), with_sizes])) == ([], False, True)
+    draw([report(), with_sizes], Path("figure.png"))
+    assert Path("figure.png").read_bytes()[:4] == b"\x89PNG"

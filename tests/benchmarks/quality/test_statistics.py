@@ -1,0 +1,105 @@
+"""Values and differences are those of plain loops over splits, sets, seeds and replicates."""
+
+import numpy as np
+import pytest
+
+from benchmarks.quality.statistics import METRICS, Entrant, accuracy_gain, best_score, gains, reached, spread, verdict
+from pipeline.score.bootstrap import widening
+from pipeline.score.params import BootstrapParams
+from tests import oracles
+from tests.benchmarks.quality.make import GROUPS, splits
+from tests.make import section
+
+OURS, OTHER = Entrant("ours", "knn"), Entrant("cross_entropy", "msp")
+
+
+def bootstrap(replicates=100, seed=0):
+    return section(BootstrapParams, {"replicates": replicates, "seed": seed})
+
+
+def looped(found, entrant, group, metric):
+    """Mean over splits of the mean over sets of a metric, seed by seed."""
+    values = np.zeros((len(found), 5))
+    for place, split in enumerate(found):
+        of = split.scores[entrant.method].of
+        for seed in range(5):
+            for name in GROUPS[group]:
+                k, u = of["id_test"][entrant.score][seed], of[name][entrant.score][seed]
+                value = {"auroc": oracles.auroc, "fpr95_ood_pos": oracles.fpr95}.get(metric)
+                values[place, seed] += (value(k, u) if value else oracles.fpr95(-u, -k)) / len(GROUPS[group])
+    return values
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("metric", METRICS)
+def test_values_are_means_over_sets_then_seeds_then_splits(group, metric):
+    found = splits(ours=0.5, cross_entropy=0.0)
+    values = looped(found, OURS, group, metric)
+    told = reached(found, OURS, group)[metric]
+    assert told.mean == pytest.approx(values.mean())
+    assert told.std == pytest.approx(np.sqrt(np.mean([np.var(row, ddof=1) for row in values])))
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_difference_is_ours_minus_the_other_in_every_metric(group):
+    found = splits(ours=0.5, cross_entropy=0.0)
+    told = gains(found, OURS, [OTHER], bootstrap())[OTHER, group]
+    for metric in METRICS:
+        wanted = looped(found, OURS, group, metric).mean() - looped(found, OTHER, group, metric).mean()
+        assert told[metric].mean == pytest.approx(wanted, abs=1e-6)
+
+
+def test_what_is_better_is_found_better_and_what_is_worse_worse():
+    found = splits(ours=1.5, cross_entropy=0.0, vos=9.0)
+    far = Entrant("vos", "energy")
+    told = gains(found, OURS, [OTHER, far], bootstrap())
+    assert told[OTHER, "far"]["auroc"].verdict == "better"
+    assert told[OTHER, "far"]["fpr95_ood_pos"].verdict == "better"
+    assert told[far, "near"]["auroc"].verdict == "worse"
+
+
+def test_two_splits_are_drawn_independently():
+    """The same split twice: the interval is narrower than that of one, which equal draws would not make it."""
+    (one,) = splits(1, ours=1.0, cross_entropy=0.0)
+    widths = []
+    for found in ([one], [one, one]):
+        told = gains(found, OURS, [OTHER], bootstrap(1000))[OTHER, "near"]["auroc"]
+        widths.append(told.high - told.low)
+    assert widths[1] == pytest.approx(widths[0] / np.sqrt(2), rel=0.15)
+
+
+def test_the_best_score_is_that_of_the_highest_auroc_on_the_group():
+    found = splits(ours=0.5)
+    for split in found:
+        split.scores["ours"].of["held_out"]["gen"] += 5
+        split.scores["ours"].of["noise"]["vim"] += 5
+    assert [best_score(found, "ours", group) for group in ("near", "far")] == ["gen", "vim"]
+
+
+def test_one_seed_has_no_spread_and_no_verdict():
+    assert spread([np.array([0.5]), np.array([0.7])]) == (pytest.approx(0.6), None)
+    assert verdict(0.1, 0.2, 1) == "undecided"
+
+
+def hits(rng, share, seeds=4, images=30):
+    return rng.random((seeds, images)) < share
+
+
+def test_a_gain_of_accuracy_is_the_mean_over_splits():
+    rng = np.random.default_rng(0)
+    ours, other = [[hits(rng, 0.8), hits(rng, 0.8)] for _ in range(2)]
+    told = accuracy_gain(ours, other, bootstrap())
+    assert told.mean == pytest.approx(np.mean([a.mean() - b.mean() for a, b in zip(ours, other, strict=True)]))
+
+
+def test_the_interval_of_accuracy_is_that_of_drawing_seeds_and_images_one_by_one():
+    rng = np.random.default_rng(0)
+    ours, other = hits(rng, 0.9), hits(rng, 0.6)
+    told = accuracy_gain([ours], [other], bootstrap(4000))
+    draws = []
+    for _ in range(4000):
+        seeds, images = rng.integers(0, 4, 4), rng.integers(0, 30, 30)
+        draws.append(np.mean([float(ours[s, i]) - other[s, i] for s in seeds for i in images]))
+    point = ours.mean() - other.mean()
+    low, high = point + widening(4) * (np.quantile(draws, [0.025, 0.975]) - point)
+    assert (told.low, told.high) == (pytest.approx(low, abs=0.05), pytest.approx(high, abs=0.05))

@@ -1,0 +1,92 @@
+"""Every method is trained on what its name says, and again exactly when something it depends on has changed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from benchmarks.quality.methods import METHODS, Library
+from benchmarks.quality.project import Project
+from benchmarks.quality.tasks import Task
+from benchmarks.quality.training import networks, stores_of, units
+from pipeline.files import write_json
+from pipeline.schema import load_all
+from pipeline.store.reader import Store
+from tests.make import ROOT, latents_store, outliers_store, tiny_params, write_params
+
+FAMILIES = ("perturb", "shuffle")
+
+
+@pytest.fixture
+def project():
+    """A task that is prepared, with stores as small as they go."""
+    for name in ("dvc.yaml", "pipeline", "benchmarks"):
+        Path(name).symlink_to(ROOT / name)
+    task = Task("digits", ("1", "6"), development=True)
+    content = tiny_params(teacher__optimiser__epochs=3, synthesize__methods=["copies", *FAMILIES])
+    task.folder.mkdir(parents=True)
+    found = Project(task, load_all(write_params(task.folder, content)), FAMILIES, {}, {})
+    for place, name in enumerate(("id_train", "exposure")):
+        latents_store(found.latents(name), seed=place)
+    for name in (*FAMILIES, "copies"):
+        outliers_store(found.outliers(name))
+        write_json(task.folder / "models/needed_by" / f"{name}.json", {})
+    for seed in (0, 1):
+        write_json(found.teacher(seed) / "network.json", {"seed": seed})
+    return found
+
+
+def first(project, name):
+    return units(project, {name: METHODS[name]})[name][0]
+
+
+def test_ours_is_trained_on_the_outliers_of_the_preset(project):
+    assert first(project, "ours").outliers == tuple(project.outliers(name) for name in FAMILIES)
+    assert first(project, "ours").params == project.params.train
+
+
+def test_a_family_alone_is_trained_on_its_own_outliers(project):
+    assert first(project, "only_copies").outliers == (project.outliers("copies"),)
+
+
+def test_only_outlier_exposure_sees_real_outliers(project):
+    seen = {name: first(project, name).exposure for name in ("mixup", "vos", "outlier_exposure")}
+    assert seen == {"mixup": None, "vos": None, "outlier_exposure": project.latents("exposure")}
+
+
+@pytest.mark.parametrize("name", ["vos", "logit_norm"])
+def test_published_methods_are_trained_as_long_as_cross_entropy(project, name):
+    unit = first(project, name)
+    optimiser = unit.params.optimiser if name == "logit_norm" else unit.optimiser
+    assert optimiser == project.params.teacher.optimiser
+    assert optimiser != project.params.train.optimiser
+
+
+def test_the_networks_of_cross_entropy_are_the_teachers(project):
+    methods = {name: METHODS[name] for name in ("cross_entropy", "vos")}
+    found = units(project, methods)
+    assert [*found] == ["vos"]
+    assert networks(project, found, "cross_entropy") == (project.teacher(0), project.teacher(1))
+    assert len(set(networks(project, found, "vos"))) == 2
+
+
+def test_other_outliers_are_another_training_only_for_who_reads_them(project):
+    before = {name: first(project, name).output for name in ("ours", "only_copies", "vos")}
+    outliers_store(project.outliers("shuffle"), seed=5)
+    after = {name: first(project, name).output for name in before}
+    assert [name for name in before if before[name] != after[name]] == ["ours"]
+
+
+def test_a_size_is_the_first_rows_of_a_larger_one(project):
+    small, large = (stores_of(project, Library(("shuffle",), rows=rows))[0] for rows in (32, 300))
+    assert (Store(small).rows, Store(large).rows) == (32, 300)
+    np.testing.assert_array_equal(Store(small).latents(), Store(large).latents()[:32])
+
+
+def test_a_size_is_synthesized_once(project):
+    (store,) = stores_of(project, Library(("shuffle",), rows=32))
+    made = store.stat().st_mtime_ns
+    assert stores_of(project, Library(("shuffle",), rows=32)) == (store,)
+    assert store.stat().st_mtime_ns == made
+    assert yaml.safe_load((store.parent / "params.yaml").read_text())["synthesize"]["shuffle"]["rows"] == 32
