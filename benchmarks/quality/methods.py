@@ -66,6 +66,9 @@ METHODS: dict[str, Method] = {
     "masked_mix": Method("masked mix", "published", Peer("masked_mix"), "msp", f"{ARXIV}/1905.04899"),
     "vos": Method("VOS", "published", Peer("vos"), "energy", f"{ARXIV}/2202.01197"),
     "npos": Method("NPOS", "published", Peer("npos"), "knn", f"{ARXIV}/2303.02966"),
+    "npos_cross_entropy": Method(
+        "NPOS on cross-entropy's features", "published", Peer("npos_cross_entropy"), "knn", f"{ARXIV}/2303.02966"
+    ),
     "outlier_exposure": Method(
         "outlier exposure, real outliers", "reference", Peer("outlier_exposure"), "msp", f"{ARXIV}/1812.04606"
     ),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.quality.tables import write
-from benchmarks.quality.tasks import EXPOSURE, IMAGES, WORK, Task, default_families, parameters
+from benchmarks.quality.tasks import CACHE, EXPOSURE, IMAGES, Task, default_families, parameters
 from pipeline.device import STAGE_THREADS, repeatable
 from pipeline.errors import PipelineError
 from pipeline.files import digest, file_digest, json_bytes, whole_or_absent
@@ -23,7 +23,6 @@ from pipeline.stand_in import set_name
 from pipeline.store.reader import Store
 from pipeline.synthesize.params import SynthesizeParams
 
-CACHE = WORK / "cache"
 STAGES = ("encode", "guard", "probe", "teacher", "pretrained_teacher", "synthesize")
 
 
@@ -61,7 +60,7 @@ class Project:
 def require_clean() -> None:
     """Raise PipelineError where a file differs from the commit that results are told of."""
     if changed := call(Path(), "git", "status", "--porcelain", "--untracked-files=no"):
-        raise PipelineError(f"found changes that are not committed, wanted a clean checkout: {changed.splitlines()[0]}")
+        raise PipelineError(f"found changes that are not committed, wanted a clean checkout: {changed.split()[1]}")
 
 
 def prepare(task: Task, seeds: int, families: Sequence[str]) -> Project:

@@ -15,6 +15,8 @@ from benchmarks.quality.tables import Table
 from pipeline.params_text import dump_yaml, load_yaml
 
 WORK = Path(".work/quality")
+CACHE = WORK / "cache"
+"""DVC's cache, of all tasks."""
 EXPOSURE = "exposure"
 """Image set of real outliers, which one method is trained on; never scored."""
 EXPOSURE_IMAGES = 5000

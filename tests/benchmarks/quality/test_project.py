@@ -1,0 +1,82 @@
+"""A task's project is a clone at this commit with this project's images, and no real outlier is tested on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.quality.project import _clone, _link, _stand_ins, require_apart, require_clean
+from benchmarks.quality.tasks import CACHE, Task
+from pipeline.errors import PipelineError
+from pipeline.synthesize.params import SynthesizeParams
+from tests.make import default_params, latents_store, section
+from tests.project import IDENTITY, call, commit, make_repository
+
+TASK = Task("digits", ("1", "6"), development=True)
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    for name, value in IDENTITY.items():
+        monkeypatch.setenv(name, value)
+    folder = tmp_path / "repository"
+    make_repository(folder)
+    (folder / "params.yaml").write_text("first: 1\n")
+    (folder / ".gitignore").write_text("/.work\n")
+    commit(folder, "first")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_a_clone_is_at_this_commit_and_follows_it(repository):
+    _clone(Path(".work/clone"))
+    Path(".work/clone/params.yaml").write_text("of the task: 1\n")
+    Path(".work/clone/made").write_text("by a stage")
+    Path("params.yaml").write_text("second: 2\n")
+    commit(repository, "second")
+    _clone(Path(".work/clone"))
+    assert Path(".work/clone/params.yaml").read_text() == "second: 2\n"
+    assert Path(".work/clone/made").is_file()
+
+
+def test_clones_share_one_cache(repository):
+    _clone(Path(".work/clone"))
+    found = call(Path(".work/clone"), "dvc", "cache", "dir").strip()
+    assert Path(found) == repository / CACHE
+
+
+def test_what_is_not_committed_is_refused(repository):
+    require_clean()
+    Path("params.yaml").write_text("changed: 1\n")
+    with pytest.raises(PipelineError, match="wanted a clean checkout: params.yaml"):
+        require_clean()
+
+
+def test_images_that_are_not_there_are_named():
+    with pytest.raises(PipelineError, match=r"data/fashion_mnist/test.parquet: not found; put or link"):
+        _link(TASK)
+
+
+def test_images_are_linked_and_a_link_is_renewed():
+    for name in ("data/fashion_mnist/test.parquet", "data/cifar10/train.parquet"):
+        Path(name).parent.mkdir(parents=True)
+        Path(name).write_text(name)
+    for _ in range(2):
+        _link(TASK)
+    assert (TASK.folder / "data/cifar10/train.parquet").read_text() == "data/cifar10/train.parquet"
+
+
+def test_a_real_outlier_that_is_tested_on_is_refused():
+    sets = {"near": latents_store(Path("near"), content=np.arange(90))}
+    require_apart(sets, ["near"], latents_store(Path("apart"), content=np.arange(90, 180)))
+    with pytest.raises(PipelineError, match="near: 5 of its images are among the real outliers"):
+        require_apart(sets, ["near"], latents_store(Path("overlapping"), content=np.arange(85, 175)))
+
+
+def test_stand_ins_are_of_kinds_that_the_default_is_not_trained_on():
+    for place, name in enumerate(("id_train", "id_test")):
+        latents_store(Path("data/latents") / name, seed=place)
+    params = section(SynthesizeParams, default_params()["synthesize"])
+    found = _stand_ins(Path(), params, ("perturb", "mixup", "shuffle"))
+    assert {*found} == {"stand_in/gaussian", "stand_in/mixup_spherical", "stand_in/mixup_channels"}
+    assert found == _stand_ins(Path(), params, ("perturb", "mixup", "shuffle"))
