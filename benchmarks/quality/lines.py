@@ -51,7 +51,7 @@ def groups_of(report: Json) -> list[str]:
 
 def heading(report: Json) -> list[str]:
     """Return the names of the columns of `cells`."""
-    columns = ["method", "score", "ID accuracy"]
+    columns = ["method", "score", "ID accuracy", "mean AUROC"]
     for group in groups_of(report):
         columns += [f"{group} AUROC", f"{group} FPR95 (OOD)", f"{group} FPR95 (ID)"]
     return [*columns, "ours - it: ID accuracy", *(f"ours - it: {group} AUROC" for group in groups_of(report))]
@@ -60,7 +60,8 @@ def heading(report: Json) -> list[str]:
 def cells(report: Json, line: Line) -> list[str]:
     """Return one line of a table."""
     method = report["methods"][line.method]
-    found = [method["title"], line.score, percent(method["id_accuracy"])]
+    mean = f"{100 * overall(report, line):.1f}"
+    found = [method["title"], line.score, percent(method["id_accuracy"]), mean]
     for group in groups_of(report):
         found += [percent(method["scores"][line.score][group][name]) for name in METRICS]
     if method["role"] == "ours":

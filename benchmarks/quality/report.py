@@ -1,11 +1,11 @@
 """Build the report of a benchmark: what every method reaches, and ours minus each, as JSON."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from benchmarks.bench import hardware
+from benchmarks.quality.lines import Json, compared
 from benchmarks.quality.methods import BASELINE, OURS, Method
 from benchmarks.quality.project import Project
 from benchmarks.quality.statistics import Entrant, Split, accuracy_gain, best_score, gains, reached, spread
@@ -16,7 +16,6 @@ from pipeline.score.bootstrap import Difference
 from pipeline.score.metrics import metrics
 from pipeline.score.params import BootstrapParams
 
-Json = dict[str, Any]
 FORMAT = "latent-outliers-quality/1"
 
 
@@ -26,7 +25,7 @@ def build_report(
     """Return what a run found; every value is a share of 1. seconds: null where an earlier run did a part."""
     params = projects[0].params
     headline = params.score.headline
-    return {
+    report = {
         "format": FORMAT,
         "benchmark": projects[0].task.benchmark,
         "development": projects[0].task.development,
@@ -43,6 +42,7 @@ def build_report(
         "methods": _methods(methods, splits, headline, params.score.bootstrap),
         "probes": _probes(projects, splits, headline),
     }
+    return report | {"ranking": compared(report)}
 
 
 def _methods(
