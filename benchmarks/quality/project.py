@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.quality.keys import key
 from benchmarks.quality.tables import write
 from benchmarks.quality.tasks import CACHE, EXPOSURE, IMAGES, Task, default_families, parameters
 from pipeline.device import STAGE_THREADS, repeatable
 from pipeline.errors import PipelineError
-from pipeline.files import digest, file_digest, json_bytes, whole_or_absent
+from pipeline.files import whole_or_absent
 from pipeline.infer.stand_in import kinds, make_stand_ins
 from pipeline.latents import load_id_train, load_latents, store_contents
 from pipeline.probe.names import PROBES
@@ -125,9 +126,8 @@ def _repro(folder: Path) -> None:
 def _stand_ins(folder: Path, params: SynthesizeParams, families: Sequence[str]) -> dict[str, Path]:
     """Return stores of outliers of ID test images, of each kind that our default is not trained on."""
     wanted = [set_name(kind) for kind in kinds(params) if kind not in families]
-    manifest = file_digest(folder / "data/latents/id_test/manifest.json")
-    key = digest(json_bytes({"id_test": manifest, "params": params.model_dump(mode="json", exclude={"methods"})}))
-    output = folder / ".work" / f"stand_ins-{key[:16]}"
+    facts = {"params": params.model_dump(mode="json", exclude={"methods"})}
+    output = folder / ".work" / f"stand_ins-{key('infer', facts, {'id_test': folder / 'data/latents/id_test'})}"
     if not output.is_dir():
         repeatable(STAGE_THREADS)
         id_train = load_id_train(folder / "data/latents/id_train").header

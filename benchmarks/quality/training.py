@@ -11,13 +11,13 @@ from benchmarks.quality.peers.train import train_peer
 from benchmarks.quality.peers.unit import PeerUnit
 from benchmarks.quality.project import Project
 from benchmarks.quality.tasks import EXPOSURE, WORK
-from pipeline.files import digest, file_digest, json_bytes
 from pipeline.launch import Launch
 from pipeline.synthesize.run import Inputs, synthesize
 from pipeline.train.run import DetectorUnit, train_detector
 
 AnyUnit = DetectorUnit | PeerUnit
-TRAINED, PEERS = WORK / "trained", Path("benchmarks/quality/peers")
+TRAINED = WORK / "trained"
+PEERS, METHODS = Path("benchmarks/quality/peers"), Path("pipeline/synthesize")
 BATCH_ROWS = 256
 
 
@@ -102,9 +102,9 @@ def _resized(project: Project, family: str, rows: int) -> Path:
     """Return a store of so many rows by the same parameters: the first rows of any larger one."""
     content = yaml.safe_load((project.folder / "params.yaml").read_text(encoding="utf-8"))
     content["synthesize"][family]["rows"] = rows
-    facts = {name: content["synthesize"][name] for name in ("seed", family)}
-    facts["latents"] = file_digest(project.latents("id_train") / "manifest.json")
-    home = project.folder / f".work/rows-{rows}-{digest(json_bytes(facts))[:16]}"
+    facts = {"code": code(METHODS), "seed": content["synthesize"]["seed"], family: content["synthesize"][family]}
+    found = key("train", facts, {"latents": project.latents("id_train")})
+    home = project.folder / f".work/rows-{rows}-{found}"
     if not (home / family).is_dir():
         home.mkdir(parents=True, exist_ok=True)
         (home / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

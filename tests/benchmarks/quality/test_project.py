@@ -9,7 +9,7 @@ from benchmarks.quality.project import _clone, _link, _stand_ins, require_apart,
 from benchmarks.quality.tasks import CACHE, Task
 from pipeline.errors import PipelineError
 from pipeline.synthesize.params import SynthesizeParams
-from tests.make import default_params, latents_store, section
+from tests.make import ROOT, default_params, latents_store, section
 from tests.project import IDENTITY, call, commit, make_repository
 
 TASK = Task("digits", ("1", "6"), development=True)
@@ -74,6 +74,8 @@ def test_a_real_outlier_that_is_tested_on_is_refused():
 
 
 def test_stand_ins_are_of_kinds_that_the_default_is_not_trained_on():
+    for name in ("dvc.yaml", "pipeline"):
+        Path(name).symlink_to(ROOT / name)
     for place, name in enumerate(("id_train", "id_test")):
         latents_store(Path("data/latents") / name, seed=place)
     params = section(SynthesizeParams, default_params()["synthesize"])
