@@ -45,8 +45,8 @@ def _lines(report: Json) -> list[Line]:
 
 
 def groups_of(report: Json) -> list[str]:
-    """Return the groups that have sets."""
-    return [group for group, members in report["groups"].items() if members]
+    """Return the groups that have sets, the near one first."""
+    return [group for group in ("near", "far") if report["groups"].get(group)]
 
 
 def heading(report: Json) -> list[str]:

@@ -12,6 +12,7 @@ from benchmarks.quality.lines import (
     percent,
     table,
 )
+from benchmarks.quality.methods import METHODS
 from pipeline.page.words import listing
 
 TITLES = {"digits": "Digits", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10, reduced"}
@@ -56,7 +57,8 @@ def sized(report: Json) -> list[str]:
 
 def _benchmark(report: Json) -> list[str]:
     methods = report["methods"]
-    others = [name for name, method in methods.items() if method["role"] in ("cross-entropy", "published", "reference")]
+    roles = ("cross-entropy", "published", "reference")
+    others = [name for name in METHODS if name in methods and methods[name]["role"] in roles]
     parts = [
         f"## {TITLES[report['benchmark']]}",
         _facts(report),

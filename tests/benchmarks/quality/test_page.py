@@ -43,6 +43,11 @@ def test_the_page_has_every_method_and_one_table_each():
     assert "jpeg 51.0 ± 1.0" in text
 
 
+def test_near_stands_before_far_however_a_report_was_written():
+    found = report() | {"groups": {"far": ["noise"], "near": ["held_out"]}}
+    assert [name for name in heading(found) if name in ("near AUROC", "far AUROC")] == ["near AUROC", "far AUROC"]
+
+
 def test_the_upper_reference_of_cifar_is_said_to_be_of_the_near_set():
     assert "Tiny ImageNet" in page([report() | {"benchmark": "cifar10"}])
     assert "Tiny ImageNet" not in page([report()])
