@@ -24,6 +24,7 @@ from pipeline.stand_in import set_name
 from pipeline.store.reader import Store
 from pipeline.synthesize.params import SynthesizeParams
 
+WRITTEN = (":!benchmarks/results", ":!docs/results.md", ":!docs/images")
 STAGES = ("encode", "guard", "probe", "teacher", "pretrained_teacher", "synthesize")
 
 
@@ -36,7 +37,7 @@ class Project:
     families: tuple[str, ...]
     """What our default is trained on; `params.synthesize.methods` may have more."""
     sets: Mapping[str, Path]
-    """Stores of every set that is scored: ID validation and test, OOD, what stands in for OOD, and the probes."""
+    """Stores of every set that is scored: ID test, OOD or what stands in for it, and the probes."""
     groups: Mapping[str, list[str]]
     """The OOD sets of 'near' and of 'far'."""
 
@@ -59,8 +60,8 @@ class Project:
 
 
 def require_clean() -> None:
-    """Raise PipelineError where a file differs from the commit that results are told of."""
-    if changed := call(Path(), "git", "status", "--porcelain", "--untracked-files=no"):
+    """Raise PipelineError where a file, other than the results themselves, differs from the commit they are told of."""
+    if changed := call(Path(), "git", "status", "--porcelain", "--untracked-files=no", "--", ".", *WRITTEN):
         raise PipelineError(f"found changes that are not committed, wanted a clean checkout: {changed.split()[1]}")
 
 
@@ -76,7 +77,7 @@ def prepare(task: Task, seeds: int, families: Sequence[str]) -> Project:
     _repro(folder)
     ood = {name: group for name, group in params.data.ood_sets().items() if name != EXPOSURE}
     groups = {side: [name for name in ood if ood[name] == side] for side in ("near", "far")}
-    sets = {name: folder / "data/latents" / name for name in ("id_validation", "id_test", *ood)}
+    sets = {name: folder / "data/latents" / name for name in ("id_test", *ood)}
     sets |= {f"probe/{name}": folder / "data/probes" / name for name in PROBES}
     require_apart(sets, ood, folder / "data/latents" / EXPOSURE)
     if task.development:

@@ -52,6 +52,14 @@ def test_what_is_not_committed_is_refused(repository):
         require_clean()
 
 
+def test_results_that_an_interrupted_run_has_written_are_no_change(repository):
+    Path("docs").mkdir()
+    Path("docs/results.md").write_text("old")
+    commit(repository, "results")
+    Path("docs/results.md").write_text("new")
+    require_clean()
+
+
 def test_images_that_are_not_there_are_named():
     with pytest.raises(PipelineError, match=r"data/fashion_mnist/test.parquet: not found; put or link"):
         _link(TASK)
