@@ -71,7 +71,9 @@ def _peer(project: Project, name: str, how: Peer, seed: int) -> PeerUnit:
 def _detector(project: Project, name: str, how: Library | Head, seed: int) -> DetectorUnit:
     params = train_params(how, project.params.train)
     if isinstance(how, Head):  # trained as long as its baseline, whatever our default needs
-        params = params.model_copy(update={"optimiser": project.params.teacher.optimiser})
+        baseline = project.params.teacher.optimiser
+        rate = how.rate * baseline.learning_rate
+        params = params.model_copy(update={"optimiser": baseline.model_copy(update={"learning_rate": rate})})
     stores = stores_of(project, how)
     facts = {"seed": seed, "params": params.model_dump(mode="json")}
     folders = {"latents": project.latents("id_train"), "teacher": project.teacher(seed)}
