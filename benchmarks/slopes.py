@@ -117,7 +117,7 @@ def commands(folder: Path) -> dict[str, str]:
 
     with Repo(str(folder)) as repo:
         graph = repo.index.graph  # from a stage to what it depends on
-        return {stage.addressing: stage.cmd for stage in reversed(list(nx.topological_sort(graph)))}
+        return {stage.name: stage.cmd for stage in reversed(list(nx.topological_sort(graph)))}
 
 
 def cost(folder: Path, command: str) -> dict[str, float]:
