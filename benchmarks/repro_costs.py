@@ -1,9 +1,9 @@
 """What `dvc repro` costs when nothing or only the synthesis has to run, and which part of that is ours.
 
 Run `python -m benchmarks.repro_costs` in a clean checkout. In a clone of it, which shares its DVC cache, every stage
-runs first. Then, in turn and several times: `dvc repro` in a project of one small stage that is up to date, which is
-what DVC costs by itself; `dvc repro` here with nothing to do; `dvc repro synthesize@METHOD` after a new parameter.
-Medians of seconds are printed and written to `benchmarks/results/repro-costs-cpu.json`.
+runs first. Then, several times and in turn: `dvc repro` in a project of one small stage that is up to date, which is
+what DVC costs by itself, and `dvc repro` here with nothing to do; at last, several times, `dvc repro synthesize@METHOD`
+after a new parameter, and the start of the stage alone. Medians of seconds are printed and written to `benchmarks/results/repro-costs-cpu.json`.
 """
 
 import json
@@ -30,6 +30,8 @@ METHOD = "mixup"
 ROUNDS = 5
 FIRST_SHARE, STEP = 0.31, 0.01
 """Values of lam_min, another one in each round, so that no run is found in DVC's cache."""
+ALONE, NOTHING, SYNTHESIS = "DVC alone", "nothing to do", "synthesis"
+START, WORK = "start of the stage", "work of the stage"
 ONE_STAGE = {"stages": {"one": {"cmd": "echo 1 > out", "deps": ["in"], "outs": ["out"]}}}
 
 
@@ -41,8 +43,9 @@ def main() -> None:
         alone, project = Path(name) / "alone", Path(name) / "project"
         make_project_of_one_stage(alone)
         clone(project)
-        rounds = [one_round(alone, project, FIRST_SHARE + STEP * number) for number in range(ROUNDS)]
-    found = {what: round(median(costs[what] for costs in rounds), 2) for what in rounds[0]}
+        idle = [doing_nothing(alone, project) for _ in range(ROUNDS)]
+        busy = [synthesizing(project, FIRST_SHARE + STEP * number) for number in range(ROUNDS)]
+    found = medians(idle) | medians(busy)
     report = {"format": FORMAT, "hardware": hardware(), "commit": git_revision(), "rounds": ROUNDS, "seconds": found}
     write_json(RESULT, report)
     show(found)
@@ -65,36 +68,38 @@ def clone(folder: Path) -> None:
     _call(folder, "dvc", "repro")
 
 
-def one_round(alone: Path, project: Path, share: float) -> dict[str, float]:
-    """Return seconds of each command, and of the synthesis what its stage logs of itself and what its imports take."""
-    dvc_alone, nothing = (_seconds(folder, "dvc", "repro", "--quiet") for folder in (alone, project))
+def doing_nothing(alone: Path, project: Path) -> dict[str, float]:
+    """Return the seconds of `dvc repro` where all is up to date."""
+    return {name: _seconds(folder, "dvc", "repro", "--quiet") for name, folder in ((ALONE, alone), (NOTHING, project))}
+
+
+def synthesizing(project: Path, share: float) -> dict[str, float]:
+    """Return the seconds of a synthesis, of them what its stage logs of its work, and those of its imports."""
     content = load_yaml((project / PARAMS_FILE).read_text(encoding="utf-8"))
     content["synthesize"][METHOD]["lam_min"] = round(share, 2)
     (project / PARAMS_FILE).write_text(dump_yaml(content), encoding="utf-8")
-    synthesis = _seconds(project, "dvc", "repro", "--quiet", f"synthesize@{METHOD}")
+    whole = _seconds(project, "dvc", "repro", "--quiet", f"synthesize@{METHOD}")
     last = json.loads((project / LOG).read_text(encoding="utf-8").splitlines()[-1])
     if METHOD not in last["output"]:
         sys.exit(f"error: {LOG} ends with {last['output']}, wanted synthesize@{METHOD}: the stage did not run")
-    start = _seconds(project, sys.executable, "stages/synthesize.py", "--help")
-    return {
-        "DVC alone": dvc_alone,
-        "nothing to do": nothing,
-        "synthesis": synthesis,
-        "of it our start": start,
-        "of it our work": last["seconds"],
-    }
+    start = _seconds(project, sys.executable, "-m", "stages.synthesize", "--help")
+    return {SYNTHESIS: whole, START: start, WORK: last["seconds"]}
+
+
+def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
+    """Return the median of each figure."""
+    return {what: round(median(costs[what] for costs in rounds), 2) for what in rounds[0]}
 
 
 def show(found: dict[str, float]) -> None:
     """Print a line per command, with the share that is ours."""
-    ours = found["of it our start"] + found["of it our work"]
-    graph = found["nothing to do"] - found["DVC alone"]
+    ours = found[START] + found[WORK]
     table = Table("command", "seconds", "DVC by itself", "DVC with our graph", "our start", "our work", "share ours")
-    nothing = _numbers(found["nothing to do"], found["DVC alone"], graph)
+    nothing = _numbers(found[NOTHING], found[ALONE], found[NOTHING] - found[ALONE])
     table.add_row("dvc repro, nothing to do", *nothing, "", "", "0 %")
-    numbers = (found["synthesis"], found["DVC alone"], found["synthesis"] - found["DVC alone"] - ours)
-    last = _numbers(found["of it our start"], found["of it our work"])
-    table.add_row(f"dvc repro synthesize@{METHOD}", *_numbers(*numbers), *last, f"{ours / found['synthesis']:.0%}")
+    synthesis = _numbers(found[SYNTHESIS], found[ALONE], found[SYNTHESIS] - found[ALONE] - ours)
+    own = _numbers(found[START], found[WORK])
+    table.add_row(f"dvc repro synthesize@{METHOD}", *synthesis, *own, f"{ours / found[SYNTHESIS]:.0%}")
     Console(width=120).print(table)
 
 
