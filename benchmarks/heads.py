@@ -93,7 +93,12 @@ def unit(variant: Variant, seed: int, params: AllParams) -> DetectorUnit:
     """Return one training; what is not named here is as in params.yaml."""
     content = params.train.model_dump()
     content["head"] = HEADS[variant.head]
-    for loss in (content["energy_bound"], *content["micl"].values(), *content["distillation"].values()):
+    for loss in (
+        content["mixing"],
+        content["energy_bound"],
+        *content["micl"].values(),
+        *content["distillation"].values(),
+    ):
         loss["weight"] = 0.0
     content["outlier_exposure"]["weight"] = EXPOSURE if OUTLIERS_OF[variant.outliers] else 0.0
     return DetectorUnit(

@@ -24,6 +24,7 @@ from pipeline.synthesize.method import ANCESTRY
 from pipeline.teacher.params import Params as TeacherSections
 from pipeline.teacher.params import TeacherParams
 from pipeline.teacher.run import TeacherUnit, train_teacher
+from pipeline.train.mixing import Mixing
 from pipeline.train.objective import Objective, Seen
 from pipeline.train.params import Params, TrainParams
 from pipeline.train.run import DetectorUnit, train_detector
@@ -100,6 +101,7 @@ class BareLoop:
         self.outliers = [torch.from_numpy(Store(folder).latents().astype(np.float32)) for folder in unit.outliers]
         self.teacher = load_network(unit.teacher, latents.header.space, latents.class_names)
         self.known = load_outputs(unit.teacher, len(self.values), CLASSES)
+        self.mixing = Mixing(unit.params.mixing, CLASSES, torch.Generator().manual_seed(unit.seed))
 
     def train(self) -> None:
         """Train a detector with the same network, losses and numbers of rows in a batch."""
@@ -132,13 +134,16 @@ class BareLoop:
             values[torch.randint(OUTLIERS, (share + (number < rest),))] for number, values in enumerate(self.outliers)
         ]
         outliers = torch.cat(drawn)
-        passed = network(torch.cat([self.values[rows], outliers]))
-        sizes = [len(rows), len(outliers)]
+        mixed = self.mixing(self.values[rows], self.labels[rows])
+        passed = network(torch.cat([self.values[rows], outliers, mixed.values]))
+        sizes = [len(rows), len(outliers), len(mixed.values)]
         logits, features = passed.logits.split(sizes), passed.features.split(sizes)
         seen = Seen(
             known=Prediction(logits[0], features[0]),
             margin_logits=network.head.training_logits(features[0], self.labels[rows]),
             labels=self.labels[rows],
+            mixed_logits=logits[2],
+            mixed_targets=mixed.targets,
             outliers=Prediction(logits[1], features[1]),
             parents=features[0][:0],
             children=features[0][:0],

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.quality.lines import Json, Line, cells, compared, controls, heading
-from benchmarks.quality.methods import METHODS, with_sizes
+from benchmarks.quality.methods import CANDIDATES, METHODS, with_sizes
 from benchmarks.quality.page import PICTURE, page, sized
 from benchmarks.quality.picture import draw
 from benchmarks.quality.project import require_clean
@@ -40,7 +40,8 @@ def main(
 ) -> None:
     """Compare our default with other methods, null controls and real outliers."""
     names = _known(benchmark, [*PRESETS], "benchmark")
-    chosen = with_sizes(_known(methods, [*METHODS], "method"), sizes=rows)
+    every = [*METHODS, *(CANDIDATES if development and methods else ())]
+    chosen = with_sizes(_known(methods, every, "method"), sizes=rows)
     require_clean()
     for name in names:
         report = run_benchmark(name, chosen, seeds, development=development)

@@ -14,8 +14,8 @@ class Line(NamedTuple):
 
 
 def compared(report: Json) -> list[Line]:
-    """Return ours, cross-entropy with every score and all published methods with their papers', best first."""
-    roles = ("ours", "cross-entropy", "published", "reference")
+    """Return ours, cross-entropy and candidates with every score, published methods with their papers', best first."""
+    roles = ("ours", "cross-entropy", "published", "reference", "candidate")
     return ranked(report, [line for line in _lines(report) if report["methods"][line.method]["role"] in roles])
 
 
@@ -40,7 +40,7 @@ def _lines(report: Json) -> list[Line]:
     return [
         Line(name, score)
         for name, method in report["methods"].items()
-        for score in (method["scores"] if method["role"] == "cross-entropy" else [method["score"]])
+        for score in (method["scores"] if method["role"] in ("cross-entropy", "candidate") else [method["score"]])
     ]
 
 

@@ -7,9 +7,9 @@ from typing import Any, Literal
 from pipeline.infer.params import ScoreName
 from pipeline.train.params import TrainParams
 
-Role = Literal["ours", "cross-entropy", "published", "reference", "alone", "null", "size"]
-"""What a method is there for: to be judged, compared with, an upper reference, one family alone, no
-outliers, or our default with other numbers of them."""
+Role = Literal["ours", "cross-entropy", "published", "reference", "alone", "null", "size", "candidate"]
+"""What a method is there for: to be judged, compared with, an upper reference, one family alone, no outliers, our
+default with other numbers of them, or other settings to choose a default from."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class Library:
     """Whose outliers; None: those of synthesize.methods."""
     rows: int | None = None
     """Outliers of each family; None: as many as params.yaml says."""
+    weights: tuple[tuple[str, float], ...] | None = None
+    """Of losses, by name, those that are not named having none; None: the weights of params.yaml."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,31 @@ METHODS: dict[str, Method] = {
     **{f"only_{name}": Method(f"{name} (null)", "null", Library((name,)), None, "params.yaml") for name in CONTROLS},
 }
 """Families alone and null controls have our losses."""
+PERTURB_SHUFFLE = ("perturb", "shuffle")
+CANDIDATES: dict[str, Method] = {
+    name: Method(name.replace("_", " "), "candidate", how, None, "params.yaml")
+    for name, how in {
+        "exposure": Library(weights=(("outlier_exposure", 0.5),)),
+        "contrast": Library(weights=(("info_nce", 0.5),)),
+        "exposure_contrast": Library(weights=(("outlier_exposure", 0.5), ("info_nce", 0.5))),
+        "mixing": Library(weights=(("mixing", 1.0),)),
+        "mixing_exposure": Library(weights=(("mixing", 1.0), ("outlier_exposure", 0.5))),
+        "mixing_more_exposure": Library(weights=(("mixing", 1.0), ("outlier_exposure", 1.0))),
+        "mixing_contrast": Library(weights=(("mixing", 1.0), ("info_nce", 0.5))),
+        "mixing_exposure_two": Library(PERTURB_SHUFFLE, weights=(("mixing", 1.0), ("outlier_exposure", 0.5))),
+        "mixing_exposure_gaussian": Library(
+            (*PERTURB_SHUFFLE, "gaussian"), weights=(("mixing", 1.0), ("outlier_exposure", 0.5))
+        ),
+    }.items()
+}
+"""Other settings of the library, for `--development`, where a default may be chosen among them."""
 SIZES = (32, 128, 512, 8192)
 """Outliers of each family, to see how many our default needs; its own number, 2048 in the presets, stands beside."""
 
 
 def with_sizes(names: Sequence[str], *, sizes: bool) -> dict[str, Method]:
     """Return the methods of these names, our default and its baseline always, and with `sizes` our default by size."""
-    chosen = {name: method for name, method in METHODS.items() if name in (OURS, BASELINE, *names)}
+    chosen = {name: method for name, method in (METHODS | CANDIDATES).items() if name in (OURS, BASELINE, *names)}
     if sizes:
         chosen |= {
             sized(rows): Method(f"{rows} outliers each", "size", Library(rows=rows), None, "params.yaml")
@@ -108,9 +128,18 @@ def families(methods: Mapping[str, Method]) -> list[str]:
 def train_params(how: Library | Head, default: TrainParams) -> TrainParams:
     """Return the `train` section of a method; that of our default is `default` itself."""
     if isinstance(how, Library):
-        return default
-    content = default.model_dump() | {"head": dict(how.settings), "start": "scratch"}
-    weighted = (content["outlier_exposure"], content["energy_bound"], *content["micl"].values())
-    for loss in (*weighted, *content["distillation"].values()):
-        loss["weight"] = 0.0
+        return default if how.weights is None else with_weights(default, dict(how.weights))
+    alone = with_weights(default, {}).model_dump()
+    return TrainParams.model_validate(alone | {"head": dict(how.settings), "start": "scratch"})
+
+
+def with_weights(params: TrainParams, weights: Mapping[str, float]) -> TrainParams:
+    """Return the parameters with these weights of losses, by name, and no others."""
+    content = params.model_dump()
+    losses = {name: content[name] for name in ("mixing", "outlier_exposure", "energy_bound")}
+    losses |= content["micl"] | content["distillation"]
+    if unknown := weights.keys() - losses.keys():
+        raise ValueError(f"no loss {', '.join(unknown)}")
+    for name, loss in losses.items():
+        loss["weight"] = weights.get(name, 0.0)
     return TrainParams.model_validate(content)

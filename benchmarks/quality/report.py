@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.bench import hardware
 from benchmarks.quality.lines import Json, compared
-from benchmarks.quality.methods import BASELINE, OURS, Method
+from benchmarks.quality.methods import OURS, Method
 from benchmarks.quality.project import Project
 from benchmarks.quality.statistics import Entrant, Split, accuracy_gain, best_score, gains, reached, spread
 from pipeline.infer.params import SCORES, ScoreName
@@ -54,9 +54,11 @@ def _methods(
     others = sorted(
         {
             Entrant(name, score)
-            for name in methods
+            for name, method in methods.items()
             if name != OURS
-            for score in (SCORES if name == BASELINE else {own[name], *best[name].values()})
+            for score in (
+                SCORES if method.role in ("cross-entropy", "candidate") else {own[name], *best[name].values()}
+            )
         }
     )
     found = gains(splits, Entrant(OURS, headline), others, bootstrap)

@@ -1,4 +1,4 @@
-"""What a detector minimises in one step: cross-entropy, outlier exposure, MICL and distillation, weighted."""
+"""What a detector minimises in one step: cross-entropy, also of mixed rows, outlier exposure, MICL and distillation."""
 
 import math
 from typing import NamedTuple
@@ -31,6 +31,8 @@ class Seen(NamedTuple):
     known: Prediction  # of n ID rows
     margin_logits: Tensor  # (n, k) those that the head trains on
     labels: Tensor  # (n,)
+    mixed_logits: Tensor  # (n or none, k) of ID rows that were mixed with each other
+    mixed_targets: Tensor  # (n or none, k) their labels, mixed alike
     outliers: Prediction  # of m outliers, through the same network
     parents: Tensor  # (p, d) features of the ID rows that p of the outliers were made of
     children: Tensor  # (p, d) features of these outliers
@@ -40,7 +42,8 @@ class Seen(NamedTuple):
 class Objective(nn.Module):
     """The weighted mean of each loss that has a weight.
 
-        cross_entropy(margin logits) + w KL(u || p_outlier) + w (hinge_ID + hinge_outlier)
+        cross_entropy(margin logits) + w cross_entropy(mixed logits, mixed labels)
+        + w KL(u || p_outlier) + w (hinge_ID + hinge_outlier)
         + w InfoNCE(ID, outliers as negatives) + w CLUB(parent, outlier) + w paper
         + w t^2 KL(q || p) + w t^2 KL(translated teacher features || features)
 
@@ -67,6 +70,8 @@ class Objective(nn.Module):
     def forward(self, seen: Seen) -> Losses:
         """Return the loss of each kind; their sum is minimised."""
         losses = {"cross_entropy": cross_entropy(seen.margin_logits, seen.labels)}
+        if self.params.mixing.weight:
+            losses["mixing"] = self.params.mixing.weight * cross_entropy(seen.mixed_logits, seen.mixed_targets)
         return losses | self._exposure(seen) | self._micl(seen) | self._distillation(seen)
 
     def _exposure(self, seen: Seen) -> Losses:

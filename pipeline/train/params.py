@@ -1,10 +1,26 @@
 """The `train` section of params.yaml."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
 
 from pipeline.config import Count, Positive, Section, Seeds, Weight
 from pipeline.networks.params import HeadParams, OptimiserParams
 from pipeline.synthesize.params import SynthesizeParams
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError(f"names one twice: {', '.join(names)}")
+    return names
+
+
+class MixingParams(Section):
+    """ID rows are mixed with each other, and their labels alike."""
+
+    weight: Weight
+    kinds: Annotated[tuple[Literal["linear", "masked"], ...], Field(min_length=1), AfterValidator(_distinct)]
+    """In equal parts."""
 
 
 class OutlierExposureParams(Section):
@@ -85,6 +101,7 @@ class TrainParams(Section):
     optimiser: OptimiserParams
     outlier_batch_size: Count
     """Outliers per step, in equal parts from each method's store."""
+    mixing: MixingParams
     outlier_exposure: OutlierExposureParams
     energy_bound: EnergyBoundParams
     micl: MiclParams

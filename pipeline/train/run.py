@@ -19,6 +19,7 @@ from pipeline.networks.resnet import LatentResNet, Prediction
 from pipeline.networks.seeds import train_seeds
 from pipeline.pretrained_teacher.card import load_pretrained_teacher
 from pipeline.synthesize.params import NOBODY
+from pipeline.train.mixing import Mixing
 from pipeline.train.objective import Objective, Seen
 from pipeline.train.outliers import OutlierBatches, check_outliers, check_parents, open_outliers
 from pipeline.train.params import Params, TrainParams
@@ -100,7 +101,8 @@ def train_detector(unit: DetectorUnit) -> None:
         objective = Objective(params, network.features, known.features.shape[1], device)
     order = torch.Generator().manual_seed(unit.seed)
     outliers = OutlierBatches(open_outliers(unit.outliers, latents), params.outlier_batch_size, order)
-    step = Step(spread(network), objective, latents, known, outliers)
+    mixing = Mixing(params.mixing, len(latents.class_names), order)
+    step = Step(spread(network), objective, latents, known, outliers, mixing)
     learning, rows = nn.ModuleList([network, objective]), len(latents.values)
     watch = Curve(unit.curve).show if is_first() else len
     history = fit(learning, rows, step, params.optimiser, order, watch)
@@ -117,7 +119,7 @@ def _teacher_outputs(unit: DetectorUnit, latents: Latents) -> TeacherOutputs:
 
 
 class Step:
-    """The losses of one step: ID rows, outliers and, for CLUB, the outliers' parents pass the network together."""
+    """The losses of one step: ID rows, mixes of them, outliers and, for CLUB, parents pass the network together."""
 
     def __init__(
         self,
@@ -126,9 +128,10 @@ class Step:
         latents: Latents,
         known: TeacherOutputs,
         outliers: OutlierBatches,
+        mixing: Mixing,
     ) -> None:
         self.device = next(network.parameters()).device
-        self.network, self.objective, self.outliers = network, objective, outliers
+        self.network, self.objective, self.outliers, self.mixing = network, objective, outliers, mixing
         self.values = latents.values.to(self.device)
         self.labels = torch.from_numpy(latents.labels).long().to(self.device)
         self.teacher = TeacherOutputs(*(values.to(self.device) for values in known))
@@ -136,17 +139,20 @@ class Step:
     def __call__(self, batch: Tensor) -> Losses:
         """Return the losses of the ID rows numbered `batch` (n,), with the next outliers."""
         rows = batch.to(self.device)
-        labels = self.labels[rows]
+        values, labels = self.values[rows], self.labels[rows]
         outliers, parents = self._draw()
         children = parents >= 0
-        passed = self.network(torch.cat([self.values[rows], outliers, self.values[parents[children]]]))
-        sizes = [len(rows), len(outliers), int(children.sum())]
+        mixed = self.mixing(values, labels)
+        passed = self.network(torch.cat([values, outliers, self.values[parents[children]], mixed.values]))
+        sizes = [len(rows), len(outliers), int(children.sum()), len(mixed.values)]
         logits, features = passed.logits.split(sizes), passed.features.split(sizes)
         losses: Losses = self.objective(
             Seen(
                 known=Prediction(logits[0], features[0]),
                 margin_logits=self.network.head.training_logits(features[0], labels),
                 labels=labels,
+                mixed_logits=logits[3],
+                mixed_targets=mixed.targets,
                 outliers=Prediction(logits[1], features[1]),
                 parents=features[2],
                 children=features[1][children],

@@ -15,6 +15,7 @@ from tests.make import changed, default_params, section
 RNG = np.random.default_rng(0)
 CPU = torch.device("cpu")
 WEIGHTS = {
+    "mixing": 0.8,
     "outlier_exposure": 0.3,
     "energy_bound": 0.2,
     "micl__info_nce": 0.7,
@@ -26,7 +27,16 @@ WEIGHTS = {
 NAMES = dict(
     zip(
         WEIGHTS,
-        ("outlier_exposure", "energy_bound", "info_nce", "club", "paper", "logit_distillation", "feature_distillation"),
+        (
+            "mixing",
+            "outlier_exposure",
+            "energy_bound",
+            "info_nce",
+            "club",
+            "paper",
+            "logit_distillation",
+            "feature_distillation",
+        ),
         strict=True,
     )
 )
@@ -40,6 +50,8 @@ SEEN = Seen(
     known=Prediction(normal(4, 3), normal(4, 5)),
     margin_logits=normal(4, 3),
     labels=torch.tensor([0, 0, 1, 1]),
+    mixed_logits=normal(5, 3),
+    mixed_targets=normal(5, 3).softmax(1),
     outliers=Prediction(normal(6, 3), normal(6, 5)),
     parents=normal(5, 5),
     children=normal(5, 5),
@@ -71,8 +83,11 @@ def test_each_loss_is_its_weighted_mean():
         known.features.tolist(), SEEN.labels.tolist(), outliers.features.tolist(), params.micl.info_nce.temperature
     )
     logits = params.distillation.logits.temperature
+    mixes = zip(SEEN.mixed_logits.tolist(), SEEN.mixed_targets.tolist(), strict=True)
+    unsure = [-np.dot(target, np.log(oracles.softmax(row))) for row, target in mixes]
     wanted = {
         "cross_entropy": -mean(np.log(hits)),
+        "mixing": 0.8 * mean(unsure),
         "outlier_exposure": 0.3 * mean(oracles.outlier_exposure(outliers.logits.tolist())),
         "info_nce": 0.7 * mean(contrast),
         "logit_distillation": 0.9
@@ -121,4 +136,4 @@ def test_only_losses_on_outliers_ask_for_them():
     for name in WEIGHTS:
         only = {f"{other}__weight": float(other == name) for other in WEIGHTS}
         params = section(TrainParams, changed(default_params()["train"], **only))
-        assert params.uses_outliers == (not name.startswith("distillation")), name
+        assert params.uses_outliers == (not name.startswith(("distillation", "mixing"))), name

@@ -9,6 +9,7 @@ from pipeline.networks.outputs import TeacherOutputs
 from pipeline.networks.params import ArcFaceParams, NetworkParams
 from pipeline.networks.resnet import LatentResNet, Prediction
 from pipeline.synthesize.params import NOBODY
+from pipeline.train.mixing import Mixing
 from pipeline.train.objective import Objective, Seen
 from pipeline.train.outliers import OutlierBatch
 from pipeline.train.params import TrainParams
@@ -41,18 +42,22 @@ def make_step(latents, **changes):
     torch.manual_seed(0)
     network = LatentResNet(4, 3, NetworkParams(width=8, blocks=(1,)), ArcFaceParams(kind="arcface", scale=8, margin=1))
     teacher, outliers = TeacherOutputs(torch.randn(90, 3), torch.randn(90, 7)), Always()
-    return Step(network, Objective(params, 8, 7, CPU), latents, teacher, outliers), outliers
+    mixing = Mixing(params.mixing, 3, torch.Generator().manual_seed(0))
+    return Step(network, Objective(params, 8, 7, CPU), latents, teacher, outliers, mixing), outliers
 
 
 def test_a_step_is_the_objective_of_its_rows(latents):
     step, _ = make_step(latents)
     network, labels = step.network, torch.tensor([2, 0, 1, 0, 2])
     known = network(latents.values[ROWS])
+    mixed = Mixing(step.mixing.params, 3, torch.Generator().manual_seed(0))(latents.values[ROWS], labels)
     wanted = step.objective(
         Seen(
             known=known,
             margin_logits=network.head.training_logits(known.features, labels),
             labels=labels,
+            mixed_logits=network(mixed.values).logits,
+            mixed_targets=mixed.targets,
             outliers=network(OUTLIERS.values),
             parents=known.features[:0],
             children=known.features[:0],

@@ -4,6 +4,7 @@ import pytest
 
 from benchmarks.quality.methods import (
     BASELINE,
+    CANDIDATES,
     CONTROLS,
     FAMILIES,
     METHODS,
@@ -16,6 +17,7 @@ from benchmarks.quality.methods import (
     sized,
     train_params,
     with_sizes,
+    with_weights,
 )
 from benchmarks.quality.peers.train import PEERS
 from pipeline.train.params import TrainParams
@@ -37,6 +39,21 @@ def test_logit_norm_is_cross_entropy_with_its_head_and_nothing_else(default):
     assert (found.head.kind, found.head.temperature, found.start) == ("logit_norm", 0.04, "scratch")
     assert not found.uses_outliers
     assert (found.distillation.logits.weight, found.distillation.features.weight) == (0, 0)
+
+
+def test_a_candidate_has_the_weights_it_names_and_no_others(default):
+    for method in CANDIDATES.values():
+        found = train_params(method.how, default)
+        losses = {name: getattr(found, name) for name in ("mixing", "outlier_exposure", "energy_bound")}
+        losses |= {name: getattr(found.micl, name) for name in ("info_nce", "club", "paper")}
+        losses |= {name: getattr(found.distillation, name) for name in ("logits", "features")}
+        assert {name: loss.weight for name, loss in losses.items() if loss.weight} == dict(method.how.weights)
+        assert found.optimiser == default.optimiser
+
+
+def test_a_weight_of_no_loss_is_a_bug(default):
+    with pytest.raises(ValueError, match="no loss mixup"):
+        with_weights(default, {"mixup": 1.0})
 
 
 def test_a_family_alone_has_our_losses_and_its_own_outliers(default):
