@@ -40,13 +40,14 @@ Seed = Annotated[int, Field(ge=0)]
 Name = Annotated[str, Field(min_length=1)]
 
 
-def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:
+def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a list of params.yaml as it is; raises ValueError when something is in it twice."""
     if len(set(values)) < len(values):
-        raise ValueError(f"one of {', '.join(map(str, values))} is there twice")
+        raise ValueError("one is there twice")
     return values
 
 
-Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinct)]
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(distinct)]
 
 
 class Section(BaseModel):

@@ -47,7 +47,9 @@ def test_the_default_file_is_complete():
         ({"data__sets__noise__source": "nosie"}, "sets.noise.source is 'nosie'; did you mean 'noise'?"),
         ({"data__sets__noise__part": "half"}, "sets.noise.part is 'half'; did you mean 'all'?"),
         ({"data__sets__noise__group": "id"}, "sets.noise.group: 'id' is for id_train, id_validation, id_test"),
-        ({"seeds": [1, 1]}, "seeds is [1, 1]: one of 1, 1 is there twice"),
+        ({"seeds": [1, 1]}, "seeds is [1, 1]: one is there twice"),
+        ({"train__mixing__kinds": ["linear"] * 2}, "train.mixing.kinds is ['linear', 'linear']: one is there twice"),
+        ({"synthesize__mixup__kinds": ["masked"] * 2}, "synthesize.mixup.kinds is ['masked', 'masked']: one is"),
         (
             {"data__sources__digits__test": 0.8},
             "data.sources.digits: validation 0.15 and test 0.8 leave less than",

@@ -4,18 +4,12 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pipeline.config import Count, Fraction, Positive, Section, Seed, Weight
+from pipeline.config import Count, Fraction, Positive, Section, Seed, Weight, distinct
 
 MethodName = Literal["perturb", "mixup", "shuffle", "label_mixup", "dream", "gaussian", "copies"]
 MixupKind = Literal["linear", "spherical", "masked", "channels"]
 NOBODY = -1
 """Parent or class of a row that has none."""
-
-
-def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(values)) < len(values):
-        raise ValueError("one is there twice")
-    return values
 
 
 def _one_gap(prompt: str) -> str:
@@ -67,15 +61,9 @@ class MixupParams(Shares):
     """Latents of different classes, mixed."""
 
     rows: Count
-    kinds: tuple[MixupKind, ...] = Field(min_length=1)
+    kinds: Annotated[tuple[MixupKind, ...], Field(min_length=1), AfterValidator(distinct)]
     """In equal parts. Linear and spherical mixes take `classes` latents; a block of places or channels always is of one
     class in another."""
-
-    @model_validator(mode="after")
-    def _kinds_are_distinct(self) -> Self:
-        if len(set(self.kinds)) < len(self.kinds):
-            raise ValueError(f"kinds names one twice: {', '.join(self.kinds)}")
-        return self
 
 
 class LabelMixupParams(Shares):
@@ -102,9 +90,9 @@ class DreamParams(Shares):
 
     rows: Count
     model: TextToImageParams | None
-    prompts: Annotated[tuple[Prompt, ...], AfterValidator(_distinct)]
+    prompts: Annotated[tuple[Prompt, ...], AfterValidator(distinct)]
     """Templates, with {} for the name of the class; a class is the set of what they give."""
-    kinds: Annotated[tuple[Literal["perturbed", "mixed"], ...], Field(min_length=1), AfterValidator(_distinct)]
+    kinds: Annotated[tuple[Literal["perturbed", "mixed"], ...], Field(min_length=1), AfterValidator(distinct)]
     """In equal parts."""
     neighbours: Count
     """k of the k-NN distance that says how far out an embedding is."""

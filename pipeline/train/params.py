@@ -4,22 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from pipeline.config import Count, Positive, Section, Seeds, Weight
+from pipeline.config import Count, Positive, Section, Seeds, Weight, distinct
 from pipeline.networks.params import HeadParams, OptimiserParams
 from pipeline.synthesize.params import SynthesizeParams
-
-
-def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(names)) < len(names):
-        raise ValueError(f"names one twice: {', '.join(names)}")
-    return names
 
 
 class MixingParams(Section):
     """ID rows are mixed with each other, and their labels alike."""
 
     weight: Weight
-    kinds: Annotated[tuple[Literal["linear", "masked"], ...], Field(min_length=1), AfterValidator(_distinct)]
+    kinds: Annotated[tuple[Literal["linear", "masked"], ...], Field(min_length=1), AfterValidator(distinct)]
     """In equal parts."""
 
 
