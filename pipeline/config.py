@@ -162,11 +162,12 @@ def _readable(loc: tuple[int | str, ...], content: object, kind: str) -> list[st
         if isinstance(here, dict) and here is not opened and here.get("kind") == step:
             opened = here
             continue
-        known = (isinstance(here, dict) and step in here) or (isinstance(here, list) and isinstance(step, int))
+        items = range(len(here)) if isinstance(here, list) else here if isinstance(here, dict) else ()
+        known = step in items
         if known or (index == len(loc) - 1 and kind in ("missing", "extra_forbidden")):
             steps.append(str(step))
         if known:
-            here = here[step]  # type: ignore[index]  # checked above: a dict with that key or a list
+            here = here[step]  # type: ignore[index]  # checked above: a key of a dict, or a place of a list
     return steps
 
 

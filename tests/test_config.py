@@ -60,6 +60,7 @@ def test_the_default_file_is_complete():
         ({"synthesize__mixup__rows": True}, "synthesize.mixup.rows is True: input should be a valid integer"),
         ({"encode__batch_size": "64"}, "encode.batch_size is '64': input should be a valid integer"),
         ({"data__image_size": 30}, "data.image_size is 30: input should be a multiple of 8"),
+        ({"autoencoder__training__channels": [8, 16, 32]}, "autoencoder.training.channels.3 is missing"),
         ({"autoencoder__training__norm_groups": 3}, "norm_groups 3 does not divide every width"),
         ({"data__sources__photographs__smallest_crop": 300}, "smallest_crop 300 is above largest_crop 200"),
         ({"train__optimiser__learning_rate": float("nan")}, "train.optimiser.learning_rate is nan: input should be"),
