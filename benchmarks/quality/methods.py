@@ -93,7 +93,14 @@ CANDIDATES: dict[str, Method] = {
         "mixing_exposure": Library(weights=(("mixing", 1.0), ("outlier_exposure", 0.5))),
         "mixing_more_exposure": Library(weights=(("mixing", 1.0), ("outlier_exposure", 1.0))),
         "mixing_contrast": Library(weights=(("mixing", 1.0), ("info_nce", 0.5))),
+        "mixing_exposure_contrast": Library(
+            FAMILIES[:3], weights=(("mixing", 1.0), ("outlier_exposure", 0.5), ("info_nce", 0.5))
+        ),
+        "half_mixing_exposure_contrast": Library(
+            FAMILIES[:3], weights=(("mixing", 0.5), ("outlier_exposure", 0.5), ("info_nce", 0.5))
+        ),
         "mixing_exposure_two": Library(PERTURB_SHUFFLE, weights=(("mixing", 1.0), ("outlier_exposure", 0.5))),
+        "mixing_exposure_three": Library(FAMILIES[:3], weights=(("mixing", 1.0), ("outlier_exposure", 0.5))),
         "mixing_exposure_gaussian": Library(
             (*PERTURB_SHUFFLE, "gaussian"), weights=(("mixing", 1.0), ("outlier_exposure", 0.5))
         ),
