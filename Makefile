@@ -25,8 +25,8 @@ results: install  ## print the result table of the last run
 compare: install  ## compare runs side by side: make compare REVS="main my-experiment"
 	latent-outliers compare $(or $(REVS),HEAD)
 
-test: develop  ## run all tests
-	pytest
+test: develop  ## run all tests, two at a time
+	OMP_WAIT_POLICY=passive pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 check: develop  ## lint, formatting and strict types
 	ruff check .
