@@ -86,6 +86,9 @@ PERTURB_SHUFFLE = ("perturb", "shuffle")
 CANDIDATES: dict[str, Method] = {
     name: Method(name.replace("_", " "), "candidate", how, None, "params.yaml")
     for name, how in {
+        "exposure_contrast_distillation": Library(
+            FAMILIES[:3], weights=(("outlier_exposure", 0.5), ("info_nce", 0.5), ("logits", 0.5))
+        ),
         "exposure": Library(weights=(("outlier_exposure", 0.5),)),
         "contrast": Library(weights=(("info_nce", 0.5),)),
         "exposure_contrast": Library(weights=(("outlier_exposure", 0.5), ("info_nce", 0.5))),

@@ -143,7 +143,8 @@ def test_a_detector_can_start_from_its_teacher(trained):
 
 
 def test_a_detector_learns_from_a_pretrained_teacher_where_there_is_one(trained, monkeypatch):
-    asked = []
+    asked, distilled = [], {"seeds": [0], "train__distillation__logits__weight": 0.5}
+    train_detectors(Path("own"), **distilled)
 
     def pretrained(folder, header):
         asked.append(folder)
@@ -151,9 +152,9 @@ def test_a_detector_learns_from_a_pretrained_teacher_where_there_is_one(trained,
 
     monkeypatch.setattr(train_stage, "load_pretrained_teacher", pretrained)
     monkeypatch.setattr(seeds, "run_units", lambda function, units, **how: function(units[0]))
-    train_detectors(Path("taught"), seeds=[0])
+    train_detectors(Path("taught"), **distilled)
     assert set(asked) == {PRETRAINED}
-    assert folder_digest(Path("taught/0")) != folder_digest(DETECTORS / "0")
+    assert folder_digest(Path("taught/0")) != folder_digest(Path("own/0"))
 
 
 def test_what_is_missing_is_named(trained):

@@ -21,6 +21,14 @@ ROWS = torch.tensor([70, 3, 41, 5, 88])
 OUTLIERS = OutlierBatch(torch.randn(6, 4, 4, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([3, -1] * 3))
 
 
+LOSSES = {
+    "mixing__weight": 1.0,
+    "outlier_exposure__weight": 0.5,
+    "micl__info_nce__weight": 0.5,
+    "distillation__logits__weight": 0.5,
+}
+
+
 class Always:
     """Draws the same outliers every time, and says how often."""
 
@@ -38,7 +46,7 @@ def latents(tmp_path):
 
 
 def make_step(latents, **changes):
-    params = section(TrainParams, changed(default_params()["train"], **changes))
+    params = section(TrainParams, changed(default_params()["train"], **(LOSSES | changes)))
     torch.manual_seed(0)
     network = LatentResNet(4, 3, NetworkParams(width=8, blocks=(1,)), ArcFaceParams(kind="arcface", scale=8, margin=1))
     teacher, outliers = TeacherOutputs(torch.randn(90, 3), torch.randn(90, 7)), Always()
@@ -65,7 +73,7 @@ def test_a_step_is_the_objective_of_its_rows(latents):
         )
     )
     found = step(ROWS)
-    assert set(found) == {"cross_entropy", "outlier_exposure", "info_nce", "logit_distillation"}
+    assert set(found) == {"cross_entropy", "mixing", "outlier_exposure", "info_nce", "logit_distillation"}
     for name, value in wanted.items():
         np.testing.assert_allclose(found[name].item(), value.item(), rtol=1e-5)
 
@@ -83,5 +91,5 @@ def test_club_sees_the_outliers_that_have_parents_beside_these(latents):
 
 def test_outliers_that_no_loss_looks_at_are_not_drawn(latents):
     step, outliers = make_step(latents, outlier_exposure__weight=0.0, micl__info_nce__weight=0.0)
-    assert set(step(ROWS)) == {"cross_entropy", "logit_distillation"}
+    assert set(step(ROWS)) == {"cross_entropy", "mixing", "logit_distillation"}
     assert outliers.drawn == 0
