@@ -87,6 +87,44 @@ def best_cells(report: Json, name: str) -> list[str]:
     return found
 
 
+def short_cells(reports: list[Json]) -> list[list[str]]:
+    """Return what ours is beside cross-entropy with its best score, and beside others in the mean of all groups."""
+    best = [
+        [f"cross-entropy by its best score, {group} AUROC", *(_beside_best(report, group) for report in reports)]
+        for group in ("near", "far")
+    ]
+    accuracy = [difference(report["methods"]["cross_entropy"]["id_accuracy"]["ours_minus"]) for report in reports]
+    names = dict.fromkeys(
+        name
+        for report in reports
+        for name, method in report["methods"].items()
+        if method["role"] in ("published", "reference")
+    )
+    means = [[_title(reports, name), *(_beside(report, name) for report in reports)] for name in names]
+    return [*best, ["cross-entropy, ID accuracy", *accuracy], *means]
+
+
+def _beside_best(report: Json, group: str) -> str:
+    method = report["methods"]["cross_entropy"]
+    if group not in groups_of(report):
+        return ""
+    score = method["best"][group]
+    return f"{difference(method['ours_minus'][score][group]['auroc'])} ({score})"
+
+
+def _beside(report: Json, name: str) -> str:
+    methods = report["methods"]
+    if name not in methods:
+        return ""
+    ours = overall(report, Line("ours", methods["ours"]["score"]))
+    return f"{100 * (ours - overall(report, Line(name, methods[name]['score']))):+.1f}"
+
+
+def _title(reports: list[Json], name: str) -> str:
+    found = next(report["methods"][name] for report in reports if name in report["methods"])
+    return f"{found['title']}, mean AUROC"
+
+
 def percent(value: Json) -> str:
     """Return mean ± std."""
     told = f"{100 * value['mean']:.1f}"

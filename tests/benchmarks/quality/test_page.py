@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.quality.lines import Line, best_cells, best_heading, cells, compared, controls, heading
+from benchmarks.quality.lines import Line, best_cells, best_heading, cells, compared, controls, heading, short_cells
 from benchmarks.quality.page import PICTURE, page, sized
 from benchmarks.quality.picture import draw, points
 from tests.benchmarks.quality.make import method, report
@@ -36,11 +36,23 @@ def test_a_line_says_what_ours_is():
 def test_the_page_has_every_method_and_one_table_each():
     text = page([report()])
     tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
-    assert len(tables) == 3
+    assert len(tables) == 4
     assert all(f"| {one['title']} |" in text for one in report()["methods"].values())
     assert "Commit 0123456, a processor, 20 minutes. 3 seeds, 80 epochs, 2,000 replicates." in text
     assert "8 and 9; 2 and 5" in text
     assert "jpeg 51.0 ± 1.0" in text
+
+
+def test_in_short_ours_is_beside_cross_entropy_at_its_best_and_beside_others_by_their_papers():
+    other = report(npos=method("NPOS", "published", 0.7, score="knn")) | {"benchmark": "fashion_mnist"}
+    lines = {line[0]: line[1:] for line in short_cells([report(), other])}
+    near = lines["cross-entropy by its best score, near AUROC"]
+    assert near == ["+10.0 (-0.0 to +20.0) better (vim)"] * 2
+    assert lines["cross-entropy, ID accuracy"] == ["+0.0 (-10.0 to +10.0) undecided"] * 2
+    assert lines["VOS, mean AUROC"] == ["-5.0"] * 2
+    assert lines["NPOS, mean AUROC"] == ["", "+20.0"]
+    text = page([report(), other])
+    assert text.index("| ours less | Digits | Fashion-MNIST |") < text.index("## Digits")
 
 
 def test_near_stands_before_far_however_a_report_was_written():
