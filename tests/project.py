@@ -52,7 +52,7 @@ def call(folder, *arguments, code=0):
     """Run a command in a project as a user would; return what it prints."""
     done = subprocess.run(
         list(map(str, arguments)), cwd=folder, env=environment(folder), capture_output=True, text=True, check=False,
-        timeout=250,
+        timeout=500,
     )  # fmt: skip
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
