@@ -79,9 +79,10 @@ METHODS: dict[str, Method] = {
         "outlier exposure, real outliers", "reference", Peer("outlier_exposure"), "msp", f"{ARXIV}/1812.04606"
     ),
     **{f"only_{name}": Method(f"{name} alone", "alone", Library((name,)), None, "params.yaml") for name in FAMILIES},
+    "no_outliers": Method("mixing alone", "null", Library(weights=(("mixing", 1.0),)), None, "params.yaml"),
     **{f"only_{name}": Method(f"{name} (null)", "null", Library((name,)), None, "params.yaml") for name in CONTROLS},
 }
-"""Families alone and null controls have our losses."""
+"""Families alone and null controls have our losses; mixing alone is what is left of them without outliers."""
 PERTURB_SHUFFLE = ("perturb", "shuffle")
 CANDIDATES: dict[str, Method] = {
     name: Method(name.replace("_", " "), "candidate", how, None, "params.yaml")

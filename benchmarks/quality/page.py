@@ -41,7 +41,8 @@ the mean of near and far AUROC."""
 BEST = """With the score that does best for each method on the test sets of each group. No user could choose so, as it
 takes the answers: it favours every method but ours."""
 CONTROLS = """Each family of outliers by itself and two null controls, Gaussian latents and copies of ID latents, with
-the losses of our default. One family alone has as many rows as it has in our default, which has several."""
+the losses of our default; and of these losses the one that needs no outliers, mixing. One family alone has as many rows
+as it has in our default, which has several."""
 REFERENCES = {
     "cifar10": "The real outliers are images of Tiny ImageNet that the near set lacks: of its own distribution."
 }
