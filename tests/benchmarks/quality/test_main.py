@@ -30,4 +30,4 @@ def test_every_method_is_printed(capsys):
 def test_the_page_is_of_the_benchmarks_that_were_run():
     write_json(Path("digits.json"), report())
     write_page([Path("digits.json"), Path("cifar10.json")])
-    assert re.findall(r"^## (.+)$", Path("docs/results.md").read_text(), re.MULTILINE) == ["Digits"]
+    assert re.findall(r"^## (.+)$", Path("docs/results.md").read_text(), re.MULTILINE) == ["In short", "Digits"]
