@@ -45,6 +45,15 @@ def test_the_default_parameters_are_preset_digits():
 
 
 @pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_has_the_default_losses_outliers_and_score(name):
+    preset, default = load_all(ROOT / f"presets/{name}.yaml"), load_all(ROOT / "params.yaml")
+    sizes = {"optimiser", "outlier_batch_size"}
+    assert preset.train.model_dump(exclude=sizes) == default.train.model_dump(exclude=sizes)
+    assert preset.synthesize.methods == default.synthesize.methods
+    assert preset.score.headline == default.score.headline
+
+
+@pytest.mark.parametrize("name", PRESETS)
 def test_the_first_line_of_a_preset_says_what_it_is(name):
     words = available(PARAMS)[name]
     assert 40 < len(words) < 120
