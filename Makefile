@@ -26,7 +26,7 @@ compare: install  ## compare runs side by side: make compare REVS="main my-exper
 	latent-outliers compare $(or $(REVS),HEAD)
 
 test: develop  ## run all tests, two at a time
-	OMP_WAIT_POLICY=passive pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	OMP_WAIT_POLICY=passive pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: develop  ## lint, formatting and strict types
 	ruff check .

@@ -7,21 +7,11 @@ import pytest
 from benchmarks.local_cluster import local_cluster
 from tests.project import call, make_project, stages_run
 
-SHARED = ("made", "cluster")
-"""Fixtures that take long to make: tests that use one run in the same process, one after another."""
 
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Let `--dist loadgroup` share tests out by module, or by the fixture they wait for; slow ones come first."""
-    groups = {
-        item: next((name for name in SHARED if name in item.fixturenames), item.nodeid.partition("::")[0])
-        for item in items
-    }
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    slow = {group for item, group in groups.items() if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: groups[item] not in slow)
+    """Let modules with slow tests come first, so that `--dist loadfile` leaves none over for one process at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)
