@@ -88,23 +88,19 @@ CANDIDATES: dict[str, Method] = {
     name: Method(name.replace("_", " "), "candidate", how, None, "params.yaml")
     for name, how in {
         "exposure_contrast_distillation": Library(
-            FAMILIES[:3], weights=(("outlier_exposure", 0.5), ("info_nce", 0.5), ("logits", 0.5))
+            weights=(("outlier_exposure", 0.5), ("info_nce", 0.5), ("logits", 0.5))
         ),
         "exposure": Library(weights=(("outlier_exposure", 0.5),)),
         "contrast": Library(weights=(("info_nce", 0.5),)),
         "exposure_contrast": Library(weights=(("outlier_exposure", 0.5), ("info_nce", 0.5))),
-        "mixing": Library(weights=(("mixing", 1.0),)),
         "mixing_exposure": Library(weights=(("mixing", 1.0), ("outlier_exposure", 0.5))),
         "mixing_more_exposure": Library(weights=(("mixing", 1.0), ("outlier_exposure", 1.0))),
         "mixing_contrast": Library(weights=(("mixing", 1.0), ("info_nce", 0.5))),
-        "mixing_exposure_contrast": Library(
-            FAMILIES[:3], weights=(("mixing", 1.0), ("outlier_exposure", 0.5), ("info_nce", 0.5))
-        ),
+        "mixing_exposure_contrast": Library(weights=(("mixing", 1.0), ("outlier_exposure", 0.5), ("info_nce", 0.5))),
         "half_mixing_exposure_contrast": Library(
-            FAMILIES[:3], weights=(("mixing", 0.5), ("outlier_exposure", 0.5), ("info_nce", 0.5))
+            weights=(("mixing", 0.5), ("outlier_exposure", 0.5), ("info_nce", 0.5))
         ),
         "mixing_exposure_two": Library(PERTURB_SHUFFLE, weights=(("mixing", 1.0), ("outlier_exposure", 0.5))),
-        "mixing_exposure_three": Library(FAMILIES[:3], weights=(("mixing", 1.0), ("outlier_exposure", 0.5))),
         "mixing_exposure_gaussian": Library(
             (*PERTURB_SHUFFLE, "gaussian"), weights=(("mixing", 1.0), ("outlier_exposure", 0.5))
         ),
