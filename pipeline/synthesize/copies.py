@@ -1,10 +1,9 @@
 """Null control: ID latents themselves, called outliers. A method that is no better than this adds nothing."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from pipeline.synthesize.method import Method, Outliers, Parents, draw
+from pipeline.synthesize.method import Method, Outliers, Parents
 from pipeline.synthesize.params import CopiesParams
 
 
@@ -19,5 +18,5 @@ class Copies(Method):
     def block(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Outliers:
         """Return the outliers numbered `rows`."""
         classes = self.parents.cycle(rows)
-        chosen = draw(self.parents.members, classes, rng)
-        return Outliers.of_one_parent(self.parents.values[torch.from_numpy(chosen)], classes, chosen)
+        chosen = self.parents.pools.draw(classes, rng)
+        return Outliers.of_one_parent(self.parents.latents(chosen), classes, chosen)

@@ -13,7 +13,7 @@ from pipeline.boundary import Boundary
 from pipeline.errors import PipelineError
 from pipeline.latents import to_standardised
 from pipeline.synthesize.diffusion import guided, sample
-from pipeline.synthesize.method import Columns, Method, Outliers, Parents, draw
+from pipeline.synthesize.method import Columns, Method, Outliers, Parents, Pools
 from pipeline.synthesize.params import NOBODY, DreamParams
 from pipeline.synthesize.shares import convex_shares, distinct_classes, further, further_columns
 from pipeline.synthesize.text_to_image import load_text_to_image
@@ -59,6 +59,7 @@ class Dream(Method):
         self.embeddings = torch.stack([self.model.embed(of_class) for of_class in prompts])  # (k, templates, l, d)
         self.nothing = self.model.embed([""])  # (1, l, d)
         self.boundary = Boundary(list(self.embeddings.flatten(2)), params.neighbours, params.boundary_share)
+        self.outermost = Pools(self.boundary.outermost)
 
     def block(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Outliers:
         """Return the outliers numbered `rows`."""
@@ -67,7 +68,7 @@ class Dream(Method):
         perturbed = np.array(params.kinds)[kinds] == "perturbed"
         classes = distinct_classes(self.parents.cycle(rows), params.classes, present, rng)
         shares = convex_shares(len(rows), params.classes, params.lam_min, params.lam_max, rng)
-        outermost = draw(self.boundary.outermost, classes[:, 0], rng)
+        outermost = self.outermost.draw(classes[:, 0], rng)
         templates = np.where(perturbed, outermost, rng.integers(0, len(params.prompts), len(rows)))
         condition = self._mixed(classes, shares, templates)
         distances = condition.new_empty(len(rows))

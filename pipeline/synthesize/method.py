@@ -97,6 +97,25 @@ class Method(ABC):
         return {}
 
 
+class Pools:
+    """Rows to draw from, of each class; none may be empty."""
+
+    def __init__(self, of_classes: list[NDArray[np.int64]]) -> None:
+        self.rows = np.concatenate(of_classes)
+        self.sizes = np.array([len(rows) for rows in of_classes])
+        self.starts = np.cumsum(self.sizes) - self.sizes
+
+    def draw(
+        self,
+        classes: NDArray[np.int64],  # (n,)
+        rng: np.random.Generator,
+    ) -> NDArray[np.int64]:  # (n,)
+        """Return for each class one row of its pool, uniformly and with replacement."""
+        picks = np.floor(rng.random(len(classes)) * self.sizes[classes]).astype(np.int64)
+        drawn: NDArray[np.int64] = self.rows[self.starts[classes] + picks]
+        return drawn
+
+
 class Parents:
     """ID latents by class, to draw parents from."""
 
@@ -106,9 +125,14 @@ class Parents:
         self.header = latents.header
         self.class_names = latents.class_names
         self.members = [np.flatnonzero(latents.labels == label) for label in range(len(latents.class_names))]
+        self.pools = Pools(self.members)
         self._run = RUN if len(self.members) > BLOCK_ROWS // RUN else 1
         if empty := [name for name, rows in zip(self.class_names, self.members, strict=True) if not len(rows)]:
             raise ValueError(f"no ID latents of class {', '.join(empty)}")
+
+    def latents(self, rows: NDArray[np.int64]) -> Tensor:  # (n, c, h, w)
+        """Return a copy of the latents numbered `rows` (n,); `index_select` is twice as fast as indexing."""
+        return self.values.index_select(0, torch.from_numpy(rows).to(self.values.device))
 
     def cycle(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the class of each row: all classes in turn, so that every store is balanced."""
@@ -117,19 +141,6 @@ class Parents:
     def kinds(self, rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
         """Return the number of each row's kind, of `count`: in turn too, among the rows of each class."""
         return (rows % self._run + rows // (self._run * len(self.members))) % count
-
-
-def draw(
-    pools: list[NDArray[np.int64]],  # per class the rows to draw from, none empty
-    classes: NDArray[np.int64],  # (n,)
-    rng: np.random.Generator,
-) -> NDArray[np.int64]:  # (n,)
-    """Return for each class one row of its pool, uniformly and with replacement."""
-    sizes = np.array([len(pool) for pool in pools])
-    starts = np.cumsum(sizes) - sizes
-    picks = np.floor(rng.random(len(classes)) * sizes[classes]).astype(np.int64)
-    drawn: NDArray[np.int64] = np.concatenate(pools)[starts[classes] + picks]
-    return drawn
 
 
 def block_generator(seed: int, method: str, block: int) -> np.random.Generator:

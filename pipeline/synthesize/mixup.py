@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.errors import PipelineError
-from pipeline.synthesize.method import Method, Outliers, Parents, draw
+from pipeline.synthesize.method import Method, Outliers, Parents
 from pipeline.synthesize.params import NOBODY, MixupParams
 from pipeline.synthesize.shares import convex_shares, distinct_classes, further, further_columns
 
@@ -42,7 +42,7 @@ class Mixup(Method):
         """Return the outliers numbered `rows`."""
         params, present = self.params, len(self.parents.members)
         classes = distinct_classes(self.parents.cycle(rows), params.classes, present, rng)
-        drawn = [draw(self.parents.members, column, rng) for column in classes.T]
+        drawn = [self.parents.pools.draw(column, rng) for column in classes.T]
         parents = np.stack(drawn, axis=1)
         shares = convex_shares(len(rows), params.classes, params.lam_min, params.lam_max, rng)
         kinds = self.parents.kinds(rows, len(params.kinds))
@@ -92,19 +92,19 @@ class Mixup(Method):
 
         Pasting is a mix with shares of 0 and 1, so that all kinds but the spherical one are mixed at once.
         """
-        mixed, total = self._values(parents[:, 0]), shares[:, 0]
+        mixed, total = self.parents.latents(parents[:, 0]), shares[:, 0]
         round_ones = np.flatnonzero(kinds == self.spherical)
         on_spheres = mixed[torch.from_numpy(round_ones)]
         for place in range(1, parents.shape[1]):
             total = total + shares[:, place]
             weights = (shares[:, place] / total).astype(np.float32)[:, None, None, None]
-            further_values = self._values(parents[:, place])
+            further_values = self.parents.latents(parents[:, place].clip(min=0))  # NOBODY has no share
             if len(round_ones):
                 mine = torch.from_numpy(round_ones)
                 on_spheres = slerp(on_spheres, further_values[mine], torch.from_numpy(weights[round_ones]).to(mixed))
             if pasted and place == 1:
                 weights = self._maps(weights, pasted)
-            mixed = torch.lerp(mixed, further_values, torch.from_numpy(weights).to(mixed.device))
+            mixed.lerp_(further_values, torch.from_numpy(weights).to(mixed.device))
         mixed[torch.from_numpy(round_ones)] = on_spheres
         return mixed
 
@@ -119,9 +119,6 @@ class Mixup(Method):
         for mine, masks in pasted.values():
             maps[mine] = masks
         return maps
-
-    def _values(self, parents: NDArray[np.int64]) -> Tensor:
-        return self.parents.values[torch.from_numpy(parents)]
 
     def _masks(self, kind: str) -> NDArray[np.int64]:
         """Return the sizes a mask of this kind may have; raises PipelineError when none leaves a share in range."""

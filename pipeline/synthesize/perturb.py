@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pipeline.boundary import Boundary, require_neighbours
 from pipeline.memory import gathered
-from pipeline.synthesize.method import Columns, Method, Outliers, Parents, draw
+from pipeline.synthesize.method import Columns, Method, Outliers, Parents, Pools
 from pipeline.synthesize.noise import covariance_root
 from pipeline.synthesize.params import PerturbParams
 
@@ -37,14 +37,15 @@ class Perturb(Method):
         self.params = params
         banks = [gathered(parents.values, rows).flatten(1) for rows in parents.members]
         self.boundary = Boundary(banks, params.neighbours, params.boundary_share)
-        self.outermost = [rows[chosen] for rows, chosen in zip(parents.members, self.boundary.outermost, strict=True)]
+        outermost = zip(parents.members, self.boundary.outermost, strict=True)
+        self.outermost = Pools([rows[chosen] for rows, chosen in outermost])
         self.roots = [bank.std(0) if params.noise == "diagonal" else covariance_root(bank) for bank in banks]
 
     def block(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Outliers:
         """Return the outliers numbered `rows`."""
         classes = self.parents.cycle(rows)
-        chosen = draw(self.outermost, classes, rng)
-        centres = self.parents.values[torch.from_numpy(chosen)].flatten(1)
+        chosen = self.outermost.draw(classes, rng)
+        centres = self.parents.latents(chosen).flatten(1)
         width = max(root.shape[0] for root in self.roots)
         draws = rng.standard_normal((len(rows), self.params.candidates, width), np.float32)
         values, distances = torch.empty_like(centres), centres.new_empty(len(rows))

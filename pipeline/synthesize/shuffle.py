@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
-from pipeline.synthesize.method import Method, Outliers, Parents, draw
+from pipeline.synthesize.method import Method, Outliers, Parents
 from pipeline.synthesize.params import ShuffleParams
 
 
@@ -28,11 +28,11 @@ class Shuffle(Method):
     def block(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Outliers:
         """Return the outliers numbered `rows`."""
         classes = self.parents.cycle(rows)
-        chosen = draw(self.parents.members, classes, rng)
+        chosen = self.parents.pools.draw(classes, rng)
         order = rng.permuted(np.tile(np.arange(self.places), (len(rows), 1)), axis=1)
         unmoved = (order == np.arange(self.places)).all(1)
         order[unmoved] = np.roll(order[unmoved], 1, axis=1)
-        values = self.parents.values[torch.from_numpy(chosen)]
+        values = self.parents.latents(chosen)
         patch, (channels, height, width) = self.params.patch, values.shape[1:]
         grid = values.view(-1, channels, height // patch, patch, width // patch, patch)
         patches = grid.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)  # (n, places, c, patch, patch)

@@ -10,7 +10,7 @@ from pipeline.errors import PipelineError
 from pipeline.latents import load_id_train
 from pipeline.synthesize.copies import Copies
 from pipeline.synthesize.gaussian import Gaussian
-from pipeline.synthesize.method import Parents, block_generator, block_rows, draw
+from pipeline.synthesize.method import Parents, Pools, block_generator, block_rows
 from pipeline.synthesize.params import NOBODY, CopiesParams, GaussianParams, PerturbParams, ShuffleParams
 from pipeline.synthesize.perturb import Perturb
 from pipeline.synthesize.shuffle import Shuffle
@@ -62,8 +62,8 @@ def test_a_generator_belongs_to_seed_method_and_block():
 
 
 def test_parents_are_drawn_uniformly_from_their_pool():
-    pools = [np.array([5]), np.array([1, 2, 3, 4])]
-    drawn = draw(pools, np.tile([0, 1], 4000), np.random.default_rng(0))
+    pools = Pools([np.array([5]), np.array([1, 2, 3, 4])])
+    drawn = pools.draw(np.tile([0, 1], 4000), np.random.default_rng(0))
     assert set(drawn[::2]) == {5}
     assert np.bincount(drawn[1::2], minlength=5)[1:].min() > 900
 
