@@ -17,7 +17,7 @@ from pipeline.config import load_params
 from pipeline.device import STAGE_THREADS, repeatable
 from pipeline.encode.latents import Encoder
 from pipeline.guard.compare import typical_distance
-from pipeline.images.image_set import ImageSet, pixels
+from pipeline.images.image_set import ImageSet, resized
 from pipeline.images.source import open_image_set
 from pipeline.latents import Latents, load_id_train, load_latents, to_standardised
 from pipeline.neighbours import nearest
@@ -55,7 +55,8 @@ def _encoded(images: ImageSet, encoder: Encoder, id_train: Latents) -> Tensor:
     starts = range(0, len(images), encoder.batch_size)
     batches = [range(start, min(start + encoder.batch_size, len(images))) for start in starts]
     latents = [
-        encoder([pixels(images.read(row), encoder.image_size) for row in batch], f"copies {batch}") for batch in batches
+        encoder(np.stack([resized(images.read(row), encoder.image_size) for row in batch]), f"copies {batch}")
+        for batch in batches
     ]
     scaled = torch.from_numpy(np.concatenate(latents).astype(np.float32))
     return to_standardised(scaled, id_train.header.standardisation).flatten(1)

@@ -11,7 +11,7 @@ from pipeline.config import validate
 from pipeline.denoiser.model import DenoiserCard, noise_schedule, save_denoiser, untrained
 from pipeline.denoiser.params import DenoiserParams
 from pipeline.files import folder_digest, write_json
-from pipeline.images.image_set import pixels
+from pipeline.images.image_set import from_8_bits, resized
 from pipeline.infer.params import SCORES
 from pipeline.infer.table import SIDES, ScoreTable
 from pipeline.store.format import LatentSpace, Standardisation
@@ -94,6 +94,11 @@ def parquet_data(folder):
 def section(model, content):
     """Return a part of params.yaml as its model, through the strict reader."""
     return validate(Path("params.yaml"), model, content)
+
+
+def pixels(image, size):
+    """Return an image as (3, size, size) in -1..1."""
+    return from_8_bits(resized(image, size).transpose(2, 0, 1))
 
 
 def pixel_batch(images, indices, size):

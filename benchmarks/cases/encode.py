@@ -18,7 +18,7 @@ from pipeline.device import STAGE_THREADS
 from pipeline.encode.latents import Encoder, write_latents
 from pipeline.images.folder import folder_images
 from pipeline.images.folder_params import FolderImagesSource
-from pipeline.images.image_set import ImageSet, pixels
+from pipeline.images.image_set import ImageSet, from_8_bits, resized
 from pipeline.images.limits import LARGEST_PIXELS
 
 BATCH = 64
@@ -38,7 +38,8 @@ def _case(folder: Path, autoencoder: Autoencoder, size: int, count: int, rounds:
     folder.mkdir()
     images = photographs(folder, count)
     encoder = Encoder(autoencoder, "bench", size, BATCH)
-    held = torch.from_numpy(np.stack([pixels(images.read(row), size) for row in range(count)])).split(BATCH)
+    pixels = from_8_bits(np.stack([resized(images.read(row), size) for row in range(count)]))
+    held = torch.from_numpy(pixels).permute(0, 3, 1, 2).split(BATCH)
 
     def clear() -> None:
         shutil.rmtree(folder / "store", ignore_errors=True)

@@ -1,7 +1,6 @@
 """One image in any shape that people have it in, file, picture or array, as the pixels a detector judges."""
 
 import os
-from io import BufferedReader, FileIO
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import ImageFileError
-from pipeline.images.decode import NoPictureError, decode, picture
+from pipeline.images.decode import NoPictureError, decode_file, picture
 from pipeline.images.image_set import resized
 from pipeline.images.limits import LARGEST_PIXELS
 
@@ -17,8 +16,6 @@ OneImage = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
 """A file; a picture of Pillow; or an array (h, w), (h, w, 3) or (h, w, 4) of 0..255."""
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 """How names of images end; what else lies in a folder is no image."""
-BUFFER_BYTES = 65_536
-"""Read at once of a file: the whole of a small one, and never all of whatever a file may turn out to be."""
 
 
 def is_one_image(images: object) -> TypeGuard[OneImage]:
@@ -51,8 +48,7 @@ def read_pixels(file: str | os.PathLike[str], size: int) -> NDArray[np.uint8]:
     Raises ImageFileError when it is not there, damaged, too large or of another format.
     """
     try:
-        with BufferedReader(FileIO(file), BUFFER_BYTES) as stream:
-            return resized(decode(stream, LARGEST_PIXELS), size)
+        return resized(decode_file(file, LARGEST_PIXELS), size)
     except NoPictureError as error:
         raise _unreadable(file, str(error)) from error
     except OSError as error:

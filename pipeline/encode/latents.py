@@ -1,6 +1,6 @@
 """Encode images into a store of latents, shard by shard; shards that a killed run left whole are kept."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from pipeline.autoencoder.model import Autoencoder, load_stage_output
 from pipeline.device import chosen_device
 from pipeline.encode.ahead import read_ahead
 from pipeline.images.decode import quiet
-from pipeline.images.image_set import ImageSet, content_hash, pixels
+from pipeline.images.image_set import ImageSet, content_hash, from_8_bits, resized
 from pipeline.store.fill import Rows, Tasks, fill
 from pipeline.store.format import LATENT, LatentSpace, Standardisation
 from pipeline.store.writer import StoreWriter, as_latents
@@ -41,7 +41,7 @@ class Encoder:
 
     def __call__(
         self,
-        images: Sequence[NDArray[np.float32]],  # at most `batch_size` of (3, s, s) in -1..1, at least one
+        images: NDArray[np.uint8],  # (n, s, s, 3) of RGB, n at least 1 and at most `batch_size`
         what: str,  # these are, for the error
         into: NDArray[np.float16] | None = None,  # (n, c, h, w)
     ) -> NDArray[np.float16]:  # (n, c, h, w), scaled
@@ -51,18 +51,18 @@ class Encoder:
 
         A short batch is filled up with its last image, so that the computation is the same for every row.
         """
-        filled = np.stack([*images, *[images[-1]] * (self.batch_size - len(images))])
+        filled = images[np.minimum(np.arange(self.batch_size), len(images) - 1)]
         latents = self._encode(filled)[: len(images)]
         what = f"latents of {what} (the autoencoder diverged, or its scaling factor is wrong)"
         return as_latents(latents, what, into)
 
-    def _encode(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        batch = torch.from_numpy(images).to(chosen_device())
-        encoded: NDArray[np.float32] = self.autoencoder.encode(batch).cpu().numpy()
+    def _encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        batch = torch.from_numpy(from_8_bits(images)).permute(0, 3, 1, 2)
+        encoded: NDArray[np.float32] = self.autoencoder.encode(batch.to(chosen_device())).cpu().numpy()
         return encoded
 
     def _latent_shape(self) -> tuple[int, int, int]:
-        _, channels, height, width = self._encode(np.zeros((1, 3, self.image_size, self.image_size), np.float32)).shape
+        _, channels, height, width = self._encode(np.zeros((1, self.image_size, self.image_size, 3), np.uint8)).shape
         return channels, height, width
 
 
@@ -90,13 +90,13 @@ def write_latents(
 def encoded(images: ImageSet, encoder: Encoder) -> Rows:
     """Return what makes rows of images, batch by batch; each image is read once, and only its pixels are kept."""
 
-    def read(batch: range) -> tuple[range, list[NDArray[np.float32]], list[int]]:
+    def read(batch: range) -> tuple[range, NDArray[np.uint8], list[int]]:
         contents, inputs = [], []
         for row in batch:
             image = images.read(row)
             contents.append(content_hash(image))
-            inputs.append(pixels(image, encoder.image_size))
-        return batch, inputs, contents
+            inputs.append(resized(image, encoder.image_size))
+        return batch, np.stack(inputs), contents
 
     def make(rows: range, latents: NDArray[np.float16]) -> Iterator[Mapping[str, NDArray[Any]]]:
         batches = (rows[start : start + encoder.batch_size] for start in range(0, len(rows), encoder.batch_size))

@@ -1,8 +1,10 @@
 """Turn the bytes of an image file into the RGB picture they mean, or say why they are none."""
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader, FileIO
 from threading import Lock
 from typing import BinaryIO
 
@@ -13,6 +15,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 """The usual ones, which Pillow reads by itself; for others it may run other programs."""
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 """Of 8 bits a channel at most, and with a meaning as RGB that Pillow knows."""
+BUFFER_BYTES = 65_536
+"""Read at once of a file: the whole of a small one, and never all of whatever a file may turn out to be."""
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -57,6 +61,12 @@ def decode(stream: BinaryIO, largest_pixels: int) -> Image.Image:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise NoPictureError(DAMAGED, _words(error)) from error
+
+
+def decode_file(file: str | os.PathLike[str], largest_pixels: int) -> Image.Image:
+    """Return the picture in a file as `decode` does, and raise what it raises."""
+    with BufferedReader(FileIO(file), BUFFER_BYTES) as stream:
+        return decode(stream, largest_pixels)
 
 
 def picture(image: Image.Image) -> Image.Image:

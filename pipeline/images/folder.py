@@ -18,7 +18,7 @@ from PIL import Image
 
 from pipeline.errors import ImageFileError
 from pipeline.files import digest, json_bytes, printable
-from pipeline.images.decode import NoPictureError, decode, quiet
+from pipeline.images.decode import NoPictureError, decode_file, quiet
 from pipeline.images.folder_params import FolderImagesSource, FolderSource
 from pipeline.images.image_set import UNKNOWN, ImageSet
 from pipeline.images.layout import Layout, Placed, arrange
@@ -85,8 +85,8 @@ class _Files:
             found = file.stat()
             if (found.st_size, (found.st_mtime_ns, found.st_ctime_ns)) != (picture.size, picture.changed):
                 raise _changed(file, "other times or another size")
-            with file.open("rb") as stream, quiet():
-                return decode(stream, self.largest_pixels)
+            with quiet():
+                return decode_file(file, self.largest_pixels)
         except (OSError, NoPictureError) as error:
             raise _changed(file, " ".join(str(error).split())) from error
 

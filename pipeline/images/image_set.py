@@ -42,13 +42,8 @@ def content_hash(image: Image.Image) -> int:
     own size; its first 8 bytes are read as little-endian too. A picture saved with losses is another picture.
     """
     found = hashlib.sha256(b"".join(side.to_bytes(4, "little") for side in image.size))
-    found.update(image.convert("RGB").tobytes())
+    found.update((image if image.mode == "RGB" else image.convert("RGB")).tobytes())
     return int.from_bytes(found.digest()[:8], "little", signed=True)
-
-
-def pixels(image: Image.Image, size: int) -> NDArray[np.float32]:
-    """Return an image as (3, size, size) in -1..1: RGB, bicubic, as Stable Diffusion's autoencoders take it."""
-    return from_8_bits(resized(image, size).transpose(2, 0, 1))
 
 
 def resized(image: Image.Image, size: int) -> NDArray[np.uint8]:  # (size, size, 3)
@@ -58,7 +53,7 @@ def resized(image: Image.Image, size: int) -> NDArray[np.uint8]:  # (size, size,
 
 
 def from_8_bits(values: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return levels of 0..255 in -1..1, in the same shape."""
+    """Return levels of 0..255 in -1..1, as Stable Diffusion's autoencoders take them, in the same shape."""
     scaled = values.astype(np.float32)
     scaled /= 127.5
     scaled -= 1.0
@@ -74,7 +69,7 @@ class HeldPixels:
         self._known = np.zeros(len(images), bool)
 
     def batch(self, indices: Sequence[int]) -> NDArray[np.float32]:
-        """Return the images of `indices` as (n, 3, size, size), each as `pixels` gives it."""
+        """Return the images of `indices` as (n, 3, size, size) in -1..1."""
         for index in indices:
             if not self._known[index]:
                 self._held[index] = resized(self.images.read(index), self.size).transpose(2, 0, 1)

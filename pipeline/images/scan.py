@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import ImageFileError
 from pipeline.files import digest, file_digest, json_bytes, write_json
-from pipeline.images.decode import NoPictureError, decode, quiet
+from pipeline.images.decode import NoPictureError, decode, decode_file, quiet
 from pipeline.images.image_set import content_hash
 from pipeline.images.listing import UNREADABLE, Bad, File, Listing, list_folder
 from pipeline.progress import progress
@@ -97,8 +97,7 @@ def _decoded(root: Path, listing: Listing, largest_pixels: int) -> Scan:
 
 def _checked(root: Path, largest_pixels: int, file: File) -> Picture | Bad:
     try:
-        with (root / file.path).open("rb") as stream:
-            content = content_hash(decode(stream, largest_pixels))
+        content = content_hash(decode_file(root / file.path, largest_pixels))
     except NoPictureError as error:
         return Bad(file.path, error.reason, error.detail)
     except OSError as error:

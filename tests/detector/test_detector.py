@@ -16,13 +16,12 @@ from PIL import Image
 from pipeline.autoencoder.model import Autoencoder
 from pipeline.detector.detector import Detector, ImagePrediction
 from pipeline.errors import BundleError, DeviceError, ImageFileError
-from pipeline.images.image_set import pixels
 from pipeline.infer.fitted import fit_scores, outputs
 from pipeline.infer.params import SCORES
 from pipeline.latents import load_id_train, to_standardised
 from pipeline.networks.folder import load_network
 from tests.detector.make import INFER, picture_files, pictures, tiny_bundle, tiny_models
-from tests.make import ROOT
+from tests.make import ROOT, pixels
 
 
 @pytest.fixture

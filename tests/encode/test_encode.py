@@ -71,8 +71,7 @@ def test_the_size_of_a_batch_is_what_the_autoencoder_meets_even_where_few_are_le
     encoder, met = Encoder.load(autoencoder, image_size=32, batch_size=16), []
     encode_batch = encoder.autoencoder.encode
     monkeypatch.setattr(encoder.autoencoder, "encode", lambda batch: met.append(len(batch)) or encode_batch(batch))
-    one = np.zeros((3, 32, 32), np.float32)
-    assert encoder([one, one + 0.5, one - 0.5], "images").shape == (3, 4, 4, 4)
+    assert encoder(np.zeros((3, 32, 32, 3), np.uint8), "images").shape == (3, 4, 4, 4)
     assert met == [16]
 
 

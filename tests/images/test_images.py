@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.images.image_set import UNKNOWN, HeldPixels, content_hash, from_8_bits, pixels, resized
+from pipeline.images.image_set import UNKNOWN, HeldPixels, content_hash, from_8_bits, resized
 from pipeline.images.params import DataParams
 from pipeline.images.source import open_image_set
-from tests.make import changed, default_params, pixel_batch, section
+from tests.make import changed, default_params, pixel_batch, pixels, section
 
 DATA = default_params()["data"]
 

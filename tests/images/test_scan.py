@@ -1,13 +1,14 @@
 """A folder is looked through once: what was found is believed as long as nothing in it has changed."""
 
 import os
+from io import FileIO
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import ImageFileError
 from pipeline.files import read_json
-from pipeline.images import scan
+from pipeline.images import decode, scan
 from pipeline.images.image_set import content_hash
 from pipeline.images.scan import scan_folder
 from tests.images.odd import LARGEST, encoded, odd_folder, picture, plain_folder, write
@@ -114,21 +115,20 @@ def read_json_bytes(content):
 
 
 def refuse(name, error):
-    """Return an `open` for paths that fails for the file called `name`."""
-    opened = Path.open
+    """Return a `FileIO` that fails for the file called `name`."""
 
-    def fail(self, *arguments, **options):
-        if self.name == name:
+    def opened(file):
+        if Path(file).name == name:
             raise error
-        return opened(self, *arguments, **options)
+        return FileIO(file)
 
-    return fail
+    return opened
 
 
 def test_a_file_that_cannot_be_read_is_tried_again(monkeypatch):
     plain_folder(ROOT, each=2)
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "open", refuse("1.png", PermissionError(13, "Permission denied")))
+        patched.setattr(decode, "FileIO", refuse("1.png", PermissionError(13, "Permission denied")))
         assert {(one.reason, one.detail) for one in look().bad} == {("unreadable", "Permission denied")}
     assert look().bad == ()
 

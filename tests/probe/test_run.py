@@ -11,7 +11,7 @@ from PIL import Image
 from pipeline.autoencoder.model import load_stage_output
 from pipeline.encode.run import encode
 from pipeline.errors import IncompatibleStoreError, UnfinishedStoreError
-from pipeline.images.image_set import content_hash, pixels
+from pipeline.images.image_set import content_hash
 from pipeline.images.params import DataParams
 from pipeline.images.source import open_image_set
 from pipeline.launch import Launch
@@ -19,7 +19,7 @@ from pipeline.probe.run import make_probes
 from pipeline.store import format as layout
 from pipeline.store.reader import Store
 from tests.autoencoder.test_autoencoder import random_kl
-from tests.make import interrupt_shard, latents_store, section, tiny_params, write_params
+from tests.make import interrupt_shard, latents_store, pixels, section, tiny_params, write_params
 from tests.test_stages import run
 
 OUT = Path("probes")
