@@ -18,6 +18,7 @@ from benchmarks.cases.encode import encode_cases
 from benchmarks.cases.store import store_cases
 from benchmarks.cases.synthesis import synthesis_cases
 from benchmarks.cases.train import train_cases
+from pipeline.device import keep_freed_memory
 from pipeline.files import write_json
 from pipeline.page.load import processor
 from pipeline.runlog import git_revision
@@ -29,6 +30,7 @@ PARTS = (store_cases, synthesis_cases, encode_cases, train_cases)
 
 def main() -> None:
     """Measure, print and write the ratios."""
+    keep_freed_memory()  # as every stage does; the plain side has it too
     ratios = {}
     for part in PARTS:
         with tempfile.TemporaryDirectory(dir=".") as name:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from benchmarks.bench import hardware
-from pipeline.device import UNIT_THREADS, repeatable, seeded
+from pipeline.device import UNIT_THREADS, prepare_torch, seeded
 from pipeline.files import write_json
 from pipeline.losses.club import (
     LOG_VARIANCE_BOUND,
@@ -84,7 +84,7 @@ class Row(NamedTuple):
 
 def main() -> None:
     """Estimate, print the table, write the figures and the picture."""
-    repeatable(UNIT_THREADS)
+    prepare_torch(UNIT_THREADS)
     with progress("estimating", len(RHOS) * len(SEEDS)) as advance:
         rows = []
         for rho in RHOS:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from pipeline.autoencoder.model import load_stage_output
 from pipeline.command import PARAMS_FILE
-from pipeline.device import STAGE_THREADS, chosen_device, repeatable
+from pipeline.device import STAGE_THREADS, chosen_device, prepare_torch
 from pipeline.latents import Latents, load_id_train, to_scaled
 from pipeline.networks.folder import load_network, predict
 from pipeline.pictures import Line, decoded, draw_grid
@@ -33,7 +33,7 @@ LINES = 6
 
 def main() -> None:
     """Sample, print the table and draw."""
-    repeatable(STAGE_THREADS)
+    prepare_torch(STAGE_THREADS)
     params, id_train = load_all(PARAMS_FILE), load_id_train(LATENTS)
     method = LabelMixup(Parents(id_train, chosen_device()), params.synthesize.label_mixup, MODELS / "denoiser")
     pairs = list(combinations(range(len(id_train.class_names)), 2))

@@ -14,7 +14,7 @@ from rich.table import Table
 from torch import Tensor
 
 from pipeline.config import load_params
-from pipeline.device import STAGE_THREADS, repeatable
+from pipeline.device import STAGE_THREADS, prepare_torch
 from pipeline.encode.latents import Encoder
 from pipeline.guard.compare import typical_distance
 from pipeline.images.image_set import ImageSet, resized
@@ -32,7 +32,7 @@ QUALITIES = (95, 90, 75, 50)
 def main() -> None:
     """Print smallest, median and largest distance of copies to their originals, and of other images to the nearest."""
     params = load_params(Path("params.yaml"), Params)
-    repeatable(STAGE_THREADS)
+    prepare_torch(STAGE_THREADS)
     encoder = Encoder.load(AUTOENCODER, params.data.image_size, params.encode.batch_size)
     images, id_train = open_image_set("id_train", params.data), load_id_train(LATENTS / "id_train")
     bank = id_train.values.flatten(1)

@@ -13,7 +13,7 @@ from pipeline.denoiser.model import untrained
 from pipeline.denoiser.params import DenoiserParams
 from pipeline.denoiser.train import CHECKPOINT, train_denoiser
 from pipeline.detector.detector import Detector
-from pipeline.device import UNIT_THREADS, repeatable
+from pipeline.device import UNIT_THREADS, prepare_torch
 from pipeline.files import folder_digest
 from pipeline.images.params import DataParams
 from pipeline.images.source import open_image_set
@@ -51,7 +51,7 @@ def test_synthesis_agrees_with_the_cpu(method, monkeypatch):
 
 
 def test_a_classifier_trains_repeatably():
-    repeatable(UNIT_THREADS)
+    prepare_torch(UNIT_THREADS)
 
     def trained():
         torch.manual_seed(0)
@@ -70,7 +70,7 @@ def test_a_classifier_trains_repeatably():
 
 
 def test_an_autoencoder_trains_repeatably():
-    repeatable(UNIT_THREADS)
+    prepare_torch(UNIT_THREADS)
     content = tiny_params()
     images = open_image_set("id_validation", section(DataParams, content["data"]))
     params = section(TrainingParams, content["autoencoder"]["training"])
@@ -79,7 +79,7 @@ def test_an_autoencoder_trains_repeatably():
 
 
 def test_a_denoiser_trains_repeatably(tmp_path):
-    repeatable(UNIT_THREADS)
+    prepare_torch(UNIT_THREADS)
     params = section(DenoiserParams, tiny_params()["denoiser"])
     latents, labels = torch.randn(60, 4, 4, 4).to(GPU), torch.arange(60).to(GPU) % 3
 

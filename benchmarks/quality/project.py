@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.quality.keys import key
 from benchmarks.quality.tables import write
 from benchmarks.quality.tasks import CACHE, EXPOSURE, IMAGES, Task, default_families, parameters
-from pipeline.device import STAGE_THREADS, repeatable
+from pipeline.device import STAGE_THREADS, prepare_torch
 from pipeline.errors import PipelineError
 from pipeline.files import whole_or_absent
 from pipeline.infer.stand_in import kinds, make_stand_ins
@@ -130,7 +130,7 @@ def _stand_ins(folder: Path, params: SynthesizeParams, families: Sequence[str]) 
     facts = {"params": params.model_dump(mode="json", exclude={"methods"})}
     output = folder / ".work" / f"stand_ins-{key('infer', facts, {'id_test': folder / 'data/latents/id_test'})}"
     if not output.is_dir():
-        repeatable(STAGE_THREADS)
+        prepare_torch(STAGE_THREADS)
         id_train = load_id_train(folder / "data/latents/id_train").header
         with whole_or_absent(output) as work:
             make_stand_ins(work, id_train, load_latents(folder / "data/latents/id_test", id_train), params)

@@ -13,7 +13,7 @@ from torch import Tensor
 from benchmarks.quality.keys import key
 from benchmarks.quality.project import Project
 from benchmarks.quality.tasks import WORK
-from pipeline.device import UNIT_THREADS, chosen_device, repeatable
+from pipeline.device import UNIT_THREADS, chosen_device, prepare_torch
 from pipeline.errors import ScoreError
 from pipeline.infer.fitted import Outputs, fit_scores, outputs
 from pipeline.infer.params import SCORES, InferParams, ScoreName
@@ -58,7 +58,7 @@ def scoring(project: Project, name: str, networks: tuple[Path, ...]) -> ScoringU
 
 def score_networks(unit: ScoringUnit) -> None:
     """Write the scores of every set by every network."""
-    repeatable(UNIT_THREADS)
+    prepare_torch(UNIT_THREADS)
     id_train = load_id_train(unit.id_train)
     sets = {name: _values(name, folder, id_train.header) for name, folder in unit.sets}
     truth = load_latents(dict(unit.sets)["id_test"], id_train.header).labels

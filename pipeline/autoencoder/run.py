@@ -7,7 +7,7 @@ from pipeline.autoencoder.params import Params, PretrainedParams
 from pipeline.autoencoder.train import steps, train_autoencoder
 from pipeline.config import load_params
 from pipeline.curve import Curve
-from pipeline.device import STAGE_THREADS, chosen_device, repeatable
+from pipeline.device import STAGE_THREADS, chosen_device, prepare_torch
 from pipeline.images.source import open_image_set
 from pipeline.progress import progress
 from pipeline.workspace import unfinished
@@ -31,7 +31,7 @@ def _loaded(pretrained: PretrainedParams) -> Autoencoder:
 
 
 def _trained(params: Params, curve: Curve) -> Autoencoder:
-    repeatable(STAGE_THREADS)
+    prepare_torch(STAGE_THREADS)
     images, training = open_image_set("id_train", params.data), params.autoencoder.training
     size, device = params.data.image_size, chosen_device()
     with progress("training the autoencoder, steps", steps(len(images), training)) as advance:

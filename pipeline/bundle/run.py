@@ -9,7 +9,7 @@ from pipeline.bundle.params import Params
 from pipeline.config import load_params
 from pipeline.detector.bundle import Ingredients, write_bundle
 from pipeline.detector.model_card import model_card
-from pipeline.device import STAGE_THREADS, chosen_device, repeatable
+from pipeline.device import STAGE_THREADS, chosen_device, prepare_torch
 from pipeline.infer.fitted import fit_scores, outputs
 from pipeline.infer.params import InferParams
 from pipeline.latents import Latents, load_id_train
@@ -34,7 +34,7 @@ class Inputs:
 def bundle(params_file: Path, inputs: Inputs, output: Path) -> None:
     """Write a bundle per seed: all that is needed to judge images as the pipeline did, and no more."""
     params = load_params(params_file, Params)
-    repeatable(STAGE_THREADS)
+    prepare_torch(STAGE_THREADS)
     id_train = load_id_train(inputs.id_train)
     metrics = read_report(inputs.metrics, METRICS_FORMAT, "score")
     read = [inputs.models / name for name in ("autoencoder", "detector", "decision")]

@@ -9,7 +9,7 @@ from pipeline.curve import Curve
 from pipeline.denoiser.model import DenoiserCard, noise_schedule, save_denoiser, untrained
 from pipeline.denoiser.params import Params
 from pipeline.denoiser.train import CHECKPOINT, train_denoiser
-from pipeline.device import STAGE_THREADS, chosen_device, repeatable, seeded
+from pipeline.device import STAGE_THREADS, chosen_device, prepare_torch, seeded
 from pipeline.files import folder_digest, write_json
 from pipeline.latents import load_id_train
 from pipeline.progress import progress
@@ -22,7 +22,7 @@ def make_denoiser(params_file: Path, latents_folder: Path, output: Path, needed_
     Of a killed run the last checkpoint is kept, and the training goes on from there.
     """
     params = load_params(params_file, Params).denoiser
-    repeatable(STAGE_THREADS)
+    prepare_torch(STAGE_THREADS)
     latents, device = load_id_train(latents_folder), chosen_device()
     header = latents.header
     with unfinished(output, {"params": params.model_dump(mode="json")}, [latents_folder]) as work:

@@ -10,20 +10,18 @@ from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from pipeline.detector.detector import Detector
 from pipeline.detector.listing import count_images, image_files
 from pipeline.detector.output import Output, Row, open_output
 from pipeline.detector.reading import READERS, Batch, read_batch, readers
+from pipeline.device import keep_freed_memory
 from pipeline.errors import ReaderDiedError, UnreadImagesError
 from pipeline.progress import progress
 
 PIXELS_AT_ONCE = 2**22
 """Of all batches that are computed at a time: one of 64 images of 256 pixels a side, whose maps fill gigabytes."""
-LARGEST_KEPT = 2**25 - 2**13
-"""Bytes; the largest block that glibc's malloc can be led to keep for the next batch."""
 
 
 def predict_files(bundle: Path, sources: list[Path], target: Path | None, *, batch_size: int, strict: bool) -> None:
@@ -95,8 +93,7 @@ def _judges(detector: Detector, batch_size: int) -> int:
 def _threads(count: int) -> Iterator[Executor]:
     """Yield threads that share out among them the threads that PyTorch would give one."""
     threads = torch.get_num_threads()
-    np.empty(LARGEST_KEPT, np.uint8)  # malloc keeps blocks up to the largest that was freed; it gives others back, and
-    # has every page of the next batch faulted in anew
+    keep_freed_memory()
     pool = ThreadPoolExecutor(count, "judge", torch.set_num_threads, (threads // count,))
     try:
         yield pool

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.config import load_params
-from pipeline.device import STAGE_THREADS, repeatable
+from pipeline.device import STAGE_THREADS, prepare_torch
 from pipeline.encode.latents import Encoder, encoded, write_latents
 from pipeline.encode.params import Params
 from pipeline.errors import ParamsError
@@ -46,5 +46,5 @@ def encode(name: str, params_file: Path, autoencoder_folder: Path, output: Path,
 
 def load_encoder(params: Params, autoencoder_folder: Path) -> Encoder:
     """Return the encoder, in a process that computes with as many threads as every other that does."""
-    repeatable(STAGE_THREADS)
+    prepare_torch(STAGE_THREADS)
     return Encoder.load(autoencoder_folder, params.data.image_size, params.encode.batch_size)

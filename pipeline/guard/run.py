@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import load_params
-from pipeline.device import STAGE_THREADS, chosen_device, repeatable
+from pipeline.device import STAGE_THREADS, chosen_device, prepare_torch
 from pipeline.errors import ImageFileError, LeakError
 from pipeline.files import printable, write_json
 from pipeline.guard.compare import Shared, near_duplicates, repeats, shared_images, typical_distance
@@ -34,7 +34,7 @@ def compare_sets(params_file: Path, latents: Path, report_file: Path, passed_fil
     passed_file.unlink(missing_ok=True)
     report_file.unlink(missing_ok=True)
     note_forgotten(latents, params.data.sets)
-    repeatable(STAGE_THREADS)
+    prepare_torch(STAGE_THREADS)
     with timed_run(report_file, ""):
         folders = {name: latents / name for name in params.data.sets}
         stores = {name: Store(folder) for name, folder in folders.items()}

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.config import load_params
-from pipeline.device import STAGE_THREADS, chosen_device, repeatable
+from pipeline.device import STAGE_THREADS, chosen_device, prepare_torch
 from pipeline.errors import IncompatibleStoreError, ParamsError, ScoreError
 from pipeline.files import file_digest
 from pipeline.guard.report import read_guard
@@ -49,7 +49,7 @@ def infer(params_file: Path, inputs: Inputs, output: Path) -> None:
     Where no OOD set is among them, synthetic outliers are made and scored in their place.
     """
     params = load_params(params_file, Params)
-    repeatable(STAGE_THREADS)
+    prepare_torch(STAGE_THREADS)
     id_train = load_id_train(inputs.latents / "id_train")
     if params.infer.knn_neighbours > len(id_train.values):
         asked, most = params.infer.knn_neighbours, len(id_train.values)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pipeline.config import load_params
-from pipeline.device import STAGE_THREADS, chosen_device, repeatable
+from pipeline.device import STAGE_THREADS, chosen_device, prepare_torch
 from pipeline.errors import ModelError
 from pipeline.files import file_digest
 from pipeline.images.image_set import ImageSet
@@ -32,7 +32,7 @@ def make_pretrained_teacher(params_file: Path, output: Path) -> None:
         with unfinished(output, facts, inputs=[]) as work:
             write_card(work, None)
         return
-    repeatable(STAGE_THREADS)
+    prepare_torch(STAGE_THREADS)
     classifier, identity = Classifier.load(model.source, model.revision, chosen_device())
     images = open_image_set(ID_TRAIN, params.data)
     facts |= {"model": identity._asdict(), "transformers": version("transformers")}

@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from pipeline.config import load_params
-from pipeline.device import STAGE_THREADS, repeatable
+from pipeline.device import STAGE_THREADS, prepare_torch
 from pipeline.encode.latents import Encoder, write_latents
 from pipeline.errors import IncompatibleStoreError
 from pipeline.images.image_set import ImageSet, content_hash
@@ -27,7 +27,7 @@ def make_probes(params_file: Path, autoencoder_folder: Path, id_test: Path, outp
     Raises IncompatibleStoreError when the latents in `id_test` are not of this autoencoder and these images.
     """
     params = load_params(params_file, Params)
-    repeatable(STAGE_THREADS)
+    prepare_torch(STAGE_THREADS)
     encoder = Encoder.load(autoencoder_folder, params.data.image_size, params.encode.batch_size)
     store = Store(id_test)
     store.require("latents", encoder.space)

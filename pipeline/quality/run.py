@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from pipeline.config import load_params
-from pipeline.device import STAGE_THREADS, chosen_device, repeatable
+from pipeline.device import STAGE_THREADS, chosen_device, prepare_torch
 from pipeline.files import write_json
 from pipeline.latents import Latents, load_id_train, load_latents, require_outliers
 from pipeline.networks.folder import load_network, predict
@@ -34,7 +34,7 @@ class Inputs:
 def judge_outliers(params_file: Path, inputs: Inputs, report_file: Path, figures: Path) -> None:
     """Measure the rows of every store and, as a yardstick, the ID validation latents; write the report last."""
     params = load_params(params_file, Params)
-    repeatable(STAGE_THREADS)
+    prepare_torch(STAGE_THREADS)
     id_train = load_id_train(inputs.id_train)
     stores = {name: Store(inputs.outliers / name) for name in params.synthesize.stores}
     for store in stores.values():

@@ -8,7 +8,7 @@ import torch
 
 from pipeline.autoencoder.model import load_stage_output
 from pipeline.config import load_params
-from pipeline.device import STAGE_THREADS, repeatable
+from pipeline.device import STAGE_THREADS, prepare_torch
 from pipeline.errors import ParamsError
 from pipeline.files import write_json
 from pipeline.guard.report import read_guard
@@ -52,7 +52,7 @@ def score(params_file: Path, inputs: Inputs, reports: Path, decisions_folder: Pa
     written there.
     """
     params = load_params(params_file, Params)
-    repeatable(STAGE_THREADS)
+    prepare_torch(STAGE_THREADS)
     note_forgotten(inputs.latents, params.data.sets)
     groups = _groups(params)
     sets = [name for members in groups.values() for name in members]

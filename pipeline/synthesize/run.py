@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from pipeline.config import load_params
-from pipeline.device import UNIT_THREADS, chosen_device, default_workers, repeatable
+from pipeline.device import UNIT_THREADS, chosen_device, default_workers, prepare_torch
 from pipeline.errors import ParamsError
 from pipeline.latents import Latents, load_id_train
 from pipeline.launch import Launch
@@ -125,7 +125,7 @@ def _load_method(name: str, params: SynthesizeParams, inputs: Inputs) -> tuple[M
 
     The process computes with as many threads as any other that does.
     """
-    repeatable(UNIT_THREADS)
+    prepare_torch(UNIT_THREADS)
     latents = load_id_train(inputs.latents)
     models = needed_models(inputs.models, name)
     return load_method(name, params, Parents(latents, chosen_device()), inputs.models), latents, models

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from pipeline.config import load_params
 from pipeline.curve import Curve
-from pipeline.device import UNIT_THREADS, chosen_device, repeatable, seeded
+from pipeline.device import UNIT_THREADS, chosen_device, prepare_torch, seeded
 from pipeline.latents import load_id_train
 from pipeline.launch import Launch
 from pipeline.networks.fit import Losses, fit
@@ -48,7 +48,7 @@ def train_teachers(params_file: Path, latents: Path, output: Path, curves: Path,
 
 def train_teacher(unit: TeacherUnit) -> None:
     """Train one teacher with cross-entropy on ID latents, and keep its outputs on them."""
-    repeatable(UNIT_THREADS)
+    prepare_torch(UNIT_THREADS)
     latents, device = load_id_train(unit.latents), chosen_device()
     card = NetworkCard(
         role="teacher",

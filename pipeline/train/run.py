@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pipeline.config import load_params
 from pipeline.curve import Curve
-from pipeline.device import UNIT_THREADS, chosen_device, repeatable, seeded
+from pipeline.device import UNIT_THREADS, chosen_device, prepare_torch, seeded
 from pipeline.latents import Latents, load_id_train
 from pipeline.launch import Launch
 from pipeline.networks.fit import Losses, fit
@@ -87,7 +87,7 @@ def train_detectors(params_file: Path, inputs: Inputs, output: Path, curves: Pat
 
 def train_detector(unit: DetectorUnit) -> None:
     """Train one detector of its teacher's architecture, from fresh weights or from its teacher's."""
-    repeatable(UNIT_THREADS)
+    prepare_torch(UNIT_THREADS)
     params, device = unit.params, chosen_device()
     latents = load_id_train(unit.latents)
     teacher = load_network(unit.teacher, latents.header.space, latents.class_names)

@@ -15,7 +15,7 @@ from benchmarks.quality.peers.setting import Peer, Setting
 from benchmarks.quality.peers.unit import PeerUnit
 from benchmarks.quality.peers.vos import Vos
 from pipeline.curve import Curve
-from pipeline.device import UNIT_THREADS, chosen_device, repeatable, seeded
+from pipeline.device import UNIT_THREADS, chosen_device, prepare_torch, seeded
 from pipeline.latents import Latents, load_id_train, load_latents
 from pipeline.networks.fit import Losses, fit
 from pipeline.networks.folder import NetworkCard, save_network
@@ -39,7 +39,7 @@ OWN_DRAWS = 1
 
 def train_peer(unit: PeerUnit) -> None:
     """Train one network with a linear head by the method of its peer, and save it as a detector."""
-    repeatable(UNIT_THREADS)
+    prepare_torch(UNIT_THREADS)
     latents, device = load_id_train(unit.latents), chosen_device()
     card = NetworkCard(
         role="detector",
