@@ -59,7 +59,7 @@ def keep_freed_memory() -> None:
     """Lead glibc's malloc to keep the blocks it frees, up to LARGEST_KEPT; elsewhere this does nothing.
 
     It keeps blocks up to the largest that was freed so far, which is one that is freed here. Others go back to the
-    system, and every page of the next tensor is faulted in anew: a tenth of the time where tensors have a megabyte.
+    system, and every page of the next tensor is faulted in anew.
     """
     np.empty(LARGEST_KEPT, np.uint8)
 

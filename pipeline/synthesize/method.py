@@ -131,7 +131,7 @@ class Parents:
             raise ValueError(f"no ID latents of class {', '.join(empty)}")
 
     def latents(self, rows: NDArray[np.int64]) -> Tensor:  # (n, c, h, w)
-        """Return a copy of the latents numbered `rows` (n,); `index_select` is twice as fast as indexing."""
+        """Return a copy of the latents numbered `rows` (n,); `index_select` is faster than indexing."""
         return self.values.index_select(0, torch.from_numpy(rows).to(self.values.device))
 
     def cycle(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
