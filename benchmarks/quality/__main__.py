@@ -2,8 +2,8 @@
 
 Each task is a project under `.work/quality/`, a clone of this one at the same commit, run by DVC; trainings and scores
 lie there too, so that an interrupted run goes on where it stopped. The Parquet files of CIFAR-10, Fashion-MNIST, MNIST
-and Tiny ImageNet lie where the presets say, under `data/`. With `--development` other classes are held out, no far set
-is looked at, a table is printed, and nothing is written into `docs/`.
+and Tiny ImageNet lie where the presets say, under `data/`. With `--development` other classes are held out, the
+far set is drawn by a program, a table is printed, and nothing is written into `docs/`.
 """
 
 from collections.abc import Sequence

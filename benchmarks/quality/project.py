@@ -9,20 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.quality.keys import key
 from benchmarks.quality.tables import write
 from benchmarks.quality.tasks import CACHE, EXPOSURE, IMAGES, Task, default_families, parameters
-from pipeline.device import STAGE_THREADS, prepare_torch
 from pipeline.errors import PipelineError
 from pipeline.files import whole_or_absent
-from pipeline.infer.stand_in import kinds, make_stand_ins
-from pipeline.latents import load_id_train, load_latents, store_contents
+from pipeline.latents import store_contents
 from pipeline.probe.names import PROBES
 from pipeline.runlog import git_revision
 from pipeline.schema import AllParams, load_all
-from pipeline.stand_in import set_name
 from pipeline.store.reader import Store
-from pipeline.synthesize.params import SynthesizeParams
 
 WRITTEN = (":!benchmarks/results", ":!docs/results.md", ":!docs/images")
 STAGES = ("encode", "guard", "probe", "teacher", "pretrained_teacher", "synthesize")
@@ -37,7 +32,7 @@ class Project:
     families: tuple[str, ...]
     """What our default is trained on; `params.synthesize.methods` may have more."""
     sets: Mapping[str, Path]
-    """Stores of every set that is scored: ID test, OOD or what stands in for it, and the probes."""
+    """Stores of every set that is scored: ID test, OOD and the probes."""
     groups: Mapping[str, list[str]]
     """The OOD sets of 'near' and of 'far'."""
 
@@ -80,10 +75,6 @@ def prepare(task: Task, seeds: int, families: Sequence[str]) -> Project:
     sets = {name: folder / "data/latents" / name for name in ("id_test", *ood)}
     sets |= {f"probe/{name}": folder / "data/probes" / name for name in PROBES}
     require_apart(sets, ood, folder / "data/latents" / EXPOSURE)
-    if task.development:
-        stores = _stand_ins(folder, params.synthesize, own)
-        sets |= stores
-        groups["far"] = [*stores]
     return Project(task, params, own, sets, groups)
 
 
@@ -122,19 +113,6 @@ def _repro(folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, env=os.environ | {"PATH": path}, check=False)  # noqa: S603  # our own
     if done.returncode:
         raise PipelineError(f"{folder}: `dvc repro` ended with exit code {done.returncode}; its last lines say why.")
-
-
-def _stand_ins(folder: Path, params: SynthesizeParams, families: Sequence[str]) -> dict[str, Path]:
-    """Return stores of outliers of ID test images, of each kind that our default is not trained on."""
-    wanted = [set_name(kind) for kind in kinds(params) if kind not in families]
-    facts = {"params": params.model_dump(mode="json", exclude={"methods"})}
-    output = folder / ".work" / f"stand_ins-{key('infer', facts, {'id_test': folder / 'data/latents/id_test'})}"
-    if not output.is_dir():
-        prepare_torch(STAGE_THREADS)
-        id_train = load_id_train(folder / "data/latents/id_train").header
-        with whole_or_absent(output) as work:
-            make_stand_ins(work, id_train, load_latents(folder / "data/latents/id_test", id_train), params)
-    return {name: output / name for name in wanted if (output / name).is_dir()}
 
 
 def call(folder: Path, *arguments: str) -> str:

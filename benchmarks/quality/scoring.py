@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from benchmarks.quality.keys import key
 from benchmarks.quality.project import Project
@@ -19,9 +18,6 @@ from pipeline.infer.fitted import Outputs, fit_scores, outputs
 from pipeline.infer.params import SCORES, InferParams, ScoreName
 from pipeline.latents import load_id_train, load_latents
 from pipeline.networks.folder import load_network
-from pipeline.stand_in import stands_in
-from pipeline.store.format import Header
-from pipeline.store.pool import RowPool
 from pipeline.units import finished_folder
 
 SCORED, FILE = WORK / "scored", "scores.npz"
@@ -60,7 +56,7 @@ def score_networks(unit: ScoringUnit) -> None:
     """Write the scores of every set by every network."""
     prepare_torch(UNIT_THREADS)
     id_train = load_id_train(unit.id_train)
-    sets = {name: _values(name, folder, id_train.header) for name, folder in unit.sets}
+    sets = {name: load_latents(folder, id_train.header).values for name, folder in unit.sets}
     truth = load_latents(dict(unit.sets)["id_test"], id_train.header).labels
     found: dict[str, list[Array]] = {}
     for folder in unit.networks:
@@ -83,14 +79,6 @@ def load_scores(unit: ScoringUnit) -> Scores:
     with np.load(unit.output / FILE) as file:
         of = {name: {score: file[f"{name}:{score}"] for score in SCORES} for name, _ in unit.sets}
         return Scores(of, file[HITS])
-
-
-def _values(name: str, folder: Path, id_train: Header) -> Tensor:
-    """Return the standardised latents of a set, (n, c, h, w)."""
-    if not stands_in(name):
-        return load_latents(folder, id_train).values
-    pool = RowPool(folder)  # outliers are stored standardised
-    return torch.from_numpy(pool.take(np.arange(len(pool)))).float()
 
 
 def _finite(of: Outputs, folder: Path) -> Outputs:

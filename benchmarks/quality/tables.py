@@ -11,23 +11,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from benchmarks.quality.drawn import drawn_pictures
 from pipeline.files import write_bytes
 from pipeline.images.image_set import ImageSet, content_hash
 from pipeline.images.parquet import unlabelled_images
 from pipeline.images.table_params import ParquetImagesSource
 
 FOLDER = Path("data/quality")
+DIGITS, DRAWN = "digits", "drawn"
+"""Origins of a table that are no file: scikit-learn's digits, and pictures drawn by a program."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Images of a Parquet file, or scikit-learn's digits, changed to look like those of a task."""
+    """Images of a Parquet file, of scikit-learn or of a program, changed to look like those of a task."""
 
     name: str
-    origin: str | None
-    """Path of the Parquet file from the project's root; None: all of scikit-learn's digits."""
+    origin: str
+    """Path of the Parquet file from the project's root, DIGITS or DRAWN."""
     images: int | None = None
-    """At most so many, drawn with seed 0."""
+    """At most so many, drawn with seed 0; None: all that there are."""
     gray_pixels: int | None = None
     """Made gray and reduced to this side, so that neither colour nor sharpness gives anything away; None: as is."""
     other_than: int = 0
@@ -58,7 +61,10 @@ def write(table: Table, project: Path) -> None:
 
 
 def _pictures(table: Table, project: Path) -> Iterator[Image.Image]:
-    if table.origin is None:
+    if table.origin == DRAWN:
+        yield from drawn_pictures(table.images or 0, seed=0)
+        return
+    if table.origin == DIGITS:
         from sklearn.datasets import load_digits
 
         scans = np.round(load_digits().images * (255 / 16)).astype(np.uint8)

@@ -1,7 +1,7 @@
 """The tasks: three benchmarks, each with some ways to hold classes out, and the parameters of each as a project.
 
 Final tasks are what results are told of. Development tasks are what settings may be chosen on: they hold out other
-pairs of classes, and outliers synthesized in ways that no default is trained on take the place of far sets.
+pairs of classes, and their far set is drawn by a program.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
 
-from benchmarks.quality.tables import Table
+from benchmarks.quality.tables import DIGITS, DRAWN, Table
 from pipeline.params_text import dump_yaml, load_yaml
 
 WORK = Path(".work/quality")
@@ -28,8 +28,13 @@ FINAL: dict[str, tuple[tuple[str, ...], ...]] = {
     "cifar10": ((),),
 }
 DEVELOPMENT: dict[str, tuple[tuple[str, ...], ...]] = {
-    "digits": (("1", "6"), ("0", "4")),
-    "fashion_mnist": (("T - shirt / top", "Sneaker"), ("Dress", "Coat")),
+    "digits": (("1", "6"), ("0", "4"), ("1", "4"), ("0", "6")),
+    "fashion_mnist": (
+        ("T - shirt / top", "Sneaker"),
+        ("Dress", "Coat"),
+        ("T - shirt / top", "Coat"),
+        ("Sneaker", "Dress"),
+    ),
     "cifar10": (("bird", "truck"), ("cat", "ship")),
 }
 CIFAR10, CIFAR10_TEST = "data/cifar10/train.parquet", "data/cifar10/test.parquet"
@@ -44,6 +49,7 @@ class Images:
     files: tuple[str, ...]
     """Parquet files that have to be there."""
     exposure: Table
+    development_far: Table
     far: tuple[Table, ...] = ()
     """Tables made for far sets, by their names."""
 
@@ -52,16 +58,19 @@ IMAGES = {
     "digits": Images(
         files=(FASHION_MNIST_TEST, CIFAR10),
         exposure=Table("cifar10", CIFAR10, images=EXPOSURE_IMAGES, gray_pixels=8),
+        development_far=Table("drawn", DRAWN, images=1000, gray_pixels=8),
         far=(Table("fashion_mnist", FASHION_MNIST_TEST, images=1000, gray_pixels=8),),
     ),
     "fashion_mnist": Images(
         files=(FASHION_MNIST, FASHION_MNIST_TEST, MNIST, CIFAR10),
         exposure=Table("cifar10", CIFAR10, images=EXPOSURE_IMAGES, gray_pixels=28),
-        far=(Table("digits", None),),
+        development_far=Table("drawn", DRAWN, images=1000, gray_pixels=28),
+        far=(Table("digits", DIGITS),),
     ),
     "cifar10": Images(
         files=(CIFAR10, CIFAR10_TEST, TINY_IMAGENET, MNIST, FASHION_MNIST_TEST),
         exposure=Table("tiny_imagenet", TINY_IMAGENET, images=EXPOSURE_IMAGES, other_than=2000),
+        development_far=Table("drawn", DRAWN, images=1000),
     ),
 }
 
@@ -89,7 +98,13 @@ class Task:
     def tables(self) -> tuple[Table, ...]:
         """The tables of images that are made for it."""
         images = IMAGES[self.benchmark]
-        return (images.exposure, *(() if self.development else images.far))
+        return (images.exposure, *self.far)
+
+    @property
+    def far(self) -> tuple[Table, ...]:
+        """Those of them that are far sets."""
+        images = IMAGES[self.benchmark]
+        return (images.development_far,) if self.development else images.far
 
 
 def tasks(benchmark: str, *, development: bool) -> list[Task]:
@@ -114,7 +129,7 @@ def parameters(task: Task, seeds: int, families: Sequence[str]) -> str:
     content["synthesize"]["methods"] = list(families)
     data = content["data"]
     _known(data, task)
-    near_and_far = {} if task.development else _ood(data["sources"], task)
+    near_and_far = _ood(data["sources"], task)
     data["sets"] = {name: dict(data["sets"][name]) for name in ("id_train", "id_validation", "id_test")}
     if task.held_out:
         known = data["sets"]["id_test"]["source"]
@@ -144,9 +159,11 @@ def _known(data: dict[str, Any], task: Task) -> None:
 
 
 def _ood(sources: dict[str, Any], task: Task) -> dict[str, str]:
-    """Add the sources of a final task's OOD sets that are not held-out classes; return the group of each set."""
-    for table in IMAGES[task.benchmark].far:
+    """Add the sources of a task's OOD sets that are not held-out classes; return the group of each set."""
+    for table in task.far:
         sources[table.name] = table.source()
+    if task.development:
+        return {table.name: "far" for table in task.far}
     if task.benchmark == "digits":
         return dict.fromkeys(("photographs", "noise", "fashion_mnist"), "far")
     if task.benchmark == "fashion_mnist":

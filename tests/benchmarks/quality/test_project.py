@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.quality.project import _clone, _link, _stand_ins, require_apart, require_clean
+from benchmarks.quality.project import _clone, _link, require_apart, require_clean
 from benchmarks.quality.tasks import CACHE, Task
 from pipeline.errors import PipelineError
-from pipeline.synthesize.params import SynthesizeParams
-from tests.make import ROOT, default_params, latents_store, section
+from tests.make import latents_store
 from tests.project import IDENTITY, call, commit, make_repository
 
 TASK = Task("digits", ("1", "6"), development=True)
@@ -79,14 +78,3 @@ def test_a_real_outlier_that_is_tested_on_is_refused():
     require_apart(sets, ["near"], latents_store(Path("apart"), content=np.arange(90, 180)))
     with pytest.raises(PipelineError, match="near: 5 of its images are among the real outliers"):
         require_apart(sets, ["near"], latents_store(Path("overlapping"), content=np.arange(85, 175)))
-
-
-def test_stand_ins_are_of_kinds_that_the_default_is_not_trained_on():
-    for name in ("dvc.yaml", "pipeline"):
-        Path(name).symlink_to(ROOT / name)
-    for place, name in enumerate(("id_train", "id_test")):
-        latents_store(Path("data/latents") / name, seed=place)
-    params = section(SynthesizeParams, default_params()["synthesize"])
-    found = _stand_ins(Path(), params, ("perturb", "mixup", "shuffle"))
-    assert {*found} == {"stand_in/gaussian", "stand_in/mixup_spherical", "stand_in/mixup_channels"}
-    assert found == _stand_ins(Path(), params, ("perturb", "mixup", "shuffle"))

@@ -1,4 +1,4 @@
-"""Every network scores every set, standardised or made so, and what cannot be used is named."""
+"""Every network scores every set, and what cannot be used is named."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from pipeline.latents import load_latents
 from pipeline.networks.folder import NetworkCard, predict, save_network
 from pipeline.networks.params import LinearParams, NetworkParams
 from pipeline.store.reader import Store
-from tests.make import SPACE, UNIT, default_params, latents_store, outliers_store, section
+from tests.make import SPACE, UNIT, default_params, latents_store, section
 
 CARD = NetworkCard(
     role="detector",
@@ -26,7 +26,6 @@ CARD = NetworkCard(
     class_names=("class 0", "class 1", "class 2"),
 )
 SETS = {"id_test": 5, "noise": 6}
-STAND_IN = "stand_in/shuffle"
 
 
 def saved(seed, scale=1.0):
@@ -41,7 +40,6 @@ def saved(seed, scale=1.0):
 @pytest.fixture
 def unit():
     sets = {name: latents_store(Path(name), seed=seed, per_class=10) for name, seed in SETS.items()}
-    sets[STAND_IN] = outliers_store(Path(STAND_IN), rows=12)
     params = section(InferParams, default_params()["infer"] | {"knn_neighbours": 4})
     networks = (Path("trained/0"), Path("trained/1"))
     return ScoringUnit(networks, latents_store(Path("id_train")), tuple(sets.items()), params, Path("scored"))
@@ -55,7 +53,7 @@ def test_scores_are_those_of_each_network_on_each_set(unit):
     for seed, network in enumerate(networks):
         logits, _ = predict(network, noise)
         np.testing.assert_array_equal(found.of["noise"]["energy"][seed], energy_score(logits.double()))
-    assert {score: values.shape for score, values in found.of[STAND_IN].items()} == dict.fromkeys(SCORES, (2, 12))
+    assert {score: values.shape for score, values in found.of["noise"].items()} == dict.fromkeys(SCORES, (2, 30))
 
 
 def test_hits_are_the_images_whose_class_is_predicted(unit):
@@ -65,14 +63,6 @@ def test_hits_are_the_images_whose_class_is_predicted(unit):
     wanted = [predict(network, test.values)[0].argmax(1).numpy() == test.labels for network in networks]
     np.testing.assert_array_equal(load_scores(unit).hits, wanted)
     assert HITS not in load_scores(unit).of
-
-
-def test_outliers_in_the_place_of_a_set_are_scored_as_they_were_synthesized(unit):
-    networks = [saved(seed) for seed in (0, 1)]
-    score_networks(unit)
-    rows = torch.from_numpy(Store(Path(STAND_IN)).latents().astype(np.float32))
-    wanted = energy_score(predict(networks[0], rows)[0].double())
-    np.testing.assert_array_equal(load_scores(unit).of[STAND_IN]["energy"][0], wanted)
 
 
 def test_a_network_that_diverged_is_named(unit):

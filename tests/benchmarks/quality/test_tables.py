@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from benchmarks.quality.tables import Table, write
+from benchmarks.quality.tables import DIGITS, DRAWN, Table, write
 from pipeline.images.image_set import content_hash
 from pipeline.images.parquet import unlabelled_images
 from pipeline.images.table_params import ParquetImagesSource
@@ -56,7 +56,7 @@ def test_a_limit_holds_for_what_is_left(pictures):
 
 
 def test_all_digits_are_there():
-    write(table := Table("digits", None), HERE)
+    write(table := Table("digits", DIGITS), HERE)
     assert len(opened(table.file)) == 1797
 
 
@@ -70,3 +70,10 @@ def test_a_table_that_is_there_is_kept(pictures):
     before = table.file.stat().st_mtime_ns
     write(table, HERE)
     assert table.file.stat().st_mtime_ns == before
+
+
+def test_drawn_pictures_are_there_none_twice():
+    write(table := Table("drawn", DRAWN, images=30, gray_pixels=8), HERE)
+    found = opened(table.file)
+    assert {picture.size for picture in found} == {(8, 8)}
+    assert len({content_hash(picture) for picture in found}) == 30

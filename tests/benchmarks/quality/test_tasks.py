@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks.quality.tables import DIGITS, DRAWN
 from benchmarks.quality.tasks import DEVELOPMENT, EXPOSURE, FINAL, IMAGES, PRESETS, default_families, parameters, tasks
 from pipeline.schema import load_all
 from tests.make import ROOT
@@ -30,7 +31,7 @@ def test_the_parameters_of_a_task_are_valid(task, tmp_path):
     groups = {name: group for name, group in found.data.ood_sets().items() if name != EXPOSURE}
     assert found.seeds == (0, 1, 2)
     assert found.synthesize.methods == ("perturb", "copies")
-    assert set(groups.values()) == ({"near"} if task.development else {"near", "far"})
+    assert set(groups.values()) == {"near", "far"}
     assert EXPOSURE in found.data.sets
     assert {source.kind for source in found.data.sources.values()}.isdisjoint({"dataset", "dataset_images"})
 
@@ -44,12 +45,21 @@ def test_every_file_that_a_task_reads_is_linked_or_made(task, tmp_path):
     made = {table.file.as_posix() for table in task.tables}
     assert files <= made | set(IMAGES[task.benchmark].files)
     assert made <= files
-    assert {table.origin for table in task.tables if table.origin} <= set(IMAGES[task.benchmark].files)
+    assert {table.origin for table in task.tables} <= {*IMAGES[task.benchmark].files, DIGITS, DRAWN}
 
 
 @pytest.mark.parametrize("benchmark", PRESETS)
 def test_development_and_final_tasks_share_no_held_out_pair(benchmark):
     assert {frozenset(one) for one in FINAL[benchmark]}.isdisjoint(map(frozenset, DEVELOPMENT[benchmark]))
+
+
+@pytest.mark.parametrize("benchmark", PRESETS)
+@pytest.mark.usefixtures("in_the_repository")
+def test_the_far_set_of_development_is_in_no_final_task(benchmark, tmp_path):
+    development, final = (tasks(benchmark, development=which)[0] for which in (True, False))
+    far = {name for name, group in loaded(development, tmp_path).data.ood_sets().items() if group == "far"}
+    assert far - {EXPOSURE} == {"drawn"}
+    assert "drawn" not in loaded(final, tmp_path).data.sets
 
 
 @pytest.mark.usefixtures("in_the_repository")
