@@ -1,12 +1,15 @@
 """On a GPU the draws are the CPU's, values agree within float16, and training repeats to the bit."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from benchmarks.quality.peers.train import PEERS, train_peer
+from benchmarks.quality.peers.unit import PeerUnit
 from pipeline.autoencoder.params import TrainingParams
 from pipeline.autoencoder.train import train_autoencoder
 from pipeline.denoiser.model import untrained
@@ -17,6 +20,8 @@ from pipeline.device import UNIT_THREADS, prepare_torch
 from pipeline.files import folder_digest
 from pipeline.images.params import DataParams
 from pipeline.images.source import open_image_set
+from pipeline.infer.fitted import Outputs, fit_scores
+from pipeline.infer.params import InferParams
 from pipeline.latents import load_id_train
 from pipeline.launch import Launch
 from pipeline.networks.fit import fit
@@ -33,6 +38,12 @@ from tests.make import SPACE, latents_store, models, outliers_store, section, ti
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
 GPU = torch.device("cuda")
+
+
+@pytest.fixture(autouse=True)
+def on_the_gpu(on_the_cpu, monkeypatch):
+    """Elsewhere tests are kept on the CPU."""
+    monkeypatch.setenv("LATENT_OUTLIERS_DEVICE", "cuda")
 
 
 @pytest.mark.parametrize("method", ["perturb", "mixup", "shuffle", "label_mixup", "gaussian", "copies"])
@@ -105,6 +116,22 @@ def test_a_detector_decides_as_on_the_cpu():
         assert one.is_outlier == other.is_outlier or abs(one.outlier_score - threshold) < 1e-4
 
 
+def test_scores_agree_with_the_cpu():
+    """All are computed in float64 on both, from the same float32 outputs."""
+    torch.manual_seed(0)
+    head = torch.nn.Linear(16, 3)
+    network = SimpleNamespace(head=head)
+    params = section(InferParams, tiny_params()["infer"])
+    known, asked = (Outputs(torch.randn(n, 3).double(), torch.randn(n, 16).double()) for n in (90, 40))
+    labels = torch.arange(90) % 3
+    on_cpu = fit_scores(network, known, labels, params)(asked)
+    fitted = fit_scores(network, known.to(GPU), labels, params)
+    for found in (fitted(asked.to(GPU)), fitted.to(torch.device("cpu"))(asked)):
+        assert {values.device.type for values in found.values()} == {"cpu"}
+        for score, values in found.items():
+            np.testing.assert_allclose(values, on_cpu[score].detach(), rtol=1e-7, atol=1e-9, err_msg=score)
+
+
 HEADS = [
     {"kind": "linear"},
     {"kind": "logit_norm", "temperature": 0.1},
@@ -121,7 +148,7 @@ def test_every_head_and_every_loss_train_repeatably(head):
     latents = latents_store(Path("id"))
     made_from = load_id_train(latents).digest
     outliers = outliers_store(Path("outliers"), latents=made_from, parent_a=np.arange(40), parent_b=np.arange(40))
-    losses = ("outlier_exposure", "energy_bound", "micl__info_nce", "micl__club", "micl__paper")
+    losses = ("mixing", "outlier_exposure", "energy_bound", "micl__info_nce", "micl__club", "micl__paper")
     losses += ("distillation__logits", "distillation__features")
     weights = {f"train__{name}__weight": 0.1 for name in losses}
     content = tiny_params(**weights, train__head=head)
@@ -137,6 +164,29 @@ def test_every_head_and_every_loss_train_repeatably(head):
                 outliers=(outliers,),
                 teacher=Path("teachers/0"),
                 pretrained_teacher=Path("pretrained"),
+                output=Path(name),
+                curve=Path(name).with_suffix(".csv"),
+            )
+        )
+    assert folder_digest(Path("a")) == folder_digest(Path("b"))
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_every_peer_trains_repeatably(peer):
+    """The published methods that our default is compared with."""
+    latents_store(Path("id"))
+    latents_store(Path("exposure"), seed=7)
+    network = NetworkParams(width=16, blocks=(1,))
+    optimiser = OptimiserParams(epochs=5, batch_size=32, learning_rate=0.05, momentum=0.9, weight_decay=0.0005)
+    for name in ("a", "b"):
+        train_peer(
+            PeerUnit(
+                peer=peer,
+                seed=3,
+                network=network,
+                optimiser=optimiser,
+                latents=Path("id"),
+                exposure=Path("exposure"),
                 output=Path(name),
                 curve=Path(name).with_suffix(".csv"),
             )

@@ -68,7 +68,7 @@ def score_networks(unit: ScoringUnit) -> None:
             for score, scored in fitted(of).items():
                 found.setdefault(f"{name}:{score}", []).append(scored.numpy())
             if name == "id_test":
-                found.setdefault(HITS, []).append(of.logits.argmax(1).numpy() == truth)
+                found.setdefault(HITS, []).append(of.logits.argmax(1).cpu().numpy() == truth)
     with finished_folder(unit.output) as folder:
         arrays: dict[str, Any] = {name: np.stack(rows) for name, rows in found.items()}
         np.savez(folder / FILE, **arrays)

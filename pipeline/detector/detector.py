@@ -17,7 +17,7 @@ from pipeline.detector.images import OneImage, image_pixels, is_one_image
 from pipeline.device import chosen_device, usable_device
 from pipeline.errors import BundleError, ModelError
 from pipeline.images.image_set import from_8_bits
-from pipeline.infer.fitted import outputs
+from pipeline.infer.fitted import outputs, scoring_device
 from pipeline.latents import to_standardised
 from pipeline.store.writer import as_latents
 
@@ -67,6 +67,7 @@ class Detector:
         except (RuntimeError, ModelError) as error:
             raise BundleError(bundle.folder, " ".join(str(error).split()), "networks that can be loaded") from error
         self.network.eval().requires_grad_(requires_grad=False).to(device)
+        self.scorer = bundle.scorer.to(scoring_device(device))
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str | torch.device | None = None) -> Self:
@@ -159,7 +160,7 @@ class Detector:
         scaled = torch.from_numpy(as_latents(encoded, "latents of images").astype(np.float32))
         of = outputs(self.network, to_standardised(scaled, self.bundle.card.network.standardisation))
         best = of.logits.softmax(1).max(1)
-        (scores,) = self.bundle.scorer(of).values()
+        (scores,) = self.scorer(of).values()
         labels = [self.class_names[index] for index in best.indices.tolist()]
         return Answers(labels, best.values.tolist(), scores.tolist(), (scores > self.threshold).tolist())
 

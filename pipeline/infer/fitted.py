@@ -1,7 +1,7 @@
 """Every post-hoc score of one network, in two steps: what it learns from ID training images, and the score itself."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -38,10 +38,14 @@ LEARNT: dict[ScoreName, tuple[str, ...]] = {
 
 
 class Outputs(NamedTuple):
-    """What a network says of images, in float64."""
+    """What a network says of images, in float64, where scores are computed from it."""
 
     logits: Tensor  # (n, k)
     features: Tensor  # (n, d)
+
+    def to(self, device: torch.device) -> Self:
+        """Return the same on another device."""
+        return type(self)(self.logits.to(device), self.features.to(device))
 
 
 class Gaussian(NamedTuple):
@@ -60,15 +64,21 @@ class Vim(NamedTuple):
 
 
 def outputs(network: LatentResNet, latents: Tensor) -> Outputs:
-    """Return the one feature extraction that every score is computed from."""
+    """Return the one feature extraction that every score is computed from: on the network's GPU, else on the CPU."""
     logits, features = predict(network, latents)
-    return Outputs(logits.double(), features.double())
+    return Outputs(logits.double(), features.double()).to(scoring_device(next(network.parameters()).device))
+
+
+def scoring_device(device: torch.device) -> torch.device:
+    """Return where scores of a network on `device` are computed: a CUDA GPU has float64, other accelerators may not."""
+    return device if device.type == "cuda" else torch.device("cpu")
 
 
 class FittedScores:
     """Post-hoc scores of one network, ready to be computed: nothing of the ID training images is asked for any more.
 
-    names: which scores; learnt: the float64 tensors they need, by the names in `LEARNT`.
+    names: which scores; learnt: the float64 tensors they need, by the names in `LEARNT`, on the device of the outputs
+    that are to be scored.
     """
 
     def __init__(self, names: tuple[ScoreName, ...], learnt: Learnt, params: InferParams) -> None:
@@ -76,8 +86,14 @@ class FittedScores:
         self._bank = Bank(learnt["bank"]) if "knn" in names else None
 
     def __call__(self, of: Outputs) -> dict[ScoreName, Tensor]:
-        """Return every score, each (n,) float64, larger = more outlier."""
-        return {name: self._score(name, of) for name in self.names}
+        """Return every score, each (n,) float64 on the CPU, larger = more outlier."""
+        return {name: self._score(name, of).cpu() for name in self.names}
+
+    def to(self, device: torch.device) -> Self:
+        """Return the same scores of outputs on another device."""
+        if all(tensor.device == device for tensor in self.learnt.values()):
+            return self
+        return type(self)(self.names, {name: tensor.to(device) for name, tensor in self.learnt.items()}, self.params)
 
     def _score(self, name: ScoreName, of: Outputs) -> Tensor:
         if name == "knn" and self._bank is not None:
@@ -94,7 +110,8 @@ def fit_scores(
 ) -> FittedScores:
     """Learn what `names` need, and no more. `knn` cannot be computed of fewer images than `knn_neighbours`."""
     wanted = {tensor for name in names for tensor in LEARNT[name]}
-    weight, bias = _head(network)
+    labels = labels.to(known.features.device)
+    weight, bias = _head(network, known.features.device)
     learnt: Learnt = {}
     if "class_weights" in wanted:
         learnt["class_weights"] = weight
@@ -110,11 +127,11 @@ def fit_scores(
     return FittedScores(names, learnt, params)
 
 
-def _head(network: LatentResNet) -> tuple[Tensor, Tensor]:
+def _head(network: LatentResNet, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return the head's weight (k, d) and bias (k,), in float64."""
-    weight = network.head.weight.detach().cpu().double()
+    weight = network.head.weight.detach().to(device, torch.float64)
     bias = getattr(network.head, "bias", None)  # angular heads have none
-    return weight, weight.new_zeros(len(weight)) if bias is None else bias.detach().cpu().double()
+    return weight, weight.new_zeros(len(weight)) if bias is None else bias.detach().to(device, torch.float64)
 
 
 def _mahalanobis(of: Outputs, learnt: Learnt) -> Tensor:

@@ -92,7 +92,7 @@ def judged(
             fitted = fit_scores(network, known, torch.from_numpy(id_train.labels).long(), params)
             for name, latents in sets.items():
                 of = _finite(outputs(network, latents.values), folder, name)
-                predicted[side, name].append(of.logits.argmax(1).numpy().astype(np.int32))
+                predicted[side, name].append(of.logits.argmax(1).cpu().numpy().astype(np.int32))
                 for score, values in fitted(of).items():
                     scores[side, name, score].append(values.numpy())
             advance(1)
