@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.cases.synthesis import CLASSES, ID_ROWS, PERTURB, STABLE_DIFFUSION
+from benchmarks.cases.encode import STABLE_DIFFUSION
+from benchmarks.cases.synthesis import CLASSES, ID_ROWS, PERTURB
 from pipeline.config import load_params
 from pipeline.denoiser.model import untrained
 from pipeline.denoiser.params import Params as DenoiserSections

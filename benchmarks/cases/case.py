@@ -56,6 +56,16 @@ def _seconds(side: Side, case: Case) -> float:
     case.clear()
     torch.set_num_threads(case.threads)
     os.sync()
+    wait_for_gpu()
     began = time.perf_counter()
     side()
+    wait_for_gpu()
     return time.perf_counter() - began
+
+
+def wait_for_gpu() -> None:
+    """Let a GPU, where there is one, end what it was told to do."""
+    import torch
+
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()

@@ -14,7 +14,7 @@ from pipeline.autoencoder.model import Autoencoder
 from pipeline.autoencoder.params import Params
 from pipeline.autoencoder.train import untrained
 from pipeline.config import load_params
-from pipeline.device import STAGE_THREADS
+from pipeline.device import STAGE_THREADS, chosen_device
 from pipeline.encode.latents import Encoder, write_latents
 from pipeline.images.folder import folder_images
 from pipeline.images.folder_params import FolderImagesSource
@@ -24,10 +24,27 @@ from pipeline.images.limits import LARGEST_PIXELS
 BATCH = 64
 SMALL, LARGE = 32, 256  # pixels
 PARAMS = Path("params.yaml")
+STABLE_DIFFUSION: dict[str, Any] = {
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "block_out_channels": (128, 256, 512, 512),
+    "layers_per_block": 2,
+    "latent_channels": 4,
+}
+"""Size of Stable Diffusion's autoencoder."""
 
 
 def encode_cases(folder: Path) -> dict[str, Case]:
-    """Return cases at 32 px with the small autoencoder that the pipeline trains, and at 256 px with TAESD's size."""
+    """Return cases at 32 px with the small autoencoder that the pipeline trains, and at 256 px with TAESD's size.
+
+    On a GPU, which has nothing to do at 32 px, with Stable Diffusion's size in place of the small one.
+    """
+    if chosen_device().type == "cuda":
+        large, tiny = stable_diffusion_autoencoder(), tiny_autoencoder()
+        return {
+            "encode_256px_stable_diffusion_vs_bare_autoencoder": _case(folder / "large", large, LARGE, 6 * BATCH, 3),
+            "encode_256px_taesd_vs_bare_autoencoder": _case(folder / "tiny", tiny, LARGE, 16 * BATCH, 3),
+        }
     return {
         "encode_32px_small_vs_bare_autoencoder": _case(folder / "small", small_autoencoder(), SMALL, 50 * BATCH, 7),
         "encode_256px_taesd_vs_bare_autoencoder": _case(folder / "tiny", tiny_autoencoder(), LARGE, 2 * BATCH, 3),
@@ -39,7 +56,7 @@ def _case(folder: Path, autoencoder: Autoencoder, size: int, count: int, rounds:
     images = photographs(folder, count)
     encoder = Encoder(autoencoder, "bench", size, BATCH)
     pixels = from_8_bits(np.stack([resized(images.read(row), size) for row in range(count)]))
-    held = torch.from_numpy(pixels).permute(0, 3, 1, 2).split(BATCH)
+    held = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(chosen_device()).split(BATCH)
 
     def clear() -> None:
         shutil.rmtree(folder / "store", ignore_errors=True)
@@ -90,7 +107,7 @@ def small_autoencoder() -> Autoencoder:
     torch.manual_seed(0)
     module = untrained(load_params(PARAMS, Params).autoencoder.training, SMALL)
     module.register_to_config(scaling_factor=1.0)
-    return Autoencoder(module, "random weights").to(torch.device("cpu"))
+    return Autoencoder(module, "random weights").to(chosen_device())
 
 
 def tiny_autoencoder() -> Autoencoder:
@@ -99,4 +116,13 @@ def tiny_autoencoder() -> Autoencoder:
 
     torch.manual_seed(0)
     module: Any = AutoencoderTiny()
-    return Autoencoder(module, "random weights").to(torch.device("cpu"))
+    return Autoencoder(module, "random weights").to(chosen_device())
+
+
+def stable_diffusion_autoencoder() -> Autoencoder:
+    """Return an autoencoder of Stable Diffusion's size with random weights; what it computes costs the same."""
+    from diffusers import AutoencoderKL
+
+    torch.manual_seed(0)
+    module: Any = AutoencoderKL(**STABLE_DIFFUSION)
+    return Autoencoder(module, "random weights").to(chosen_device())

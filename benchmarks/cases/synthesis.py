@@ -4,16 +4,15 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from benchmarks.cases.case import Case
+from benchmarks.cases.encode import stable_diffusion_autoencoder
 from benchmarks.cases.store import SHAPE, id_latents, random_rows, write_raw
-from pipeline.autoencoder.model import Autoencoder
-from pipeline.device import UNIT_THREADS
+from pipeline.device import UNIT_THREADS, chosen_device, default_workers
 from pipeline.latents import to_scaled
 from pipeline.store.fill import fill
 from pipeline.store.format import BLOCK_ROWS, LATENT_DTYPE
@@ -28,24 +27,16 @@ ID_ROWS, CLASSES = 50_000, 100
 STORE_ROWS = 32_768  # 256 MiB
 PERTURB = PerturbParams(rows=1, neighbours=10, boundary_share=0.5, sigma=1.0, noise="diagonal", candidates=8)
 MIXUP = MixupParams(rows=1, kinds=("linear", "masked"), classes=2, lam_min=0.3, lam_max=0.7)
-WORKERS, BATCH_ROWS = 2, 2048
+BATCH_ROWS = 2048
 BLOCKS = 8
 PERTURBED = 2 * BATCH_ROWS
 DECODED = 1
-STABLE_DIFFUSION: dict[str, Any] = {
-    "down_block_types": ("DownEncoderBlock2D",) * 4,
-    "up_block_types": ("UpDecoderBlock2D",) * 4,
-    "block_out_channels": (128, 256, 512, 512),
-    "layers_per_block": 2,
-    "latent_channels": 4,
-}
-"""Size of Stable Diffusion's autoencoder."""
 
 
 def synthesis_cases(folder: Path) -> dict[str, Case]:
     """Return the cases at 50,000 ID latents of 4 x 32 x 32 in 100 classes."""
     torch.set_num_threads(2)
-    parents = Parents(id_latents(folder / "id", ID_ROWS, CLASSES), torch.device("cpu"))
+    parents = Parents(id_latents(folder / "id", ID_ROWS, CLASSES), chosen_device())
     mixup, perturb = Mixup(parents, MIXUP), Perturb(parents, PERTURB)
     rows, autoencoder = random_rows(STORE_ROWS), stable_diffusion_autoencoder()
     latents = to_scaled(parents.values[:DECODED], parents.header.standardisation)
@@ -85,9 +76,14 @@ def synthesis_cases(folder: Path) -> dict[str, Case]:
     }
 
 
+def workers() -> int:
+    """Return how many the stage would have: one on a GPU, two on two cores."""
+    return min(2, default_workers(chosen_device()))
+
+
 def side_by_side(method: Method) -> None:
-    """Make rows in as many threads as the stage would on two cores, and keep none."""
-    with ThreadPoolExecutor(WORKERS, initializer=torch.set_num_threads, initargs=(UNIT_THREADS,)) as pool:
+    """Make rows in as many threads as the stage would, and keep none."""
+    with ThreadPoolExecutor(workers(), initializer=torch.set_num_threads, initargs=(UNIT_THREADS,)) as pool:
         latents = np.empty((PERTURBED, *SHAPE), LATENT_DTYPE)
         list(in_batches(RowMaker("perturb", method, 0), BATCH_ROWS, pool.map, range(PERTURBED), latents))
 
@@ -96,7 +92,7 @@ def make_store(folder: Path, name: str, method: Method) -> None:
     """Make a whole store as the stage does, from the method with its latents in memory to bytes on disk."""
     folder.mkdir()
     writer = StoreWriter(folder, STORE_ROWS, SHAPE, {**ANCESTRY, **method.extra_columns})
-    with ThreadPoolExecutor(WORKERS, initializer=torch.set_num_threads, initargs=(UNIT_THREADS,)) as pool:
+    with ThreadPoolExecutor(workers(), initializer=torch.set_num_threads, initargs=(UNIT_THREADS,)) as pool:
         fill(writer, partial(in_batches, RowMaker(name, method, 0), BATCH_ROWS, pool.map), name)
     header = method.parents.header  # type: ignore[attr-defined]  # both methods here have them
     writer.finish(
@@ -111,7 +107,7 @@ def make_store(folder: Path, name: str, method: Method) -> None:
 def plain_perturb(parents: Parents) -> NDArray[np.float32]:
     """Make one block class by class as one would write it first: the distances of each candidate to its class."""
     rng = np.random.default_rng(0)
-    values = parents.values.flatten(1).numpy()
+    values = parents.values.flatten(1).cpu().numpy()
     made = []
     for label in range(CLASSES):
         bank = values[parents.members[label]]
@@ -123,12 +119,3 @@ def plain_perturb(parents: Parents) -> NDArray[np.float32]:
             reach = np.sort(distances, axis=1)[:, PERTURB.neighbours - 1]
             made.append(candidates[int(reach.argmax())])
     return np.stack(made)
-
-
-def stable_diffusion_autoencoder() -> Autoencoder:
-    """Return an autoencoder of Stable Diffusion's size with random weights; what it decodes costs the same."""
-    from diffusers import AutoencoderKL
-
-    torch.manual_seed(0)
-    module: Any = AutoencoderKL(**STABLE_DIFFUSION)
-    return Autoencoder(module, "random weights").to(torch.device("cpu"))

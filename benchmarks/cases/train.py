@@ -11,7 +11,7 @@ from torch import nn
 from benchmarks.cases.case import Case
 from benchmarks.cases.store import UNIT, random_rows, write_store
 from pipeline.config import load_params
-from pipeline.device import UNIT_THREADS
+from pipeline.device import UNIT_THREADS, chosen_device
 from pipeline.latents import load_id_train
 from pipeline.networks.folder import load_network
 from pipeline.networks.outputs import TeacherOutputs, load_outputs
@@ -30,7 +30,6 @@ from pipeline.train.params import Params, TrainParams
 from pipeline.train.run import DetectorUnit, train_detector
 
 SectionT = TypeVar("SectionT", TeacherParams, TrainParams)
-CPU = torch.device("cpu")
 PARAMS = Path("params.yaml")
 CLASSES, OUTLIERS, STORES = 10, 4096, 3
 
@@ -97,19 +96,23 @@ class BareLoop:
     def __init__(self, unit: DetectorUnit) -> None:
         self.params = unit.params
         latents = load_id_train(unit.latents)
-        self.values, self.labels = latents.values, torch.from_numpy(latents.labels).long()
-        self.outliers = [torch.from_numpy(Store(folder).latents().astype(np.float32)) for folder in unit.outliers]
+        self.device = chosen_device()
+        self.values = latents.values.to(self.device)
+        self.labels = torch.from_numpy(latents.labels).long().to(self.device)
+        stored = [Store(folder).latents().astype(np.float32) for folder in unit.outliers]
+        self.outliers = [torch.from_numpy(rows).to(self.device) for rows in stored]
         self.teacher = load_network(unit.teacher, latents.header.space, latents.class_names)
-        self.known = load_outputs(unit.teacher, len(self.values), CLASSES)
+        known = load_outputs(unit.teacher, len(self.values), CLASSES)
+        self.known = TeacherOutputs(*(values.to(self.device) for values in known))
         self.mixing = Mixing(unit.params.mixing, CLASSES, torch.Generator().manual_seed(unit.seed))
 
     def train(self) -> None:
         """Train a detector with the same network, losses and numbers of rows in a batch."""
         params, optimiser = self.params, self.params.optimiser
-        network = self.teacher.card.model_copy(update={"role": "detector", "head": params.head}).build()
+        network = self.teacher.card.model_copy(update={"role": "detector", "head": params.head}).build().to(self.device)
         if params.start == "teacher":
             network.take_over(self.teacher.network)
-        objective = Objective(params, network.features, self.known.features.shape[1], CPU)
+        objective = Objective(params, network.features, self.known.features.shape[1], self.device)
         descent = torch.optim.SGD(
             nn.ModuleList([network, objective]).parameters(),
             optimiser.learning_rate,
