@@ -10,7 +10,14 @@ import typer
 from pipeline.errors import PipelineError
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="Parameter file.", show_default=True)]
-Workers = Annotated[int | None, typer.Option(min=1, help="Units computed side by side; by default one per core.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        envvar="LATENT_OUTLIERS_WORKERS",
+        help="Units computed side by side; by default one per core, or one on a GPU.",
+    ),
+]
 Ray = Annotated[
     str | None,
     typer.Option("--ray", envvar="RAY_ADDRESS", metavar="ADDRESS", help="Compute units on this Ray cluster instead."),

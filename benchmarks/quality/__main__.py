@@ -21,10 +21,11 @@ from benchmarks.quality.picture import draw
 from benchmarks.quality.project import require_clean
 from benchmarks.quality.run import run_benchmark
 from benchmarks.quality.tasks import PRESETS, WORK
-from pipeline.command import run
+from pipeline.command import Workers, run
 from pipeline.config import nearest_name
 from pipeline.errors import PipelineError
 from pipeline.files import read_json, write_bytes, write_json
+from pipeline.launch import Launch
 
 RESULTS, PAGE = Path("benchmarks/results"), Path("docs/results.md")
 SEEDS = 5
@@ -34,6 +35,7 @@ def main(
     benchmark: Annotated[list[str] | None, typer.Option(help="One of several; all without it.")] = None,
     methods: Annotated[list[str] | None, typer.Option(help="One of several; without it all, and a page.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Networks of each method.")] = SEEDS,
+    workers: Workers = None,
     *,
     development: Annotated[bool, typer.Option("--development", help="To choose settings: writes no page.")] = False,
     rows: Annotated[bool, typer.Option("--rows", help="Also our default with other numbers of outliers.")] = False,
@@ -44,7 +46,7 @@ def main(
     chosen = with_sizes(_known(methods, every, "method"), sizes=rows)
     require_clean()
     for name in names:
-        report = run_benchmark(name, chosen, seeds, development=development)
+        report = run_benchmark(name, chosen, seeds, Launch(workers), development=development)
         show(report)
         if development or methods:
             write_json(WORK / f"{'development' if development else 'part'}-{name}.json", report)

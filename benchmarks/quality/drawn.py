@@ -52,7 +52,8 @@ def _between_colours(field: NDArray[np.float64], rng: np.random.Generator) -> Pi
     """Return a picture whose places lie between two colours, as the field lies between its extremes."""
     first, second = (np.array(_colour(rng), np.float64) for _ in range(2))
     share = ((field - field.min()) / np.ptp(field))[..., None]
-    return np.round(first + share * (second - first)).astype(np.uint8)
+    mixed: Pixels = np.round(first + share * (second - first)).astype(np.uint8)
+    return mixed
 
 
 def _colour(rng: np.random.Generator) -> tuple[int, int, int]:

@@ -16,7 +16,12 @@ from benchmarks.quality.lines import (
 from benchmarks.quality.methods import METHODS
 from pipeline.page.words import listing
 
-TITLES = {"digits": "Digits", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10, reduced"}
+TITLES = {
+    "digits": "Digits",
+    "fashion_mnist": "Fashion-MNIST",
+    "cifar10": "CIFAR-10, reduced",
+    "cifar10_full": "CIFAR-10",
+}
 INTRODUCTION = """# Results
 
 Written by `python -m benchmarks.quality` (`make quality`). All methods are trained on the same latents, with the same
@@ -43,9 +48,8 @@ takes the answers: it favours every method but ours."""
 CONTROLS = """Each family of outliers by itself and two null controls, Gaussian latents and copies of ID latents, with
 the losses of our default; and of these losses the one that needs no outliers, mixing. One family alone has as many rows
 as it has in our default, which has several."""
-REFERENCES = {
-    "cifar10": "The real outliers are images of Tiny ImageNet that the near set lacks: of its own distribution."
-}
+FROM_TINY_IMAGENET = "The real outliers are images of Tiny ImageNet that the near set lacks: of its own distribution."
+REFERENCES = {"cifar10": FROM_TINY_IMAGENET, "cifar10_full": FROM_TINY_IMAGENET}
 PICTURE = "images/outliers_needed.png"
 
 

@@ -20,12 +20,18 @@ CACHE = WORK / "cache"
 EXPOSURE = "exposure"
 """Image set of real outliers, which one method is trained on; never scored."""
 EXPOSURE_IMAGES = 5000
-PRESETS = {"digits": "digits", "fashion_mnist": "fashion_mnist", "cifar10": "cifar10_small"}
+PRESETS = {
+    "digits": "digits",
+    "fashion_mnist": "fashion_mnist",
+    "cifar10": "cifar10_small",
+    "cifar10_full": "cifar10_64",
+}
 """Preset of each benchmark: what images it is of, and everything that is trained."""
 FINAL: dict[str, tuple[tuple[str, ...], ...]] = {
     "digits": (("8", "9"), ("2", "5"), ("3", "7")),
     "fashion_mnist": (("Bag", "Ankle boot"), ("Trouser", "Pullover"), ("Sandal", "Shirt")),
     "cifar10": ((),),
+    "cifar10_full": ((),),
 }
 DEVELOPMENT: dict[str, tuple[tuple[str, ...], ...]] = {
     "digits": (("1", "6"), ("0", "4"), ("1", "4"), ("0", "6")),
@@ -36,10 +42,12 @@ DEVELOPMENT: dict[str, tuple[tuple[str, ...], ...]] = {
         ("Sneaker", "Dress"),
     ),
     "cifar10": (("bird", "truck"), ("cat", "ship")),
+    "cifar10_full": (("bird", "truck"), ("cat", "ship")),
 }
 CIFAR10, CIFAR10_TEST = "data/cifar10/train.parquet", "data/cifar10/test.parquet"
 FASHION_MNIST, FASHION_MNIST_TEST = "data/fashion_mnist/train.parquet", "data/fashion_mnist/test.parquet"
 MNIST, TINY_IMAGENET = "data/mnist/test.parquet", "data/tiny_imagenet/openood.parquet"
+CIFAR10_FILES = (CIFAR10, CIFAR10_TEST, TINY_IMAGENET, MNIST, FASHION_MNIST_TEST)
 
 
 @dataclass(frozen=True)
@@ -68,8 +76,13 @@ IMAGES = {
         far=(Table("digits", DIGITS),),
     ),
     "cifar10": Images(
-        files=(CIFAR10, CIFAR10_TEST, TINY_IMAGENET, MNIST, FASHION_MNIST_TEST),
+        files=CIFAR10_FILES,
         exposure=Table("tiny_imagenet", TINY_IMAGENET, images=EXPOSURE_IMAGES, other_than=2000),
+        development_far=Table("drawn", DRAWN, images=1000),
+    ),
+    "cifar10_full": Images(
+        files=CIFAR10_FILES,
+        exposure=Table("tiny_imagenet", TINY_IMAGENET, images=EXPOSURE_IMAGES, other_than=2793),  # of 7,793
         development_far=Table("drawn", DRAWN, images=1000),
     ),
 }
@@ -169,4 +182,5 @@ def _ood(sources: dict[str, Any], task: Task) -> dict[str, str]:
     if task.benchmark == "fashion_mnist":
         sources["mnist"] = {"kind": "parquet_images", "file": MNIST, "image": "image", "images": 1000, "seed": 0}
         return dict.fromkeys(("mnist", "digits", "noise"), "far")
+    sources["tiny_imagenet"]["images"] = IMAGES[task.benchmark].exposure.other_than
     return {"tiny_imagenet": "near", "mnist": "far", "fashion_mnist": "far"}
