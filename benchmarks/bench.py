@@ -20,7 +20,7 @@ from benchmarks.cases.encode import encode_cases
 from benchmarks.cases.store import store_cases
 from benchmarks.cases.synthesis import synthesis_cases
 from benchmarks.cases.train import train_cases
-from pipeline.device import chosen_device, keep_freed_memory
+from pipeline.device import chosen_device
 from pipeline.files import write_json
 from pipeline.page.load import processor
 from pipeline.runlog import git_revision
@@ -35,7 +35,6 @@ PARTS = {
 
 def main() -> None:
     """Measure, print and write the ratios."""
-    keep_freed_memory()  # as every stage does; the plain side has it too
     device, ratios = chosen_device().type, {}
     for part in PARTS[device]:
         with tempfile.TemporaryDirectory(dir=".") as name:

@@ -25,6 +25,7 @@ from pipeline.infer.params import InferParams
 from pipeline.latents import load_id_train
 from pipeline.launch import Launch
 from pipeline.networks.fit import fit
+from pipeline.networks.gradients import Gradients, Step
 from pipeline.networks.params import LinearParams, NetworkParams, OptimiserParams
 from pipeline.networks.resnet import LatentResNet
 from pipeline.pretrained_teacher.card import write_card
@@ -46,6 +47,10 @@ def on_the_gpu(on_the_cpu, monkeypatch):
     monkeypatch.setenv("LATENT_OUTLIERS_DEVICE", "cuda")
 
 
+def squares(network):
+    return lambda values: {"squares": network(values).square().mean()}
+
+
 @pytest.mark.parametrize("method", ["perturb", "mixup", "shuffle", "label_mixup", "gaussian", "copies"])
 def test_synthesis_agrees_with_the_cpu(method, monkeypatch):
     latents_store(Path("id"))
@@ -61,23 +66,51 @@ def test_synthesis_agrees_with_the_cpu(method, monkeypatch):
     np.testing.assert_allclose(*values, rtol=2e-3, atol=2e-3)
 
 
-def test_a_classifier_trains_repeatably():
+@pytest.mark.parametrize("recordable", [True, False])
+def test_a_classifier_trains_repeatably_recorded_or_not(recordable):
+    """Batches are of 16, 16, 16 and 12 rows: the last one is computed between replays."""
     prepare_torch(UNIT_THREADS)
 
-    def trained():
+    def trained(*, recordable):
         torch.manual_seed(0)
         network = LatentResNet(4, 3, NetworkParams(width=8, blocks=(1, 1)), LinearParams(kind="linear")).to(GPU)
         latents, labels = torch.randn(60, 4, 4, 4).to(GPU), torch.arange(60).to(GPU) % 3
         params = OptimiserParams(epochs=2, batch_size=16, learning_rate=0.05, momentum=0.9, weight_decay=0.0)
 
-        def losses(batch):
-            return {"ce": cross_entropy(network(latents[batch.to(GPU)]).logits, labels[batch.to(GPU)])}
+        def draw(batch):
+            return latents[batch.to(GPU)], labels[batch.to(GPU)]
 
-        fit(network, 60, losses, params, torch.Generator().manual_seed(0), len)
-        return network.state_dict()
+        def losses(values, labels):
+            return {"ce": cross_entropy(network(values).logits, labels)}
 
-    first, again = trained(), trained()
+        step = Step(draw, losses, recordable=recordable)
+        history = fit(network, 60, step, params, torch.Generator().manual_seed(0), len)
+        return history, network.state_dict()
+
+    (told, first), (told_again, again), (_, other) = (
+        trained(recordable=way) for way in (recordable, recordable, False)
+    )
+    assert told == told_again
     assert all(torch.equal(first[name], again[name]) for name in first)
+    for name, values in first.items():
+        torch.testing.assert_close(values, other[name], rtol=1e-3, atol=1e-4)
+
+
+def test_a_recorded_step_leaves_the_gradients_of_its_batch():
+    torch.manual_seed(0)
+    network, batches = torch.nn.Linear(5, 1).to(GPU), torch.randn(6, 4, 5).to(GPU)
+    gradients = Gradients(
+        network, Step(lambda index: (batches[index.to(GPU)],), recordable=True, losses=squares(network))
+    )
+    for index in (0, 3, 5, 0):
+        found = gradients(torch.tensor(index))
+        told = {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
+        wanted = squares(network)(batches[index])["squares"]
+        network.zero_grad()
+        wanted.backward()
+        torch.testing.assert_close(found["squares"], wanted.detach())
+        for name, parameter in network.named_parameters():
+            torch.testing.assert_close(told[name], parameter.grad)
 
 
 def test_an_autoencoder_trains_repeatably():

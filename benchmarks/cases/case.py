@@ -50,11 +50,18 @@ def measured(what: str, case: Case) -> dict[str, float | bool]:
 
 
 def _seconds(side: Side, case: Case) -> float:
-    """Return how long one call takes, on a disk that has nothing else to do."""
+    """Return how long one call takes, on a disk that has nothing else to do.
+
+    Ours computes as stages do, so that it repeats to the bit; the plain side as PyTorch does by itself.
+    """
     import torch
 
+    from pipeline.device import prepare_torch
+
     case.clear()
-    torch.set_num_threads(case.threads)
+    prepare_torch(case.threads)
+    if side is case.plain:
+        torch.set_deterministic_debug_mode("default")
     os.sync()
     wait_for_gpu()
     began = time.perf_counter()

@@ -39,7 +39,7 @@ def synthesis_cases(folder: Path) -> dict[str, Case]:
     parents = Parents(id_latents(folder / "id", ID_ROWS, CLASSES), chosen_device())
     mixup, perturb = Mixup(parents, MIXUP), Perturb(parents, PERTURB)
     rows, autoencoder = random_rows(STORE_ROWS), stable_diffusion_autoencoder()
-    latents = to_scaled(parents.values[:DECODED], parents.header.standardisation)
+    latents = to_scaled(parents.values[:DECODED].cpu(), parents.header.standardisation).to(parents.values.device)
     written = folder / "made"
 
     def clear() -> None:

@@ -12,8 +12,9 @@ from pipeline.curve import Curve
 from pipeline.device import UNIT_THREADS, chosen_device, prepare_torch, seeded
 from pipeline.latents import load_id_train
 from pipeline.launch import Launch
-from pipeline.networks.fit import Losses, fit
+from pipeline.networks.fit import fit
 from pipeline.networks.folder import NetworkCard, predict, save_network
+from pipeline.networks.gradients import Losses, Step
 from pipeline.networks.outputs import save_outputs
 from pipeline.networks.params import LinearParams
 from pipeline.networks.seeds import train_seeds
@@ -63,12 +64,15 @@ def train_teacher(unit: TeacherUnit) -> None:
     with seeded(unit.seed, device):
         network = card.build().to(device)
 
-    def losses(batch: Tensor) -> Losses:
+    def draw(batch: Tensor) -> tuple[Tensor, Tensor]:
         rows = batch.to(device)
-        return {"cross_entropy": cross_entropy(network(values[rows]).logits, labels[rows])}
+        return values[rows], labels[rows]
 
-    order = torch.Generator().manual_seed(unit.seed)
-    history = fit(network, len(values), losses, unit.params.optimiser, order, Curve(unit.curve).show)
+    def losses(values: Tensor, labels: Tensor) -> Losses:
+        return {"cross_entropy": cross_entropy(network(values).logits, labels)}
+
+    order, step = torch.Generator().manual_seed(unit.seed), Step(draw, losses, recordable=True)
+    history = fit(network, len(values), step, unit.params.optimiser, order, Curve(unit.curve).show)
     with finished_folder(unit.output) as folder:
         save_network(folder, network, card, history)
         save_outputs(folder, *predict(network, latents.values))

@@ -18,7 +18,7 @@ from pipeline.losses.distillation import feature_distillation, logit_distillatio
 from pipeline.losses.energy_bound import energy_bound
 from pipeline.losses.info_nce import info_nce
 from pipeline.losses.outlier_exposure import outlier_exposure
-from pipeline.networks.fit import Losses
+from pipeline.networks.gradients import Losses
 from pipeline.networks.outputs import TeacherOutputs
 from pipeline.networks.resnet import Prediction
 from pipeline.networks.translator import Translator

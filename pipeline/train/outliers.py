@@ -37,7 +37,7 @@ class OutlierRows:
 class OutlierBatch(NamedTuple):
     """Outliers of one step."""
 
-    values: Tensor  # (m, c, h, w) float32, on the CPU
+    values: Tensor  # (m, c, h, w) float16 as stored, on the CPU
     parents: Tensor  # (m,) row among the ID training latents, or NOBODY
 
 
@@ -110,9 +110,7 @@ class OutlierBatches:
         rows = [self._rows(index, part).numpy() for index, part in enumerate(parts)]
         latents = [store.latents.take(mine) for store, mine in zip(self.stores, rows, strict=True)]
         parents = [store.parents[mine] for store, mine in zip(self.stores, rows, strict=True)]
-        return OutlierBatch(
-            torch.from_numpy(np.concatenate(latents)).float(), torch.from_numpy(np.concatenate(parents))
-        )
+        return OutlierBatch(torch.from_numpy(np.concatenate(latents)), torch.from_numpy(np.concatenate(parents)))
 
     def _rows(self, index: int, wanted: int) -> Tensor:
         while len(self.waiting[index]) < wanted:

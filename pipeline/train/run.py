@@ -11,8 +11,9 @@ from pipeline.curve import Curve
 from pipeline.device import UNIT_THREADS, chosen_device, prepare_torch, seeded
 from pipeline.latents import Latents, load_id_train
 from pipeline.launch import Launch
-from pipeline.networks.fit import Losses, fit
+from pipeline.networks.fit import fit
 from pipeline.networks.folder import load_network, save_network
+from pipeline.networks.gradients import Drawn, Losses, Step
 from pipeline.networks.outputs import TeacherOutputs, load_outputs
 from pipeline.networks.ranks import Spread, is_first, spread
 from pipeline.networks.resnet import LatentResNet, Prediction
@@ -21,10 +22,12 @@ from pipeline.pretrained_teacher.card import load_pretrained_teacher
 from pipeline.synthesize.params import NOBODY
 from pipeline.train.mixing import Mixing
 from pipeline.train.objective import Objective, Seen
-from pipeline.train.outliers import OutlierBatches, check_outliers, check_parents, open_outliers
+from pipeline.train.outliers import OutlierBatch, OutlierBatches, check_outliers, check_parents, open_outliers
 from pipeline.train.params import Params, TrainParams
 from pipeline.units import finished_folder
 from pipeline.workspace import note_forgotten, unfinished
+
+RECORDABLE_HEADS = ("linear", "logit_norm", "cosface", "arcface")
 
 
 @dataclass(frozen=True)
@@ -102,10 +105,11 @@ def train_detector(unit: DetectorUnit) -> None:
     order = torch.Generator().manual_seed(unit.seed)
     outliers = OutlierBatches(open_outliers(unit.outliers, latents), params.outlier_batch_size, order)
     mixing = Mixing(params.mixing, len(latents.class_names), order)
-    step = Step(spread(network), objective, latents, known, outliers, mixing)
+    step = DetectorStep(spread(network), objective, latents, known, outliers, mixing)
     learning, rows = nn.ModuleList([network, objective]), len(latents.values)
     watch = Curve(unit.curve).show if is_first() else len
-    history = fit(learning, rows, step, params.optimiser, order, watch)
+    parts = Step(step.draw, step.losses, recordable=step.recordable)
+    history = fit(learning, rows, parts, params.optimiser, order, watch)
     if is_first():
         with finished_folder(unit.output) as folder:
             save_network(folder, network, card, history)
@@ -118,8 +122,11 @@ def _teacher_outputs(unit: DetectorUnit, latents: Latents) -> TeacherOutputs:
     return pretrained or load_outputs(*own)
 
 
-class Step:
-    """The losses of one step: ID rows, mixes of them, outliers and, for CLUB, parents pass the network together."""
+class DetectorStep:
+    """A step of a detector's training: ID rows, mixes of them, outliers and, for CLUB, parents pass together.
+
+    What it draws are tensors on the network's device, in the order of the arguments of `losses`.
+    """
 
     def __init__(
         self,
@@ -136,36 +143,62 @@ class Step:
         self.labels = torch.from_numpy(latents.labels).long().to(self.device)
         self.teacher = TeacherOutputs(*(values.to(self.device) for values in known))
 
-    def __call__(self, batch: Tensor) -> Losses:
-        """Return the losses of the ID rows numbered `batch` (n,), with the next outliers."""
+    def draw(self, batch: Tensor) -> Drawn:
+        """Draw what the losses of the ID rows numbered `batch` (n,) are computed from, with the next outliers."""
         rows = batch.to(self.device)
         values, labels = self.values[rows], self.labels[rows]
-        outliers, parents = self._draw()
-        children = parents >= 0
+        drawn = self._draw()
+        children = (drawn.parents != NOBODY).nonzero()[:, 0]  # found on the CPU, or it would wait for a GPU
+        parents = self.values[drawn.parents[children].to(self.device)]
         mixed = self.mixing(values, labels)
-        passed = self.network(torch.cat([values, outliers, self.values[parents[children]], mixed.values]))
-        sizes = [len(rows), len(outliers), int(children.sum()), len(mixed.values)]
+        teacher = (said[rows] for said in self.teacher)
+        outliers = drawn.values.to(self.device).float()
+        return values, labels, outliers, parents, children.to(self.device), *mixed, *teacher
+
+    def losses(
+        self,
+        values: Tensor,  # (n, c, h, w) of ID rows
+        labels: Tensor,  # (n,)
+        outliers: Tensor,  # (m, c, h, w)
+        parents: Tensor,  # (p, c, h, w) ID rows
+        children: Tensor,  # (p,) which of the outliers were made of them
+        *rest: Tensor,  # mixed ID rows, their targets, and the teacher's logits and features of the ID rows
+    ) -> Losses:
+        """Return the losses."""
+        mixed, targets, *teacher = rest
+        passed = self.network(torch.cat([values, outliers, parents, mixed]))
+        sizes = [len(values), len(outliers), len(parents), len(mixed)]
         logits, features = passed.logits.split(sizes), passed.features.split(sizes)
-        losses: Losses = self.objective(
+        found: Losses = self.objective(
             Seen(
                 known=Prediction(logits[0], features[0]),
                 margin_logits=self.network.head.training_logits(features[0], labels),
                 labels=labels,
                 mixed_logits=logits[3],
-                mixed_targets=mixed.targets,
+                mixed_targets=targets,
                 outliers=Prediction(logits[1], features[1]),
                 parents=features[2],
                 children=features[1][children],
-                teacher=TeacherOutputs(*(values[rows] for values in self.teacher)),
+                teacher=TeacherOutputs(*teacher),
             )
         )
-        return losses
+        return found
 
-    def _draw(self) -> tuple[Tensor, Tensor]:
-        """Return outliers (m, c, h, w) and their parents' rows (m,); none, and NOBODY, where no loss looks at them."""
+    @property
+    def recordable(self) -> bool:
+        """Whether the losses are the same kernels each time, as `networks.gradients.Step` wants to know.
+
+        CLUB fits its posterior within a step, OAL's term draws pairs, two heads count steps or follow the batch, and
+        ranks wait for each other.
+        """
+        params = self.objective.params
+        drawing = params.micl.club.weight or params.micl.paper.weight
+        return isinstance(self.network, LatentResNet) and not drawing and params.head.kind in RECORDABLE_HEADS
+
+    def _draw(self) -> OutlierBatch:
+        """Return the next outliers, of no parents where no loss asks for them; none where no loss looks at outliers."""
         params = self.objective.params
         if not params.uses_outliers:
-            return self.values[:0], self.labels[:0]
+            return OutlierBatch(torch.empty(0, *self.values.shape[1:]), torch.empty(0, dtype=torch.int64))
         batch = self.outliers.draw()
-        parents = batch.parents if params.micl.club.weight else torch.full_like(batch.parents, NOBODY)
-        return batch.values.to(self.device), parents.to(self.device)
+        return batch if params.micl.club.weight else batch._replace(parents=torch.full_like(batch.parents, NOBODY))

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from pipeline.errors import DivergedError, IncompatibleStoreError, ModelError
 from pipeline.networks.fit import fit
 from pipeline.networks.folder import NetworkCard, load_network, predict, save_network
+from pipeline.networks.gradients import Step
 from pipeline.networks.outputs import OUTPUTS, load_outputs, save_outputs
 from pipeline.networks.params import AdaCosParams, LinearParams, NetworkParams, OptimiserParams
 from pipeline.networks.resnet import LatentResNet
@@ -123,6 +124,10 @@ def test_a_network_with_another_head_takes_over_the_body_and_the_class_weights()
     assert network.head.scale == scale
 
 
+def one_batch(rows):
+    return (rows,)
+
+
 def test_fitting_lowers_the_loss_and_logs_every_epoch():
     torch.manual_seed(0)
     network, latents = LatentResNet(4, 2, PARAMS, LINEAR), torch.randn(40, 4, 4, 4)
@@ -134,7 +139,7 @@ def test_fitting_lowers_the_loss_and_logs_every_epoch():
     params = OptimiserParams(epochs=8, batch_size=16, learning_rate=0.05, momentum=0.9, weight_decay=0.0)
     told = []
     order = torch.Generator().manual_seed(0)
-    history = fit(network, 40, losses, params, order, lambda history: told.append(len(history)))
+    history = fit(network, 40, Step(one_batch, losses), params, order, lambda history: told.append(len(history)))
     assert told == [1, 2, 3, 4, 5, 6, 7, 8]
     assert len(history) == 8
     assert history[-1]["ce"] < 0.5 * history[0]["ce"]
@@ -157,7 +162,7 @@ def test_every_row_is_seen_once_an_epoch_and_the_rate_ends_at_zero(rows, batch_s
         return {"one": network(torch.zeros(len(batch), 4, 4, 4)).logits.mean()}
 
     params = OptimiserParams(epochs=2, batch_size=batch_size, learning_rate=0.1, momentum=0.0, weight_decay=0.0)
-    fit(network, rows, losses, params, torch.Generator(), len)
+    fit(network, rows, Step(one_batch, losses), params, torch.Generator(), len)
     assert [len(batch) for batch in seen] == 2 * sizes
     assert sorted(row for batch in seen[: len(sizes)] for row in batch) == list(range(rows))
     wanted = [0.05 * (1 + math.cos(math.pi * step / len(rates))) for step in range(len(rates))]
@@ -167,5 +172,6 @@ def test_every_row_is_seen_once_an_epoch_and_the_rate_ends_at_zero(rows, batch_s
 def test_a_diverged_training_is_stopped_and_says_what_to_lower():
     network = LatentResNet(4, 2, PARAMS, LINEAR)
     params = OptimiserParams(epochs=3, batch_size=4, learning_rate=7.5, momentum=0.0, weight_decay=0.0)
+    step = Step(one_batch, lambda _: {"ce": network.head.weight.sum() * math.nan})
     with pytest.raises(DivergedError, match="ce is nan in epoch 1.*learning_rate, which is 7.5"):
-        fit(network, 4, lambda _: {"ce": network.head.weight.sum() * math.nan}, params, torch.Generator(), len)
+        fit(network, 4, step, params, torch.Generator(), len)

@@ -23,7 +23,7 @@ def id_train(tmp_path):
 def test_stores_like_the_latents_are_read(tmp_path, id_train):
     pools = open_outliers([outliers_store(tmp_path / "s")], id_train)
     batch = OutlierBatches(pools, 40, torch.Generator()).draw().values
-    assert (batch.shape, batch.dtype) == ((40, 4, 4, 4), torch.float32)
+    assert (batch.shape, batch.dtype) == ((40, 4, 4, 4), torch.float16)
     assert sorted(batch.flatten().tolist()) == sorted(Store(tmp_path / "s").latents().flatten().tolist())
 
 

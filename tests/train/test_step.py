@@ -13,7 +13,7 @@ from pipeline.train.mixing import Mixing
 from pipeline.train.objective import Objective, Seen
 from pipeline.train.outliers import OutlierBatch
 from pipeline.train.params import TrainParams
-from pipeline.train.run import Step
+from pipeline.train.run import DetectorStep
 from tests.make import changed, default_params, latents_store, section
 
 CPU = torch.device("cpu")
@@ -51,7 +51,7 @@ def make_step(latents, **changes):
     network = LatentResNet(4, 3, NetworkParams(width=8, blocks=(1,)), ArcFaceParams(kind="arcface", scale=8, margin=1))
     teacher, outliers = TeacherOutputs(torch.randn(90, 3), torch.randn(90, 7)), Always()
     mixing = Mixing(params.mixing, 3, torch.Generator().manual_seed(0))
-    return Step(network, Objective(params, 8, 7, CPU), latents, teacher, outliers, mixing), outliers
+    return DetectorStep(network, Objective(params, 8, 7, CPU), latents, teacher, outliers, mixing), outliers
 
 
 def test_a_step_is_the_objective_of_its_rows(latents):
@@ -72,7 +72,7 @@ def test_a_step_is_the_objective_of_its_rows(latents):
             teacher=TeacherOutputs(*(values[ROWS] for values in step.teacher)),
         )
     )
-    found = step(ROWS)
+    found = step.losses(*step.draw(ROWS))
     assert set(found) == {"cross_entropy", "mixing", "outlier_exposure", "info_nce", "logit_distillation"}
     for name, value in wanted.items():
         np.testing.assert_allclose(found[name].item(), value.item(), rtol=1e-5)
@@ -81,7 +81,7 @@ def test_a_step_is_the_objective_of_its_rows(latents):
 def test_club_sees_the_outliers_that_have_parents_beside_these(latents):
     step, seen = make_step(latents, micl__club__weight=1.0)[0], []
     step.objective.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    step(ROWS)
+    step.losses(*step.draw(ROWS))
     assert (OUTLIERS.parents == NOBODY).sum() == 3
     parents, children = (step.network(rows) for rows in (latents.values[[3, 3, 3]], OUTLIERS.values[::2]))
     torch.testing.assert_close(seen[0].parents, parents.features)
@@ -91,5 +91,20 @@ def test_club_sees_the_outliers_that_have_parents_beside_these(latents):
 
 def test_outliers_that_no_loss_looks_at_are_not_drawn(latents):
     step, outliers = make_step(latents, outlier_exposure__weight=0.0, micl__info_nce__weight=0.0)
-    assert set(step(ROWS)) == {"cross_entropy", "mixing", "logit_distillation"}
+    assert set(step.losses(*step.draw(ROWS))) == {"cross_entropy", "mixing", "logit_distillation"}
     assert outliers.drawn == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "recordable"),
+    [
+        ({}, True),
+        ({"head": {"kind": "logit_norm", "temperature": 0.1}}, True),
+        ({"head": {"kind": "adacos"}}, False),
+        ({"head": {"kind": "sphereface", "margin": 2.0}}, False),
+        ({"micl__club__weight": 0.1}, False),
+        ({"micl__paper__weight": 0.1}, False),
+    ],
+)
+def test_a_step_with_randomness_or_a_state_of_its_own_is_not_recorded(latents, changes, recordable):
+    assert make_step(latents, **changes)[0].recordable == recordable

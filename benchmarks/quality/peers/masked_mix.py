@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks.quality.peers.mixup import mixed_cross_entropy
 from benchmarks.quality.peers.setting import Peer, Setting
-from pipeline.networks.fit import Losses
+from pipeline.networks.gradients import Losses
 from pipeline.networks.resnet import LatentResNet
 
 ALPHA = 1.0

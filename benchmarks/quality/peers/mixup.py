@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from benchmarks.quality.peers.setting import Peer, Setting
-from pipeline.networks.fit import Losses
+from pipeline.networks.gradients import Losses
 from pipeline.networks.resnet import LatentResNet
 
 ALPHA = 0.2

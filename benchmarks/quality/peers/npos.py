@@ -8,7 +8,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from benchmarks.quality.peers.cider import compactness, dispersion, moved_prototypes
 from benchmarks.quality.peers.class_queue import ClassQueue
 from benchmarks.quality.peers.setting import Peer, Setting
-from pipeline.networks.fit import Losses
+from pipeline.networks.gradients import Losses
 from pipeline.networks.resnet import LatentResNet
 
 START = 0.4

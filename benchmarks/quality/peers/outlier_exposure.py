@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks.quality.peers.setting import Peer, Setting
 from pipeline.losses.outlier_exposure import outlier_exposure
-from pipeline.networks.fit import Losses
+from pipeline.networks.gradients import Losses
 from pipeline.networks.resnet import LatentResNet
 
 WEIGHT = 0.5

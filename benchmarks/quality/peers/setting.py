@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
-from pipeline.networks.fit import Losses
+from pipeline.networks.gradients import Losses
 from pipeline.networks.resnet import LatentResNet
 
 

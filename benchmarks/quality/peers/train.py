@@ -17,8 +17,9 @@ from benchmarks.quality.peers.vos import Vos
 from pipeline.curve import Curve
 from pipeline.device import UNIT_THREADS, chosen_device, prepare_torch, seeded
 from pipeline.latents import Latents, load_id_train, load_latents
-from pipeline.networks.fit import Losses, fit
+from pipeline.networks.fit import fit
 from pipeline.networks.folder import NetworkCard, save_network
+from pipeline.networks.gradients import Losses, Step
 from pipeline.networks.params import LinearParams
 from pipeline.units import finished_folder
 
@@ -55,14 +56,17 @@ def train_peer(unit: PeerUnit) -> None:
         network = card.build().to(device)  # first, so that it begins as the teacher of this seed did
         peer = PEERS[unit.peer](_setting(unit, latents, network.features)).to(device)
 
-    def losses(batch: Tensor) -> Losses:
+    def draw(batch: Tensor) -> tuple[Tensor, Tensor]:
         rows = batch.to(device)
-        found: Losses = peer(network, values[rows], labels[rows])
+        return values[rows], labels[rows]
+
+    def losses(values: Tensor, labels: Tensor) -> Losses:
+        found: Losses = peer(network, values, labels)
         return found
 
     order = torch.Generator().manual_seed(unit.seed)
     learning = nn.ModuleList([network, peer])
-    history = fit(learning, len(values), losses, unit.optimiser, order, Curve(unit.curve).show)
+    history = fit(learning, len(values), Step(draw, losses), unit.optimiser, order, Curve(unit.curve).show)
     with finished_folder(unit.output) as folder:
         save_network(folder, network, card, history)
 

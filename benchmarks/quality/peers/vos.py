@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks.quality.peers.class_queue import ClassQueue
 from benchmarks.quality.peers.setting import Peer, Setting
-from pipeline.networks.fit import Losses
+from pipeline.networks.gradients import Losses
 from pipeline.networks.resnet import LatentResNet
 
 START = 0.4
