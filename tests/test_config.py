@@ -37,7 +37,7 @@ def test_the_default_file_is_complete():
         ({"autoencoder__training__epochs": 0}, "autoencoder.training.epochs is 0: input should be greater than"),
         ({"score__headline": "mps"}, "score.headline is 'mps': input should be 'msp', 'max_logit',"),
         ({"synthesize__methods": ["mixup", "mixup"]}, "methods and imported name a store twice: mixup, mixup"),
-        ({"synthesize__imported": ["a", "a"]}, "name a store twice: perturb, mixup, shuffle, a, a"),
+        ({"synthesize__imported": ["a", "a"]}, "name a store twice: perturb, shuffle, a, a"),
         ({"synthesize__imported": ["../a"]}, "synthesize.imported.0"),
         (
             {"synthesize__methods": ["mixup"], "synthesize__imported": ["perturb"]},

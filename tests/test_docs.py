@@ -20,7 +20,7 @@ def python_blocks(name):
 
 @pytest.fixture
 def store(tmp_path):
-    return outliers_store(tmp_path / "data/outliers/mixup")
+    return outliers_store(tmp_path / "data/outliers/perturb")
 
 
 def test_a_store_is_read_without_this_project(store):

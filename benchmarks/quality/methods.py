@@ -27,6 +27,8 @@ class Library:
     """Outliers of each family; None: as many as params.yaml says."""
     weights: tuple[tuple[str, float], ...] | None = None
     """Of losses, by name, those that are not named having none; None: the weights of params.yaml."""
+    mixing: tuple[str, ...] | None = None
+    """Kinds in which ID rows are mixed with each other; None: those of params.yaml."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ METHODS: dict[str, Method] = {
 }
 """Families alone and null controls have our losses; mixing alone is what is left of them without outliers."""
 PERTURB_SHUFFLE = ("perturb", "shuffle")
+WITH_MIXUP = ("perturb", "mixup", "shuffle")
 CANDIDATES: dict[str, Method] = {
     name: Method(name.replace("_", " "), "candidate", how, None, "params.yaml")
     for name, how in {
@@ -104,6 +107,9 @@ CANDIDATES: dict[str, Method] = {
         "mixing_exposure_gaussian": Library(
             (*PERTURB_SHUFFLE, "gaussian"), weights=(("mixing", 1.0), ("outlier_exposure", 0.5))
         ),
+        "with_mixup": Library(WITH_MIXUP),
+        "masked_mixing": Library(mixing=("masked",)),
+        "masked_mixing_with_mixup": Library(WITH_MIXUP, mixing=("masked",)),
     }.items()
 }
 """Other settings of the library, for `--development`, where a default may be chosen among them."""
@@ -135,9 +141,17 @@ def families(methods: Mapping[str, Method]) -> list[str]:
 def train_params(how: Library | Head, default: TrainParams) -> TrainParams:
     """Return the `train` section of a method; that of our default is `default` itself."""
     if isinstance(how, Library):
-        return default if how.weights is None else with_weights(default, dict(how.weights))
+        params = default if how.weights is None else with_weights(default, dict(how.weights))
+        return params if how.mixing is None else with_mixing(params, how.mixing)
     alone = with_weights(default, {}).model_dump()
     return TrainParams.model_validate(alone | {"head": dict(how.settings), "start": "scratch"})
+
+
+def with_mixing(params: TrainParams, kinds: Sequence[str]) -> TrainParams:
+    """Return the parameters with these kinds of mixing."""
+    content = params.model_dump()
+    content["mixing"]["kinds"] = kinds
+    return TrainParams.model_validate(content)
 
 
 def with_weights(params: TrainParams, weights: Mapping[str, float]) -> TrainParams:

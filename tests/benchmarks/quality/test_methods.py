@@ -44,11 +44,19 @@ def test_logit_norm_is_cross_entropy_with_its_head_and_nothing_else(default):
 def test_a_candidate_has_the_weights_it_names_and_no_others(default):
     for method in CANDIDATES.values():
         found = train_params(method.how, default)
+        if method.how.weights is None:
+            assert found.model_copy(update={"mixing": default.mixing}) == default
+            continue
         losses = {name: getattr(found, name) for name in ("mixing", "outlier_exposure", "energy_bound")}
         losses |= {name: getattr(found.micl, name) for name in ("info_nce", "club", "paper")}
         losses |= {name: getattr(found.distillation, name) for name in ("logits", "features")}
         assert {name: loss.weight for name, loss in losses.items() if loss.weight} == dict(method.how.weights)
         assert found.optimiser == default.optimiser
+
+
+def test_a_candidate_mixes_in_the_kinds_it_names(default):
+    assert train_params(CANDIDATES["masked_mixing"].how, default).mixing.kinds == ("masked",)
+    assert train_params(CANDIDATES["with_mixup"].how, default).mixing == default.mixing
 
 
 def test_a_weight_of_no_loss_is_a_bug(default):
