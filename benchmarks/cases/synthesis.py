@@ -40,7 +40,7 @@ def synthesis_cases(folder: Path) -> dict[str, Case]:
     mixup, perturb = Mixup(parents, MIXUP), Perturb(parents, PERTURB)
     rows, autoencoder = random_rows(STORE_ROWS), stable_diffusion_autoencoder()
     latents = to_scaled(parents.values[:DECODED].cpu(), parents.header.standardisation).to(parents.values.device)
-    written = folder / "made"
+    written, held = folder / "made", parents.values.flatten(1).cpu().numpy()
 
     def clear() -> None:
         shutil.rmtree(written, ignore_errors=True)
@@ -60,7 +60,7 @@ def synthesis_cases(folder: Path) -> dict[str, Case]:
             clear=clear,
         ),
         "perturb_vs_plain_numpy": Case(
-            lambda: plain_perturb(parents),
+            lambda: plain_perturb(held, parents.members),
             lambda: side_by_side(perturb),
             10.0,
             rounds=3,
@@ -104,13 +104,12 @@ def make_store(folder: Path, name: str, method: Method) -> None:
     )
 
 
-def plain_perturb(parents: Parents) -> NDArray[np.float32]:
+def plain_perturb(values: NDArray[np.float32], members: list[NDArray[np.int64]]) -> NDArray[np.float32]:
     """Make one block class by class as one would write it first: the distances of each candidate to its class."""
     rng = np.random.default_rng(0)
-    values = parents.values.flatten(1).cpu().numpy()
     made = []
     for label in range(CLASSES):
-        bank = values[parents.members[label]]
+        bank = values[members[label]]
         count = len(range(label, BLOCK_ROWS, CLASSES))
         centres = bank[rng.integers(len(bank), size=count)][:, None]
         noise = bank.std(0) * rng.standard_normal((count, PERTURB.candidates, values.shape[1]), np.float32)
