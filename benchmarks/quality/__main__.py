@@ -20,7 +20,7 @@ from benchmarks.quality.page import PICTURE, page, sized
 from benchmarks.quality.picture import draw
 from benchmarks.quality.project import require_clean
 from benchmarks.quality.run import run_benchmark
-from benchmarks.quality.tasks import PRESETS, WORK
+from benchmarks.quality.tasks import PRESETS, WORK, default_families
 from pipeline.command import Workers, run
 from pipeline.config import nearest_name
 from pipeline.errors import PipelineError
@@ -60,7 +60,8 @@ def write_page(paths: Sequence[Path]) -> None:
     reports = [read_json(path) for path in paths if path.is_file()]
     if any(sized(report) for report in reports):
         draw(reports, PAGE.parent / PICTURE)
-    write_bytes(PAGE, page(reports).encode())
+    today = {name: default_families(name) for name in PRESETS}
+    write_bytes(PAGE, page(reports, today).encode())
 
 
 def show(report: Json) -> None:

@@ -9,6 +9,7 @@ from benchmarks.quality.__main__ import _known, show, write_page
 from pipeline.errors import PipelineError
 from pipeline.files import write_json
 from tests.benchmarks.quality.make import report
+from tests.make import ROOT
 
 
 def test_a_word_that_is_not_known_is_answered_with_the_nearest():
@@ -28,6 +29,7 @@ def test_every_method_is_printed(capsys):
 
 
 def test_the_page_is_of_the_benchmarks_that_were_run():
+    Path("presets").symlink_to(ROOT / "presets")
     write_json(Path("digits.json"), report())
     write_page([Path("digits.json"), Path("cifar10.json")])
     assert re.findall(r"^## (.+)$", Path("docs/results.md").read_text(), re.MULTILINE) == ["In short", "Digits"]

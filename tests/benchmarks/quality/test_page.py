@@ -10,6 +10,8 @@ from benchmarks.quality.page import PICTURE, page, sized
 from benchmarks.quality.picture import draw, points
 from tests.benchmarks.quality.make import method, report
 
+TODAY = {"digits": ("mixup", "perturb"), "fashion_mnist": ("perturb",), "cifar10": ("perturb", "mixup")}
+
 
 def test_methods_stand_in_the_order_of_their_auroc_and_cross_entropy_with_every_score():
     found = compared(report())
@@ -34,13 +36,19 @@ def test_a_line_says_what_ours_is():
 
 
 def test_the_page_has_every_method_and_one_table_each():
-    text = page([report()])
+    text = page([report()], TODAY)
     tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
     assert len(tables) == 4
     assert all(f"| {one['title']} |" in text for one in report()["methods"].values())
     assert "Commit 0123456, a processor, 20 minutes. 3 seeds, 80 epochs, 2,000 replicates." in text
     assert "8 and 9; 2 and 5" in text
     assert "jpeg 51.0 ± 1.0" in text
+
+
+def test_a_default_that_has_changed_since_is_said_to_have():
+    assert "the default of then" not in page([report()], TODAY)
+    other = report() | {"benchmark": "fashion_mnist"}
+    assert "That was the default of then; today's has perturb." in page([other], TODAY)
 
 
 def test_in_short_ours_is_beside_cross_entropy_at_its_best_and_beside_others_by_their_papers():
@@ -51,7 +59,7 @@ def test_in_short_ours_is_beside_cross_entropy_at_its_best_and_beside_others_by_
     assert lines["cross-entropy, ID accuracy"] == ["+0.0 (-10.0 to +10.0) undecided"] * 2
     assert lines["VOS, mean AUROC"] == ["-5.0"] * 2
     assert lines["NPOS, mean AUROC"] == ["", "+20.0"]
-    text = page([report(), other])
+    text = page([report(), other], TODAY)
     assert text.index("| ours less | Digits | Fashion-MNIST |") < text.index("## Digits")
 
 
@@ -61,8 +69,8 @@ def test_near_stands_before_far_however_a_report_was_written():
 
 
 def test_the_upper_reference_of_cifar_is_said_to_be_of_the_near_set():
-    assert "Tiny ImageNet" in page([report() | {"benchmark": "cifar10"}])
-    assert "Tiny ImageNet" not in page([report()])
+    assert "Tiny ImageNet" in page([report() | {"benchmark": "cifar10"}], TODAY)
+    assert "Tiny ImageNet" not in page([report()], TODAY)
 
 
 @pytest.fixture
@@ -80,6 +88,10 @@ def test_the_default_is_a_point_of_the_curve_and_its_own_number_is_not_shown_twi
 
 
 def test_the_picture_is_shown_where_numbers_of_outliers_were_measured(with_sizes):
-    assert (sized(report()), PICTURE in page([report()]), PICTURE in page([report(), with_sizes])) == ([], False, True)
+    assert (sized(report()), PICTURE in page([report()], TODAY), PICTURE in page([report(), with_sizes], TODAY)) == (
+        [],
+        False,
+        True,
+    )
     draw([report(), with_sizes], Path("figure.png"))
     assert Path("figure.png").read_bytes()[:4] == b"\x89PNG"
