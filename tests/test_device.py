@@ -7,7 +7,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 from pipeline.autoencoder.model import Autoencoder
-from pipeline.device import full_float32
+from pipeline.device import UNIT_THREADS, full_float32, prepare_torch
 from pipeline.networks.folder import predict
 from pipeline.networks.params import LinearParams, NetworkParams
 from pipeline.networks.resnet import LatentResNet
@@ -76,3 +76,9 @@ def test_encoder_and_network_compute_in_full_float32(monkeypatch):
     predict(network, latents)
     assert seen == [(False, True)] * 2
     assert switches() == (True, False)
+
+
+def test_stages_repeat_to_the_bit_and_fill_no_memory_to_do_so():
+    prepare_torch(UNIT_THREADS)
+    assert torch.get_deterministic_debug_mode() == 2
+    assert not torch.utils.deterministic.fill_uninitialized_memory
