@@ -52,7 +52,7 @@ def prepare_torch(threads: int) -> None:
     torch.set_num_threads(threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms does the same after 2 s of imports
-    # or every tensor is filled when it is made, which is half of a small step's kernels; nothing reads such memory
+    # or every tensor is filled when it is made, a kernel more for each on a GPU; nothing reads such memory
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # set at run time
     torch.backends.cudnn.benchmark = False
 

@@ -85,7 +85,6 @@ METHODS: dict[str, Method] = {
     **{f"only_{name}": Method(f"{name} (null)", "null", Library((name,)), None, "params.yaml") for name in CONTROLS},
 }
 """Families alone and null controls have our losses; mixing alone is what is left of them without outliers."""
-PERTURB_SHUFFLE = ("perturb", "shuffle")
 WITH_MIXUP = ("perturb", "mixup", "shuffle")
 CANDIDATES: dict[str, Method] = {
     name: Method(name.replace("_", " "), "candidate", how, None, "params.yaml")
@@ -103,9 +102,8 @@ CANDIDATES: dict[str, Method] = {
         "half_mixing_exposure_contrast": Library(
             weights=(("mixing", 0.5), ("outlier_exposure", 0.5), ("info_nce", 0.5))
         ),
-        "mixing_exposure_two": Library(PERTURB_SHUFFLE, weights=(("mixing", 1.0), ("outlier_exposure", 0.5))),
         "mixing_exposure_gaussian": Library(
-            (*PERTURB_SHUFFLE, "gaussian"), weights=(("mixing", 1.0), ("outlier_exposure", 0.5))
+            ("perturb", "shuffle", "gaussian"), weights=(("mixing", 1.0), ("outlier_exposure", 0.5))
         ),
         "with_mixup": Library(WITH_MIXUP),
         "masked_mixing": Library(mixing=("masked",)),
