@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven")
-NEW_PER_CLASS = 5
+NEW_PER_CLASS, PHOTOS_PER_CLASS = 5, 75
 
 
 def main(folder: Path) -> None:
@@ -24,7 +24,7 @@ def main(folder: Path) -> None:
         name = CLASSES[digit] if digit < len(CLASSES) else "other"
         if number <= NEW_PER_CLASS:
             write(folder / "new" / f"{name}-{digit}-{number}.png", scan)
-        elif name != "other":
+        elif name != "other" and number <= NEW_PER_CLASS + PHOTOS_PER_CLASS:
             write(folder / "photos" / name / f"{number:03}.png", scan)
     (folder / "photos" / "three" / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n")
 

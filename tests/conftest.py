@@ -1,11 +1,26 @@
 """Every test runs in a folder of its own, on the CPU, without a network; what a test counts is told at the end."""
 
+import os
 import socket
 
 import pytest
 
 from benchmarks.local_cluster import local_cluster
 from tests.project import call, make_project, stages_run
+
+
+def pytest_configure():
+    """Let nothing ask the hub, and give every process of `pytest --numprocesses` cores of its own.
+
+    What it starts inherits both. Threads that wait for each other, as PyTorch's do at every operation, would else wait
+    for a core that another process is using, and take ten times as long.
+    """
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    worker, workers = os.environ.get("PYTEST_XDIST_WORKER"), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if worker and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        own = cores[int(worker.removeprefix("gw")) :: workers]
+        os.sched_setaffinity(0, own or cores)
 
 
 def pytest_collection_modifyitems(items):
@@ -22,7 +37,6 @@ def own_folder(tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def on_the_cpu(monkeypatch):
     monkeypatch.setenv("LATENT_OUTLIERS_DEVICE", "cpu")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
 @pytest.fixture(autouse=True)

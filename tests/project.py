@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.make import ROOT, tiny_params, write_params
+from tests.warm import warmed
 
 DVC_FILES = (".dvc/config", ".dvc/.gitignore", ".dvcignore", "dvc.yaml")
 FILES = ("pipeline", "stages", "models/needed_by", ".gitignore", *DVC_FILES)
@@ -51,8 +52,8 @@ def environment(folder):
 def call(folder, *arguments, code=0):
     """Run a command in a project as a user would; return what it prints."""
     done = subprocess.run(
-        list(map(str, arguments)), cwd=folder, env=environment(folder), capture_output=True, text=True, check=False,
-        timeout=500,
+        list(map(str, arguments)), cwd=folder, env=warmed(environment(folder)), capture_output=True, text=True,
+        check=False, timeout=500,
     )  # fmt: skip
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr

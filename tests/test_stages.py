@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.make import ROOT, changed, default_params, latents_store, models, tiny_params, write_params
+from tests.warm import warmed
 
 STAGES = (
     "autoencoder", "encode", "guard", "probe", "teacher", "pretrained_teacher", "denoiser", "synthesize", "quality",
@@ -21,8 +22,9 @@ def command(*arguments):
 
 
 def run(*arguments):
+    environment = warmed(ENVIRONMENT)
     done = subprocess.run(
-        command(*arguments), env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=120
+        ["python", *command(*arguments)[1:]], env=environment, capture_output=True, text=True, check=False, timeout=120
     )
     return done.returncode, done.stdout, done.stderr
 
