@@ -22,9 +22,8 @@ SCRIPT = '#!/bin/sh\nexec "{python}" -IS "{client}" "{socket}" "{python}" {scrip
 
 def warmed(environment):
     """Return an environment in which `python` and `latent-outliers` are forked, where a process can be."""
-    if sys.platform != "linux":
-        return environment
-    return environment | {"PATH": f"{_commands()}{os.pathsep}{environment['PATH']}"}
+    commands = _commands() if sys.platform == "linux" else PYTHON.parent
+    return environment | {"PATH": f"{commands}{os.pathsep}{environment['PATH']}"}
 
 
 @functools.cache
