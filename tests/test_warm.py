@@ -74,7 +74,7 @@ def test_what_it_does_at_its_end_is_done():
 def test_where_libraries_would_read_other_variables_they_are_imported_anew(changes):
     Path("program.py").write_text("import sys\nprint('torch' in sys.modules)")
     assert run("program.py", **changes) == (0, "False\n", "")
-    added = {"TORCHINDUCTOR_CACHE_DIR": "by diffusers", "KMP_INIT_AT_FORK": "by scikit-learn"}
+    added = {"TORCHINDUCTOR_CACHE_DIR": "diffusers", "KMP_INIT_AT_FORK": "scikit-learn", "PYTHONBREAKPOINT": "ray"}
     assert run("program.py", **added) == (0, "True\n", "")
 
 

@@ -33,6 +33,8 @@ LIBRARIES = {
 """What takes long, and what of it is imported when it is first asked for."""
 READ_ON_IMPORT = ("OMP_", "MKL_", "GOMP_", "HF_", "CUDA", "MPL", "LD_", "PYTHON")
 PYTHONPATH = "PYTHONPATH"
+READ_LATER = (PYTHONPATH, "PYTHONBREAKPOINT")
+"""Of these the first is read for each request, and the second, which Ray sets, where code stops for a debugger."""
 STREAMS = ("rb", "wb", "wb")
 
 
@@ -57,7 +59,7 @@ def main():
 
 
 def read_on_import(environment):
-    names = [name for name in environment if name.startswith(READ_ON_IMPORT) and name != PYTHONPATH]
+    names = [name for name in environment if name.startswith(READ_ON_IMPORT) and name not in READ_LATER]
     return {name: environment[name] for name in names}
 
 
