@@ -281,7 +281,12 @@ def _bundle_card() -> dict[str, Any]:
             "id_rejection_validation": 0.04,
             "validation_images": 100,
         },
-        "infer": {"knn_neighbours": 3, "gen": {"gamma": 0.1, "classes": None}, "vim_principal": 0.5},
+        "infer": {
+            "knn_neighbours": 3,
+            "gen": {"gamma": 0.1, "classes": None},
+            "mahalanobis_pp_shrinkage": 0.5,
+            "vim_principal": 0.5,
+        },
         "id_train": "c" * 64,
         "files": {"network.safetensors": "d" * 64, "scorer.safetensors": "e" * 64, "autoencoder/config.json": "f" * 64},
         "tensors": {"network.safetensors": {"head.weight": entry}, "scorer.safetensors": {"bank": entry}},

@@ -47,6 +47,24 @@ def mahalanobis(row, bank, labels):
     return min(squared_distance(row, centre, inverse) for centre in means.values())
 
 
+def mahalanobis_pp(row, bank, labels, shrinkage):
+    """The same of unit vectors, by the inverse of the covariance mixed with its mean variance in all directions."""
+
+    def unit(vector):
+        length = math.sqrt(sum(x * x for x in vector))
+        return [x / length for x in vector]
+
+    row, bank = unit(row), [unit(other) for other in bank]
+    means = {label: mean([other for other, its in zip(bank, labels, strict=True) if its == label]) for label in labels}
+    mixed = covariance(bank, [means[label] for label in labels])
+    level = sum(mixed[i][i] for i in range(len(row))) / len(row)
+    for i in range(len(row)):
+        for j in range(len(row)):
+            mixed[i][j] = (1 - shrinkage) * mixed[i][j] + (shrinkage * level if i == j else 0.0)
+    inverse = np.linalg.inv(mixed)
+    return min(squared_distance(row, centre, inverse) for centre in means.values())
+
+
 def relative_mahalanobis(row, bank, labels):
     centre = mean(bank)
     inverse = np.linalg.inv(covariance(bank, [centre] * len(bank)))

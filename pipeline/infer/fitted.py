@@ -32,6 +32,7 @@ LEARNT: dict[ScoreName, tuple[str, ...]] = {
     "knn": ("bank",),  # (m, d), each row of unit length
     "mahalanobis": ("class_means", "class_whitening"),  # (k, d), (d, r)
     "relative_mahalanobis": ("class_means", "class_whitening", "mean", "whitening"),  # and (1, d), (d, r)
+    "mahalanobis_pp": ("unit_means", "unit_whitening"),  # (k, d), (d, r), of features of unit length
     "vim": ("vim_origin", "vim_residual", "vim_alpha"),  # (d,), (d, r), ()
 }
 """What each score learns from the ID training images, or from the head; all else it needs are the outputs."""
@@ -121,6 +122,9 @@ def fit_scores(
         learnt["class_means"], learnt["class_whitening"] = class_gaussian(known.features, labels)
     if "mean" in wanted:
         learnt["mean"], learnt["whitening"] = class_gaussian(known.features, torch.zeros_like(labels))
+    if "unit_means" in wanted:
+        unit, shrinkage = normalize(known.features, dim=1), params.mahalanobis_pp_shrinkage
+        learnt["unit_means"], learnt["unit_whitening"] = class_gaussian(unit, labels, shrinkage=shrinkage)
     if "vim_origin" in wanted:
         vim = fit_vim(known, weight, bias, params.vim_principal)
         learnt["vim_origin"], learnt["vim_residual"], learnt["vim_alpha"] = vim
@@ -151,6 +155,15 @@ def _relative_mahalanobis(of: Outputs, learnt: Learnt) -> Tensor:
     return _mahalanobis(of, learnt) - background
 
 
+def _mahalanobis_pp(of: Outputs, learnt: Learnt) -> Tensor:
+    """Return the squared distance to the nearest class mean, of features scaled to unit length.
+
+    Source: Mueller and Hein 2025, https://arxiv.org/abs/2505.18032; here its covariance may be shrunk.
+    """
+    unit = normalize(of.features, dim=1)
+    return mahalanobis_distances(unit, learnt["unit_means"], learnt["unit_whitening"]).min(1).values
+
+
 def _vim(of: Outputs, learnt: Learnt) -> Tensor:
     """Return alpha times the residual, plus the energy.
 
@@ -168,6 +181,7 @@ _SCORES: dict[ScoreName, Callable[[Outputs, Learnt, InferParams], Tensor]] = {
     "cosine": lambda of, learnt, _: cosine_score(of.features, learnt["class_weights"]),
     "mahalanobis": lambda of, learnt, _: _mahalanobis(of, learnt),
     "relative_mahalanobis": lambda of, learnt, _: _relative_mahalanobis(of, learnt),
+    "mahalanobis_pp": lambda of, learnt, _: _mahalanobis_pp(of, learnt),
     "vim": lambda of, learnt, _: _vim(of, learnt),
 }
 
@@ -175,17 +189,23 @@ _SCORES: dict[ScoreName, Callable[[Outputs, Learnt, InferParams], Tensor]] = {
 def class_gaussian(
     features: Tensor,  # (m, d)
     labels: Tensor,  # (m,)
+    *,
+    shrinkage: float = 0.0,
 ) -> Gaussian:
     """Return the mean of each class that has rows, and the covariance within classes over all rows, as whitening.
 
     A direction in which the features do not vary, up to rounding, has no say: the precision is Moore and Penrose's
-    inverse.
+    inverse. With shrinkage a the covariance C is (1 - a) C + a trace(C) / d times the identity: in directions in which
+    ID features hardly vary a little is no longer everything.
+
+    Source of the shrinkage: Friedman 1989, https://doi.org/10.1080/01621459.1989.10478752.
     """
     found, place = labels.unique(return_inverse=True)
     of = torch.nn.functional.one_hot(place, len(found)).to(features)  # (m, k)
     means = of.T @ features / of.sum(0)[:, None]
     apart = features - means[place]
     variances, axes = torch.linalg.eigh(apart.T @ apart / len(features))
+    variances = torch.lerp(variances, variances.mean().expand_as(variances), shrinkage)
     varies = variances > variances.max() * len(variances) * torch.finfo(variances.dtype).eps
     return Gaussian(means, axes[:, varies] / variances[varies].sqrt())
 

@@ -8,7 +8,7 @@ from pipeline.config import Count, Fraction, Section, Seeds
 from pipeline.synthesize.params import SynthesizeParams
 
 ScoreName = Literal[
-    "msp", "max_logit", "energy", "gen", "cosine", "knn", "mahalanobis", "relative_mahalanobis", "vim"
+    "msp", "max_logit", "energy", "gen", "cosine", "knn", "mahalanobis", "relative_mahalanobis", "mahalanobis_pp", "vim"
 ]  # fmt: skip
 SCORES: tuple[ScoreName, ...] = get_args(ScoreName)
 
@@ -27,6 +27,8 @@ class InferParams(Section):
     knn_neighbours: Count
     """k of the k-NN score."""
     gen: GenParams
+    mahalanobis_pp_shrinkage: Annotated[float, Field(ge=0, le=1)]
+    """What share of Mahalanobis++'s covariance is a multiple of the identity: 0 none of it, 1 all of it."""
     vim_principal: Fraction
     """Share of the feature's dimensions that span ViM's principal space; the rest is its residual."""
 

@@ -23,6 +23,7 @@ SCORE_NAMES = {
     "knn": "k-NN",
     "mahalanobis": "Mahalanobis",
     "relative_mahalanobis": "relative Mahalanobis",
+    "mahalanobis_pp": "Mahalanobis++",
     "vim": "ViM",
 }
 

@@ -15,7 +15,9 @@ WEIGHT, BIAS = RNG.standard_normal((3, 5)), RNG.standard_normal(3)
 LABELS = np.arange(30) % 3
 BANK = RNG.standard_normal((30, 5)) + 2 * WEIGHT[LABELS]
 IMAGES = RNG.standard_normal((4, 5))
-PARAMS = InferParams(knn_neighbours=3, gen=GenParams(gamma=0.1, classes=None), vim_principal=0.4)
+PARAMS = InferParams(
+    knn_neighbours=3, gen=GenParams(gamma=0.1, classes=None), mahalanobis_pp_shrinkage=0.3, vim_principal=0.4
+)
 
 
 def said(features):
@@ -54,6 +56,19 @@ def test_mahalanobis_is_the_distance_to_the_nearest_class(found):
 def test_relative_mahalanobis_is_less_the_distance_to_all(found):
     wanted = [oracles_scores.relative_mahalanobis(row, BANK, LABELS) for row in IMAGES]
     np.testing.assert_allclose(found["relative_mahalanobis"], wanted, rtol=1e-9)
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 0.3, 1.0])
+def test_mahalanobis_plus_plus_is_of_features_of_unit_length_with_a_shrunk_covariance(shrinkage):
+    params = PARAMS.model_copy(update={"mahalanobis_pp_shrinkage": shrinkage})
+    found = fit_scores(network(), said(BANK), torch.tensor(LABELS), params, ("mahalanobis_pp",))(said(IMAGES))
+    wanted = [oracles_scores.mahalanobis_pp(row, BANK, LABELS, shrinkage) for row in IMAGES]
+    np.testing.assert_allclose(found["mahalanobis_pp"], wanted, rtol=1e-9)
+
+
+def test_how_long_a_feature_is_makes_no_difference_to_mahalanobis_plus_plus(found):
+    longer = fit_scores(network(), said(7 * BANK), torch.tensor(LABELS), PARAMS)(said(3 * IMAGES))
+    np.testing.assert_allclose(longer["mahalanobis_pp"], found["mahalanobis_pp"], rtol=1e-9)
 
 
 @pytest.mark.parametrize("bias", [BIAS, None])
