@@ -41,6 +41,7 @@ ablation: install  ## train with every loss on every kind of outliers, write doc
 	python -m benchmarks.ablation
 
 quality: install  ## compare our default with published methods on real data, write docs/results.md (many hours)
+	python -m benchmarks.quality
 	python -m benchmarks.quality --rows
 
 bench: develop  ## measure speed as ratios in one run, write benchmarks/results/

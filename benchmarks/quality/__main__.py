@@ -1,9 +1,10 @@
 """Run `python -m benchmarks.quality` in a clean checkout: compare all methods on all benchmarks, write docs/results.md.
 
-Each task is a project under `.work/quality/`, a clone of this one at the same commit, run by DVC; trainings and scores
-lie there too, so that an interrupted run goes on where it stopped. The Parquet files of CIFAR-10, Fashion-MNIST, MNIST
-and Tiny ImageNet lie where the presets say, under `data/`. With `--development` other classes are held out, the
-far set is drawn by a program, a table is printed, and nothing is written into `docs/`.
+With `--rows` our default is compared with other numbers of outliers, a section of that page. Each task is a project
+under `.work/quality/`, a clone of this one at the same commit, run by DVC; trainings and scores lie there too, so that
+an interrupted run goes on where it stopped. The Parquet files of CIFAR-10, Fashion-MNIST, MNIST and Tiny ImageNet lie
+where the presets say, under `data/`. With `--development` other classes are held out, the far set is drawn by a
+program, a table is printed, and nothing is written into `docs/`.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.quality.lines import Json, Line, cells, compared, controls, heading
-from benchmarks.quality.methods import CANDIDATES, METHODS, with_sizes
+from benchmarks.quality.methods import CANDIDATES, METHODS, by_size, chosen
 from benchmarks.quality.page import PICTURE, page, sized
 from benchmarks.quality.picture import draw
 from benchmarks.quality.project import require_clean
@@ -28,6 +29,8 @@ from pipeline.files import read_json, write_bytes, write_json
 from pipeline.launch import Launch
 
 RESULTS, PAGE = Path("benchmarks/results"), Path("docs/results.md")
+COMPARED, SIZED = "quality", "rows"
+"""What the files of reports begin with."""
 SEEDS = 5
 
 
@@ -38,30 +41,35 @@ def main(
     workers: Workers = None,
     *,
     development: Annotated[bool, typer.Option("--development", help="To choose settings: writes no page.")] = False,
-    rows: Annotated[bool, typer.Option("--rows", help="Also our default with other numbers of outliers.")] = False,
+    rows: Annotated[bool, typer.Option("--rows", help="Our default with other numbers of outliers.")] = False,
 ) -> None:
     """Compare our default with other methods, null controls and real outliers."""
+    if rows and methods:
+        raise PipelineError("--rows compares our default with itself; take --methods in another run.")
     names = _known(benchmark, [*PRESETS], "benchmark")
     every = [*METHODS, *(CANDIDATES if development and methods else ())]
-    chosen = with_sizes(_known(methods, every, "method"), sizes=rows)
+    entrants = by_size() if rows else chosen(_known(methods, every, "method"))
     require_clean()
     for name in names:
-        report = run_benchmark(name, chosen, seeds, Launch(workers), development=development)
+        report = run_benchmark(name, entrants, seeds, Launch(workers), development=development)
         show(report)
         if development or methods:
             write_json(WORK / f"{'development' if development else 'part'}-{name}.json", report)
         else:
-            write_json(RESULTS / f"quality-{name}.json", report)
-            write_page([RESULTS / f"quality-{name}.json" for name in PRESETS])
+            write_json(RESULTS / f"{SIZED if rows else COMPARED}-{name}.json", report)
+            write_page(RESULTS)
 
 
-def write_page(paths: Sequence[Path]) -> None:
+def write_page(results: Path) -> None:
     """Write the page, and its picture where it has one, from the reports that are there."""
-    reports = [read_json(path) for path in paths if path.is_file()]
-    if any(sized(report) for report in reports):
-        draw(reports, PAGE.parent / PICTURE)
+    reports, by_rows = (
+        [read_json(path) for name in PRESETS if (path := results / f"{kind}-{name}.json").is_file()]
+        for kind in (COMPARED, SIZED)
+    )
+    if by_rows:
+        draw(by_rows, PAGE.parent / PICTURE)
     today = {name: default_families(name) for name in PRESETS}
-    write_bytes(PAGE, page(reports, today).encode())
+    write_bytes(PAGE, page(reports, by_rows, today).encode())
 
 
 def show(report: Json) -> None:

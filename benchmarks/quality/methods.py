@@ -115,20 +115,17 @@ SIZES = (32, 128, 512, 8192)
 """Outliers of each family, to see how many our default needs; its own number, 2048 in the presets, stands beside."""
 
 
-def with_sizes(names: Sequence[str], *, sizes: bool) -> dict[str, Method]:
-    """Return the methods of these names, our default and its baseline always, and with `sizes` our default by size."""
-    chosen = {name: method for name, method in (METHODS | CANDIDATES).items() if name in (OURS, BASELINE, *names)}
-    if sizes:
-        chosen |= {
-            sized(rows): Method(f"{rows} outliers each", "size", Library(rows=rows), None, "params.yaml")
-            for rows in SIZES
-        }
-    return chosen
+def chosen(names: Sequence[str]) -> dict[str, Method]:
+    """Return the methods of these names, our default and its baseline always."""
+    return {name: method for name, method in (METHODS | CANDIDATES).items() if name in (OURS, BASELINE, *names)}
 
 
-def sized(rows: int) -> str:
-    """Return the name of our default with so many outliers of each family."""
-    return f"{OURS}_{rows}"
+def by_size() -> dict[str, Method]:
+    """Return our default, its baseline, and our default with other numbers of outliers of each family."""
+    return chosen([]) | {
+        f"{OURS}_{rows}": Method(f"{rows:,} outliers each", "size", Library(rows=rows), None, "params.yaml")
+        for rows in SIZES
+    }
 
 
 def families(methods: Mapping[str, Method]) -> list[str]:

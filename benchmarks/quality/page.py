@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.quality.lines import (
     Json,
+    Line,
     best_cells,
     best_heading,
     cells,
@@ -50,25 +51,45 @@ takes the answers: it favours every method but ours."""
 CONTROLS = """Each family of outliers by itself and two null controls, Gaussian latents and copies of ID latents, with
 the losses of our default; and of these losses the one that needs no outliers, mixing. One family alone has as many rows
 as it has in our default, which has several."""
+ROWS = """Our default with other numbers of outliers of each family (`--rows`), and all else as it is: batches and steps
+too, so that fewer outliers are seen more often."""
 FROM_TINY_IMAGENET = "The real outliers are images of Tiny ImageNet that the near set lacks: of its own distribution."
 REFERENCES = {"cifar10": FROM_TINY_IMAGENET, "cifar10_full": FROM_TINY_IMAGENET}
 PICTURE = "images/outliers_needed.png"
 
 
-def page(reports: list[Json], today: Mapping[str, Sequence[str]]) -> str:
-    """Return the page in Markdown. today: the outliers of our default by benchmark, which may have been others then."""
+def page(reports: list[Json], by_rows: list[Json], today: Mapping[str, Sequence[str]]) -> str:
+    """Return the page in Markdown.
+
+    by_rows: reports of our default with other numbers of outliers.
+    today: the outliers of our default by benchmark, which may have been others then.
+    """
     titles = [TITLES[report["benchmark"]] for report in reports]
     short = "\n".join(table(["ours less", *titles], short_cells(reports)))
     parts = [INTRODUCTION, "## In short", SHORT, short]
     parts += [part for report in reports for part in _benchmark(report, today[report["benchmark"]])]
-    if any(sized(report) for report in reports):
-        parts += ["## How many outliers it takes", f"![AUROC by the number of outliers of each family]({PICTURE})"]
+    if by_rows:
+        parts += [
+            "## How many outliers it takes",
+            ROWS,
+            f"![AUROC by the number of outliers of each family]({PICTURE})",
+        ]
+    parts += [part for report in by_rows for part in _rows(report, today[report["benchmark"]])]
     return "\n\n".join(parts) + "\n"
 
 
 def sized(report: Json) -> list[str]:
-    """Return the names of our default with other numbers of outliers."""
-    return [name for name, method in report["methods"].items() if method["role"] == "size"]
+    """Return the names of our default with other numbers of outliers, the smallest first."""
+    methods = report["methods"]
+    return sorted(
+        (name for name, method in methods.items() if method["role"] == "size"), key=lambda name: methods[name]["rows"]
+    )
+
+
+def _rows(report: Json, today: Sequence[str]) -> list[str]:
+    lines = [*(Line(name, report["headline"]) for name in ("cross_entropy", *sized(report), "ours"))]
+    facts, rows = _facts(report, today), table(heading(report), [cells(report, line) for line in lines])
+    return [f"### {TITLES[report['benchmark']]}", facts, "\n".join(rows)]
 
 
 def _benchmark(report: Json, today: Sequence[str]) -> list[str]:

@@ -16,10 +16,9 @@ COLOURS = {"near": "#b5541c", "far": "#1c6fb5"}
 
 def draw(reports: list[Json], path: Path) -> None:
     """Write a PNG with one panel per benchmark: AUROC against outliers of each family, cross-entropy dashed."""
-    measured = [report for report in reports if sized(report)]
-    figure = Figure(figsize=(4 * len(measured), 3.2), dpi=110, layout="constrained")
+    figure = Figure(figsize=(4 * len(reports), 3.2), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    for axis, report in zip(figure.subplots(1, len(measured), squeeze=False)[0], measured, strict=True):
+    for axis, report in zip(figure.subplots(1, len(reports), squeeze=False)[0], reports, strict=True):
         score = report["headline"]
         for group in groups_of(report):
             found = points(report, group)

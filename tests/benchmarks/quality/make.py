@@ -77,3 +77,10 @@ def report(**more):
         },
         "probes": {"digits-8-9": {"jpeg": spread(0.51)}},
     }
+
+
+def by_rows():
+    """A small report of our default with other numbers of outliers, of none of the other methods."""
+    sizes = {f"ours_{rows}": method(f"{rows:,}", "size", rows / 10_000, rows=rows) for rows in (512, 32, 2048)}
+    found = report(**sizes)
+    return found | {"methods": {name: found["methods"][name] for name in ("ours", "cross_entropy", *sizes)}}

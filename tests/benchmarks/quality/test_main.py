@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.quality.__main__ import _known, show, write_page
+from benchmarks.quality.__main__ import _known, main, show, write_page
+from benchmarks.quality.page import PICTURE
 from pipeline.errors import PipelineError
 from pipeline.files import write_json
-from tests.benchmarks.quality.make import report
+from tests.benchmarks.quality.make import by_rows, report
 from tests.make import ROOT
 
 
@@ -30,6 +31,22 @@ def test_every_method_is_printed(capsys):
 
 def test_the_page_is_of_the_benchmarks_that_were_run():
     Path("presets").symlink_to(ROOT / "presets")
-    write_json(Path("digits.json"), report())
-    write_page([Path("digits.json"), Path("cifar10.json")])
+    write_json(Path("results/quality-digits.json"), report())
+    write_page(Path("results"))
     assert re.findall(r"^## (.+)$", Path("docs/results.md").read_text(), re.MULTILINE) == ["In short", "Digits"]
+    assert not Path("docs", PICTURE).exists()
+
+
+def test_numbers_of_outliers_are_a_section_and_a_picture_of_the_page():
+    Path("presets").symlink_to(ROOT / "presets")
+    write_json(Path("results/quality-digits.json"), report())
+    write_json(Path("results/rows-fashion_mnist.json"), by_rows() | {"benchmark": "fashion_mnist"})
+    write_page(Path("results"))
+    found = re.findall(r"^##+ (.+)$", Path("docs/results.md").read_text(), re.MULTILINE)
+    assert found == ["In short", "Digits", "How many outliers it takes", "Fashion-MNIST"]
+    assert Path("docs", PICTURE).is_file()
+
+
+def test_numbers_of_outliers_and_methods_are_two_runs():
+    with pytest.raises(PipelineError, match="another run"):
+        main(methods=["vos"], rows=True)

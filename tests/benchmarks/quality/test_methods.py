@@ -13,10 +13,10 @@ from benchmarks.quality.methods import (
     Head,
     Library,
     Peer,
+    by_size,
+    chosen,
     families,
-    sized,
     train_params,
-    with_sizes,
     with_weights,
 )
 from benchmarks.quality.peers.train import PEERS
@@ -81,15 +81,16 @@ def test_every_method_names_its_source_and_published_ones_their_score():
 
 
 def test_ours_and_its_baseline_are_always_there():
-    assert [*with_sizes(["vos"], sizes=False)] == [OURS, BASELINE, "vos"]
+    assert [*chosen(["vos"])] == [OURS, BASELINE, "vos"]
 
 
 def test_sizes_are_our_default_with_other_numbers_of_outliers():
-    found = with_sizes([], sizes=True)
-    assert [found[sized(rows)].how for rows in SIZES] == [Library(rows=rows) for rows in SIZES]
+    ours, baseline, *sized = by_size().values()
+    assert [ours, baseline] == [METHODS[OURS], METHODS[BASELINE]]
+    assert [method.how for method in sized] == [Library(rows=rows) for rows in SIZES]
 
 
 def test_only_families_that_a_method_names_are_synthesized():
-    assert families(with_sizes(["only_label_mixup", "only_copies"], sizes=True)) == ["copies", "label_mixup"]
+    assert families(chosen(["only_label_mixup", "only_copies"])) == ["copies", "label_mixup"]
     assert families({"logit_norm": METHODS["logit_norm"]}) == []
     assert isinstance(METHODS["logit_norm"].how, Head)
