@@ -40,7 +40,7 @@ OE, INFO_NCE, CLUB, PAPER, KD = (
     "micl.paper.weight",
     "distillation.logits.weight",
 )
-OTHER_WEIGHTS = ("mixing.weight", "energy_bound.weight", "distillation.features.weight")
+OTHER_WEIGHTS = ("mixing.weight", "energy_bound.weight", "reconstruction.weight", "distillation.features.weight")
 TRAININGS: dict[str, dict[str, float]] = {
     "cross-entropy": {},
     "KD": {KD: 0.5},

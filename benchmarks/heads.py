@@ -96,6 +96,7 @@ def unit(variant: Variant, seed: int, params: AllParams) -> DetectorUnit:
     for loss in (
         content["mixing"],
         content["energy_bound"],
+        content["reconstruction"],
         *content["micl"].values(),
         *content["distillation"].values(),
     ):

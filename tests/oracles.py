@@ -38,6 +38,12 @@ def outlier_exposure(logits):
     return [kl([1 / len(row)] * len(row), softmax(row)) for row in logits]
 
 
+def reconstruction(guessed, latents):
+    rows = zip(guessed, latents, strict=True)
+    missed = [[(a - b) ** 2 for a, b in zip(one.ravel(), other.ravel(), strict=True)] for one, other in rows]
+    return [sum(row) / len(row) for row in missed]
+
+
 def distillation(student, teacher, temperature):
     cool = [[value / temperature for value in row] for row in student]
     aim = [[value / temperature for value in row] for row in teacher]

@@ -181,8 +181,8 @@ def test_every_head_and_every_loss_train_repeatably(head):
     latents = latents_store(Path("id"))
     made_from = load_id_train(latents).digest
     outliers = outliers_store(Path("outliers"), latents=made_from, parent_a=np.arange(40), parent_b=np.arange(40))
-    losses = ("mixing", "outlier_exposure", "energy_bound", "micl__info_nce", "micl__club", "micl__paper")
-    losses += ("distillation__logits", "distillation__features")
+    losses = ("mixing", "outlier_exposure", "energy_bound", "reconstruction")
+    losses += ("micl__info_nce", "micl__club", "micl__paper", "distillation__logits", "distillation__features")
     weights = {f"train__{name}__weight": 0.1 for name in losses}
     content = tiny_params(**weights, train__head=head)
     train_teachers(write_params(Path(), content), latents, Path("teachers"), Path("curves"), Launch(1))

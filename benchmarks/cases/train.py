@@ -97,7 +97,7 @@ class BareLoop:
         self.params = unit.params
         latents = load_id_train(unit.latents)
         self.device = chosen_device()
-        self.values = latents.values.to(self.device)
+        self.values, self.shape = latents.values.to(self.device), latents.header.space.shape
         self.labels = torch.from_numpy(latents.labels).long().to(self.device)
         stored = [Store(folder).latents().astype(np.float32) for folder in unit.outliers]
         self.outliers = [torch.from_numpy(rows).to(self.device) for rows in stored]
@@ -112,7 +112,7 @@ class BareLoop:
         network = self.teacher.card.model_copy(update={"role": "detector", "head": params.head}).build().to(self.device)
         if params.start == "teacher":
             network.take_over(self.teacher.network)
-        objective = Objective(params, network.features, self.known.features.shape[1], self.device)
+        objective = Objective(params, network.features, self.known.features.shape[1], self.shape, self.device)
         descent = torch.optim.SGD(
             nn.ModuleList([network, objective]).parameters(),
             optimiser.learning_rate,
@@ -142,6 +142,7 @@ class BareLoop:
         sizes = [len(rows), len(outliers), len(mixed.values)]
         logits, features = passed.logits.split(sizes), passed.features.split(sizes)
         seen = Seen(
+            values=self.values[rows],
             known=Prediction(logits[0], features[0]),
             margin_logits=network.head.training_logits(features[0], self.labels[rows]),
             labels=self.labels[rows],

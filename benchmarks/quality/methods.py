@@ -86,6 +86,7 @@ METHODS: dict[str, Method] = {
 }
 """Families alone and null controls have our losses; mixing alone is what is left of them without outliers."""
 WITH_MIXUP = ("perturb", "mixup", "shuffle")
+OUR_WEIGHTS = (("mixing", 1.0), ("outlier_exposure", 0.5), ("info_nce", 0.1))
 CANDIDATES: dict[str, Method] = {
     name: Method(name.replace("_", " "), "candidate", how, None, "params.yaml")
     for name, how in {
@@ -105,6 +106,8 @@ CANDIDATES: dict[str, Method] = {
         "mixing_exposure_gaussian": Library(
             ("perturb", "shuffle", "gaussian"), weights=(("mixing", 1.0), ("outlier_exposure", 0.5))
         ),
+        "reconstruction": Library(weights=(*OUR_WEIGHTS, ("reconstruction", 1.0))),
+        "less_reconstruction": Library(weights=(*OUR_WEIGHTS, ("reconstruction", 0.3))),
         "with_mixup": Library(WITH_MIXUP),
         "masked_mixing": Library(mixing=("masked",)),
         "masked_mixing_with_mixup": Library(WITH_MIXUP, mixing=("masked",)),
@@ -152,7 +155,7 @@ def with_mixing(params: TrainParams, kinds: Sequence[str]) -> TrainParams:
 def with_weights(params: TrainParams, weights: Mapping[str, float]) -> TrainParams:
     """Return the parameters with these weights of losses, by name, and no others."""
     content = params.model_dump()
-    losses = {name: content[name] for name in ("mixing", "outlier_exposure", "energy_bound")}
+    losses = {name: content[name] for name in ("mixing", "outlier_exposure", "energy_bound", "reconstruction")}
     losses |= content["micl"] | content["distillation"]
     if unknown := weights.keys() - losses.keys():
         raise ValueError(f"no loss {', '.join(unknown)}")

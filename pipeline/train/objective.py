@@ -1,4 +1,4 @@
-"""What a detector minimises in one step: cross-entropy, also of mixed rows, outlier exposure, MICL and distillation."""
+"""What a detector minimises in one step: cross-entropy, also of mixed rows, outlier exposure, MICL and others."""
 
 import math
 from typing import NamedTuple
@@ -18,6 +18,8 @@ from pipeline.losses.distillation import feature_distillation, logit_distillatio
 from pipeline.losses.energy_bound import energy_bound
 from pipeline.losses.info_nce import info_nce
 from pipeline.losses.outlier_exposure import outlier_exposure
+from pipeline.losses.reconstruction import reconstruction
+from pipeline.networks.decoder import Decoder
 from pipeline.networks.gradients import Losses
 from pipeline.networks.outputs import TeacherOutputs
 from pipeline.networks.resnet import Prediction
@@ -28,7 +30,8 @@ from pipeline.train.params import TrainParams
 class Seen(NamedTuple):
     """What the network and the teacher say of one batch."""
 
-    known: Prediction  # of n ID rows
+    values: Tensor  # (n, c, h, w) n ID rows
+    known: Prediction  # of these
     margin_logits: Tensor  # (n, k) those that the head trains on
     labels: Tensor  # (n,)
     mixed_logits: Tensor  # (n or none, k) of ID rows that were mixed with each other
@@ -43,21 +46,30 @@ class Objective(nn.Module):
     """The weighted mean of each loss that has a weight.
 
         cross_entropy(margin logits) + w cross_entropy(mixed logits, mixed labels)
-        + w KL(u || p_outlier) + w (hinge_ID + hinge_outlier)
+        + w KL(u || p_outlier) + w (hinge_ID + hinge_outlier) + w (decoder(features) - latent)^2
         + w InfoNCE(ID, outliers as negatives) + w CLUB(parent, outlier) + w paper
         + w t^2 KL(q || p) + w t^2 KL(translated teacher features || features)
 
-    each with the weight w and temperature t of its own section in the parameters. The translator is a part of this
-    module and learns along; the posteriors of CLUB are not, since they are fitted by likelihood alone.
+    each with the weight w and temperature t of its own section in the parameters. Translator and decoder are parts of
+    this module and learn along; the posteriors of CLUB are not, since they are fitted by likelihood alone.
 
     Source: the parts of OAL's loss, https://arxiv.org/abs/2406.16525, with outliers that pass through the network and
     with a MICL whose gradient is not zero in expectation.
     """
 
-    def __init__(self, params: TrainParams, features: int, teacher_features: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        params: TrainParams,
+        features: int,
+        teacher_features: int,
+        shape: tuple[int, int, int],  # of a latent
+        device: torch.device,
+    ) -> None:
         super().__init__()
         self.params = params
         micl = params.micl
+        if params.reconstruction.weight:
+            self.decoder = Decoder(features, params.reconstruction.hidden, shape).to(device)
         if params.distillation.features.weight:
             self.translator = Translator(teacher_features, features).to(device)
         if micl.club.weight:
@@ -72,6 +84,9 @@ class Objective(nn.Module):
         losses = {"cross_entropy": cross_entropy(seen.margin_logits, seen.labels)}
         if self.params.mixing.weight:
             losses["mixing"] = self.params.mixing.weight * cross_entropy(seen.mixed_logits, seen.mixed_targets)
+        if self.params.reconstruction.weight:
+            missed = reconstruction(self.decoder(seen.known.features), seen.values)
+            losses["reconstruction"] = self.params.reconstruction.weight * missed.mean()
         return losses | self._exposure(seen) | self._micl(seen) | self._distillation(seen)
 
     def _exposure(self, seen: Seen) -> Losses:

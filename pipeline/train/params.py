@@ -31,6 +31,14 @@ class EnergyBoundParams(Section):
     outlier_energy: float
 
 
+class ReconstructionParams(Section):
+    """Latents of ID rows are guessed from their features, by a decoder that learns along."""
+
+    weight: Weight
+    hidden: Count
+    """Width of the decoder's hidden layer."""
+
+
 class InfoNceParams(Section):
     """ID features are drawn to their class and pushed from other classes and from outliers."""
 
@@ -98,6 +106,7 @@ class TrainParams(Section):
     mixing: MixingParams
     outlier_exposure: OutlierExposureParams
     energy_bound: EnergyBoundParams
+    reconstruction: ReconstructionParams
     micl: MiclParams
     distillation: DistillationParams
 

@@ -101,7 +101,7 @@ def train_detector(unit: DetectorUnit) -> None:
         if params.start == "teacher":
             network.take_over(teacher.network)
         network.to(device)
-        objective = Objective(params, network.features, known.features.shape[1], device)
+        objective = Objective(params, network.features, known.features.shape[1], latents.header.space.shape, device)
     order = torch.Generator().manual_seed(unit.seed)
     outliers = OutlierBatches(open_outliers(unit.outliers, latents), params.outlier_batch_size, order)
     mixing = Mixing(params.mixing, len(latents.class_names), order)
@@ -171,6 +171,7 @@ class DetectorStep:
         logits, features = passed.logits.split(sizes), passed.features.split(sizes)
         found: Losses = self.objective(
             Seen(
+                values=values,
                 known=Prediction(logits[0], features[0]),
                 margin_logits=self.network.head.training_logits(features[0], labels),
                 labels=labels,

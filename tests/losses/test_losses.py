@@ -7,6 +7,7 @@ import torch
 from pipeline.losses.distillation import feature_distillation, logit_distillation
 from pipeline.losses.info_nce import info_nce
 from pipeline.losses.outlier_exposure import outlier_exposure
+from pipeline.losses.reconstruction import reconstruction
 from tests import oracles
 
 RNG = np.random.default_rng(0)
@@ -110,3 +111,10 @@ def test_feature_distillation_of_nothing_is_zero_with_a_gradient():
 def test_feature_distillation_of_far_features_stays_finite_in_float32():
     far = 1e6 * torch.tensor(STUDENT).float()
     assert torch.isfinite(feature_distillation(far, -far, temperature=0.1)).all()
+
+
+@pytest.mark.parametrize("rows", [0, 1, 5])
+def test_reconstruction_is_the_mean_square_of_what_is_missed(rows):
+    guessed, latents = RNG.standard_normal((2, rows, 2, 3, 3))
+    found = reconstruction(torch.tensor(guessed), torch.tensor(latents))
+    np.testing.assert_allclose(found, oracles.reconstruction(guessed, latents), rtol=1e-10)

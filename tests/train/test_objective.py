@@ -18,6 +18,7 @@ WEIGHTS = {
     "mixing": 0.8,
     "outlier_exposure": 0.3,
     "energy_bound": 0.2,
+    "reconstruction": 0.1,
     "micl__info_nce": 0.7,
     "micl__club": 0.4,
     "micl__paper": 0.6,
@@ -31,6 +32,7 @@ NAMES = dict(
             "mixing",
             "outlier_exposure",
             "energy_bound",
+            "reconstruction",
             "info_nce",
             "club",
             "paper",
@@ -47,6 +49,7 @@ def normal(*shape):
 
 
 SEEN = Seen(
+    values=normal(4, 2, 3, 3),
     known=Prediction(normal(4, 3), normal(4, 5)),
     margin_logits=normal(4, 3),
     labels=torch.tensor([0, 0, 1, 1]),
@@ -63,7 +66,7 @@ def losses(seen=SEEN, **weights):
     settings = {f"{name}__weight": value for name, value in (WEIGHTS | weights).items()}
     params = section(TrainParams, changed(default_params()["train"], **settings))
     torch.manual_seed(0)
-    objective = Objective(params, 5, 7, CPU).double()
+    objective = Objective(params, 5, 7, (2, 3, 3), CPU).double()
     if params.micl.club.weight:
         objective.club.posterior.double()
     if params.micl.paper.weight:
@@ -111,11 +114,18 @@ def test_club_pairs_each_outlier_with_its_parent_at_a_common_length_after_its_fi
     assert float(found["club"]) == pytest.approx(0.4 * float(club(*pairs, objective.club.posterior).mean()), rel=1e-10)
 
 
-def test_the_translator_learns_along_and_posteriors_do_not():
+def test_latents_are_guessed_from_the_features_of_their_own_rows():
     objective, found = losses()
-    assert {name.split(".")[0] for name, _ in objective.named_parameters()} == {"translator"}
+    guessed = objective.decoder(SEEN.known.features).tolist()
+    wanted = mean(oracles.reconstruction(np.array(guessed), SEEN.values.numpy()))
+    assert found["reconstruction"].item() == pytest.approx(0.1 * wanted, rel=1e-10)
+
+
+def test_translator_and_decoder_learn_along_and_posteriors_do_not():
+    objective, found = losses()
+    assert {name.split(".")[0] for name, _ in objective.named_parameters()} == {"decoder", "translator"}
     sum(found.values()).backward()
-    assert all(parameter.grad is not None for parameter in objective.translator.parameters())
+    assert all(parameter.grad is not None for parameter in objective.parameters())
     assert all(parameter.grad is None for parameter in objective.never_fitted[0].parameters())
 
 
@@ -136,4 +146,4 @@ def test_only_losses_on_outliers_ask_for_them():
     for name in WEIGHTS:
         only = {f"{other}__weight": float(other == name) for other in WEIGHTS}
         params = section(TrainParams, changed(default_params()["train"], **only))
-        assert params.uses_outliers == (not name.startswith(("distillation", "mixing"))), name
+        assert params.uses_outliers == (not name.startswith(("distillation", "mixing", "reconstruction"))), name

@@ -24,6 +24,7 @@ OUTLIERS = OutlierBatch(torch.randn(6, 4, 4, 4, generator=torch.Generator().manu
 LOSSES = {
     "mixing__weight": 1.0,
     "outlier_exposure__weight": 0.5,
+    "reconstruction__weight": 0.5,
     "micl__info_nce__weight": 0.5,
     "distillation__logits__weight": 0.5,
 }
@@ -51,7 +52,7 @@ def make_step(latents, **changes):
     network = LatentResNet(4, 3, NetworkParams(width=8, blocks=(1,)), ArcFaceParams(kind="arcface", scale=8, margin=1))
     teacher, outliers = TeacherOutputs(torch.randn(90, 3), torch.randn(90, 7)), Always()
     mixing = Mixing(params.mixing, 3, torch.Generator().manual_seed(0))
-    return DetectorStep(network, Objective(params, 8, 7, CPU), latents, teacher, outliers, mixing), outliers
+    return DetectorStep(network, Objective(params, 8, 7, (4, 4, 4), CPU), latents, teacher, outliers, mixing), outliers
 
 
 def test_a_step_is_the_objective_of_its_rows(latents):
@@ -61,6 +62,7 @@ def test_a_step_is_the_objective_of_its_rows(latents):
     mixed = Mixing(step.mixing.params, 3, torch.Generator().manual_seed(0))(latents.values[ROWS], labels)
     wanted = step.objective(
         Seen(
+            values=latents.values[ROWS],
             known=known,
             margin_logits=network.head.training_logits(known.features, labels),
             labels=labels,
@@ -73,7 +75,8 @@ def test_a_step_is_the_objective_of_its_rows(latents):
         )
     )
     found = step.losses(*step.draw(ROWS))
-    assert set(found) == {"cross_entropy", "mixing", "outlier_exposure", "info_nce", "logit_distillation"}
+    names = {"cross_entropy", "mixing", "outlier_exposure", "reconstruction", "info_nce", "logit_distillation"}
+    assert set(found) == names
     for name, value in wanted.items():
         np.testing.assert_allclose(found[name].item(), value.item(), rtol=1e-5)
 
@@ -91,7 +94,7 @@ def test_club_sees_the_outliers_that_have_parents_beside_these(latents):
 
 def test_outliers_that_no_loss_looks_at_are_not_drawn(latents):
     step, outliers = make_step(latents, outlier_exposure__weight=0.0, micl__info_nce__weight=0.0)
-    assert set(step.losses(*step.draw(ROWS))) == {"cross_entropy", "mixing", "logit_distillation"}
+    assert set(step.losses(*step.draw(ROWS))) == {"cross_entropy", "mixing", "reconstruction", "logit_distillation"}
     assert outliers.drawn == 0
 
 

@@ -47,7 +47,9 @@ def test_a_candidate_has_the_weights_it_names_and_no_others(default):
         if method.how.weights is None:
             assert found.model_copy(update={"mixing": default.mixing}) == default
             continue
-        losses = {name: getattr(found, name) for name in ("mixing", "outlier_exposure", "energy_bound")}
+        losses = {
+            name: getattr(found, name) for name in ("mixing", "outlier_exposure", "energy_bound", "reconstruction")
+        }
         losses |= {name: getattr(found.micl, name) for name in ("info_nce", "club", "paper")}
         losses |= {name: getattr(found.distillation, name) for name in ("logits", "features")}
         assert {name: loss.weight for name, loss in losses.items() if loss.weight} == dict(method.how.weights)
