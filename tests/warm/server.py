@@ -99,6 +99,7 @@ def waited(pid, connection):
 
 def become(request):
     """Run a module or a script as `python` would, to its end and that of this process."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background of a shell
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])

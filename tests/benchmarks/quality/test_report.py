@@ -58,5 +58,5 @@ def test_the_probe_of_each_task_is_told(report):
 
 
 def test_a_page_is_made_of_it_and_it_is_json(report):
-    assert page([report | {"commit": "0123456789"}], {"digits": ("perturb",)}).count("| VOS |") == 2
+    assert page([report | {"commit": "0123456789"}], [], {"digits": ("perturb",)}).count("| VOS |") == 2
     assert json_bytes(report)
