@@ -87,9 +87,9 @@ def sized(report: Json) -> list[str]:
 
 
 def _rows(report: Json, today: Sequence[str]) -> list[str]:
-    lines = [*(Line(name, report["headline"]) for name in ("cross_entropy", *sized(report), "ours"))]
-    facts, rows = _facts(report, today), table(heading(report), [cells(report, line) for line in lines])
-    return [f"### {TITLES[report['benchmark']]}", facts, "\n".join(rows)]
+    lines = [Line(name, report["headline"]) for name in ("cross_entropy", *sized(report), "ours")]
+    rows = table(heading(report), [cells(report, line) for line in lines])
+    return [f"### {TITLES[report['benchmark']]}", _facts(report, today), "\n".join(rows)]
 
 
 def _benchmark(report: Json, today: Sequence[str]) -> list[str]:
