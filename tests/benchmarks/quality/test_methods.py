@@ -8,6 +8,7 @@ from benchmarks.quality.methods import (
     CONTROLS,
     FAMILIES,
     METHODS,
+    OUR_WEIGHTS,
     OURS,
     SIZES,
     Head,
@@ -59,6 +60,10 @@ def test_a_candidate_has_the_weights_it_names_and_no_others(default):
 def test_a_candidate_mixes_in_the_kinds_it_names(default):
     assert train_params(CANDIDATES["masked_mixing"].how, default).mixing.kinds == ("masked",)
     assert train_params(CANDIDATES["with_mixup"].how, default).mixing == default.mixing
+
+
+def test_what_is_added_to_our_weights_is_added_to_those_of_the_default(default):
+    assert with_weights(default, dict(OUR_WEIGHTS)) == default
 
 
 def test_a_weight_of_no_loss_is_a_bug(default):
