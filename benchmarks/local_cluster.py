@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 STORE_BYTES = 80 * 2**20
 """Ray's least for shared memory; what a task here returns is small."""
 SECONDS_TO_START = 60
+SECONDS_TO_WORK = 10
 RANK = "RayTrainWorker"
 """In the name of a process of Ray Train's."""
 
@@ -43,12 +44,22 @@ class Cluster(NamedTuple):
         return {name: value for name, value in self.environment.items() if name != "RAY_ADDRESS"}
 
     def workers(self) -> list[psutil.Process]:
-        """Return the processes that do tasks now."""
-        return [process for machine in self.machines for process in _below(machine) if _name(process) == f"ray::{TASK}"]
+        """Return the processes that do tasks, at the first moment when there are any: between tasks they are nameless.
+
+        Raises TimeoutError where no task runs within SECONDS_TO_WORK.
+        """
+        deadline = time.monotonic() + SECONDS_TO_WORK
+        while time.monotonic() < deadline:
+            if found := self._named(f"ray::{TASK}"):
+                return found
+        raise TimeoutError(f"no task ran within {SECONDS_TO_WORK} s")
 
     def ranks(self) -> list[psutil.Process]:
         """Return the processes that share a training now."""
-        return [process for machine in self.machines for process in _below(machine) if RANK in _name(process)]
+        return self._named(RANK)
+
+    def _named(self, part: str) -> list[psutil.Process]:
+        return [process for machine in self.machines for process in _below(machine) if part in _name(process)]
 
     def lose_last_machine(self) -> list[int]:
         """Kill all processes of the machine that joined last; return their ids."""
