@@ -65,6 +65,18 @@ def mahalanobis_pp(row, bank, labels, shrinkage):
     return min(squared_distance(row, centre, inverse) for centre in means.values())
 
 
+def mahalanobis_gen(row, logits, known, labels, shrinkage, gamma):
+    """Mahalanobis++ plus GEN, the second weighted so that both vary alike over what is known: features and logits."""
+
+    def both(row, logits):
+        return mahalanobis_pp(row, known[0], labels, shrinkage), gen(logits, gamma, None)
+
+    columns = list(zip(*[both(*one) for one in zip(*known, strict=True)], strict=True))
+    spreads = [math.sqrt(sum((x - mean([[y] for y in column])[0]) ** 2 for x in column)) for column in columns]
+    distance, entropy = both(row, logits)
+    return distance + spreads[0] / spreads[1] * entropy
+
+
 def relative_mahalanobis(row, bank, labels):
     centre = mean(bank)
     inverse = np.linalg.inv(covariance(bank, [centre] * len(bank)))

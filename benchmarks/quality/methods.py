@@ -60,6 +60,8 @@ class Method:
 
 
 OURS, BASELINE = "ours", "cross_entropy"
+WITHOUT_OUTLIERS = (("mixing", 1.0), ("reconstruction", 1.0))
+OUR_WEIGHTS = (*WITHOUT_OUTLIERS, ("outlier_exposure", 0.5), ("info_nce", 0.1))
 LOGIT_NORM = Head((("kind", "logit_norm"), ("temperature", 0.04)), rate=0.05)
 """The temperature is that of its paper for CIFAR-10. At the rate of cross-entropy it ends at chance: its gradients are
 larger by one over the temperature. A twentieth was chosen by accuracy on ID validation, digits 1 and 6 held out."""
@@ -81,12 +83,18 @@ METHODS: dict[str, Method] = {
         "outlier exposure, real outliers", "reference", Peer("outlier_exposure"), "msp", f"{ARXIV}/1812.04606"
     ),
     **{f"only_{name}": Method(f"{name} alone", "alone", Library((name,)), None, "params.yaml") for name in FAMILIES},
-    "no_outliers": Method("mixing alone", "null", Library(weights=(("mixing", 1.0),)), None, "params.yaml"),
+    "no_outliers": Method("without outliers", "null", Library(weights=WITHOUT_OUTLIERS), None, "params.yaml"),
     **{f"only_{name}": Method(f"{name} (null)", "null", Library((name,)), None, "params.yaml") for name in CONTROLS},
 }
-"""Families alone and null controls have our losses; mixing alone is what is left of them without outliers."""
+"""Families alone and null controls have our losses; mixing and reconstruction are left of them without outliers."""
 WITH_MIXUP = ("perturb", "mixup", "shuffle")
-OUR_WEIGHTS = (("mixing", 1.0), ("outlier_exposure", 0.5), ("info_nce", 0.1))
+
+
+def with_reconstruction(weight: float) -> tuple[tuple[str, float], ...]:
+    """Return the weights of our losses but for this one."""
+    return tuple(dict(OUR_WEIGHTS, reconstruction=weight).items())
+
+
 CANDIDATES: dict[str, Method] = {
     name: Method(name.replace("_", " "), "candidate", how, None, "params.yaml")
     for name, how in {
@@ -106,8 +114,9 @@ CANDIDATES: dict[str, Method] = {
         "mixing_exposure_gaussian": Library(
             ("perturb", "shuffle", "gaussian"), weights=(("mixing", 1.0), ("outlier_exposure", 0.5))
         ),
-        "reconstruction": Library(weights=(*OUR_WEIGHTS, ("reconstruction", 1.0))),
-        "less_reconstruction": Library(weights=(*OUR_WEIGHTS, ("reconstruction", 0.3))),
+        "without_reconstruction": Library(weights=with_reconstruction(0.0)),
+        "less_reconstruction": Library(weights=with_reconstruction(0.3)),
+        "more_reconstruction": Library(weights=with_reconstruction(3.0)),
         "with_mixup": Library(WITH_MIXUP),
         "masked_mixing": Library(mixing=("masked",)),
         "masked_mixing_with_mixup": Library(WITH_MIXUP, mixing=("masked",)),

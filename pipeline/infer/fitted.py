@@ -33,6 +33,7 @@ LEARNT: dict[ScoreName, tuple[str, ...]] = {
     "mahalanobis": ("class_means", "class_whitening"),  # (k, d), (d, r)
     "relative_mahalanobis": ("class_means", "class_whitening", "mean", "whitening"),  # and (1, d), (d, r)
     "mahalanobis_pp": ("unit_means", "unit_whitening"),  # (k, d), (d, r), of features of unit length
+    "mahalanobis_gen": ("unit_means", "unit_whitening", "gen_weight"),  # and ()
     "vim": ("vim_origin", "vim_residual", "vim_alpha"),  # (d,), (d, r), ()
 }
 """What each score learns from the ID training images, or from the head; all else it needs are the outputs."""
@@ -125,6 +126,8 @@ def fit_scores(
     if "unit_means" in wanted:
         unit, shrinkage = normalize(known.features, dim=1), params.mahalanobis_pp_shrinkage
         learnt["unit_means"], learnt["unit_whitening"] = class_gaussian(unit, labels, shrinkage=shrinkage)
+    if "gen_weight" in wanted:
+        learnt["gen_weight"] = _gen_weight(_mahalanobis_pp(known, learnt), _gen(known, params))
     if "vim_origin" in wanted:
         vim = fit_vim(known, weight, bias, params.vim_principal)
         learnt["vim_origin"], learnt["vim_residual"], learnt["vim_alpha"] = vim
@@ -164,6 +167,29 @@ def _mahalanobis_pp(of: Outputs, learnt: Learnt) -> Tensor:
     return mahalanobis_distances(unit, learnt["unit_means"], learnt["unit_whitening"]).min(1).values
 
 
+def _mahalanobis_gen(of: Outputs, learnt: Learnt, params: InferParams) -> Tensor:
+    """Return Mahalanobis++ plus the weighted GEN: how odd the features are, and how undecided the logits.
+
+    A score of its own, in the way of ViM: what tells outliers from the features adds to what tells them from the
+    logits, both on one scale.
+    """
+    return _mahalanobis_pp(of, learnt) + learnt["gen_weight"] * _gen(of, params)
+
+
+def _gen_weight(
+    distances: Tensor,  # (m,)
+    entropies: Tensor,  # (m,)
+) -> Tensor:  # ()
+    """Return what makes both vary alike over the ID training images; 0 where the entropies do not vary."""
+    if entropies.max() == entropies.min():
+        return torch.zeros_like(entropies[0])
+    return distances.std(correction=0) / entropies.std(correction=0)
+
+
+def _gen(of: Outputs, params: InferParams) -> Tensor:
+    return gen_score(of.logits, gamma=params.gen.gamma, classes=params.gen.classes)
+
+
 def _vim(of: Outputs, learnt: Learnt) -> Tensor:
     """Return alpha times the residual, plus the energy.
 
@@ -177,11 +203,12 @@ _SCORES: dict[ScoreName, Callable[[Outputs, Learnt, InferParams], Tensor]] = {
     "msp": lambda of, _, __: msp_score(of.logits),
     "max_logit": lambda of, _, __: max_logit_score(of.logits),
     "energy": lambda of, _, __: energy_score(of.logits),
-    "gen": lambda of, _, params: gen_score(of.logits, gamma=params.gen.gamma, classes=params.gen.classes),
+    "gen": lambda of, _, params: _gen(of, params),
     "cosine": lambda of, learnt, _: cosine_score(of.features, learnt["class_weights"]),
     "mahalanobis": lambda of, learnt, _: _mahalanobis(of, learnt),
     "relative_mahalanobis": lambda of, learnt, _: _relative_mahalanobis(of, learnt),
     "mahalanobis_pp": lambda of, learnt, _: _mahalanobis_pp(of, learnt),
+    "mahalanobis_gen": _mahalanobis_gen,
     "vim": lambda of, learnt, _: _vim(of, learnt),
 }
 

@@ -8,7 +8,8 @@ from pipeline.config import Count, Fraction, Section, Seeds
 from pipeline.synthesize.params import SynthesizeParams
 
 ScoreName = Literal[
-    "msp", "max_logit", "energy", "gen", "cosine", "knn", "mahalanobis", "relative_mahalanobis", "mahalanobis_pp", "vim"
+    "msp", "max_logit", "energy", "gen", "cosine", "knn", "mahalanobis", "relative_mahalanobis", "mahalanobis_pp",
+    "mahalanobis_gen", "vim",
 ]  # fmt: skip
 SCORES: tuple[ScoreName, ...] = get_args(ScoreName)
 

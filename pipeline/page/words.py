@@ -24,6 +24,7 @@ SCORE_NAMES = {
     "mahalanobis": "Mahalanobis",
     "relative_mahalanobis": "relative Mahalanobis",
     "mahalanobis_pp": "Mahalanobis++",
+    "mahalanobis_gen": "Mahalanobis++ and GEN",
     "vim": "ViM",
 }
 

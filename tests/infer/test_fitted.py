@@ -71,6 +71,22 @@ def test_how_long_a_feature_is_makes_no_difference_to_mahalanobis_plus_plus(foun
     np.testing.assert_allclose(longer["mahalanobis_pp"], found["mahalanobis_pp"], rtol=1e-9)
 
 
+def test_mahalanobis_and_gen_add_up_on_the_scale_of_the_first(found):
+    known, images = (rows.tolist() for rows in said(BANK)), zip(*(rows.tolist() for rows in said(IMAGES)), strict=True)
+    logits, features = known
+    wanted = [
+        oracles_scores.mahalanobis_gen(row, of, (features, logits), LABELS, shrinkage=0.3, gamma=0.1)
+        for of, row in images
+    ]
+    np.testing.assert_allclose(found["mahalanobis_gen"], wanted, rtol=1e-9)
+
+
+def test_mahalanobis_is_alone_where_gen_does_not_vary():
+    known = Outputs(torch.ones(30, 3, dtype=torch.float64), torch.tensor(BANK))
+    found = fit_scores(network(), known, torch.tensor(LABELS), PARAMS)(said(IMAGES))
+    assert torch.equal(found["mahalanobis_gen"], found["mahalanobis_pp"])
+
+
 @pytest.mark.parametrize("bias", [BIAS, None])
 def test_vim_is_the_scaled_residual_plus_the_energy(bias):
     shift = np.zeros(3) if bias is None else bias

@@ -53,7 +53,9 @@ def test_a_candidate_has_the_weights_it_names_and_no_others(default):
         }
         losses |= {name: getattr(found.micl, name) for name in ("info_nce", "club", "paper")}
         losses |= {name: getattr(found.distillation, name) for name in ("logits", "features")}
-        assert {name: loss.weight for name, loss in losses.items() if loss.weight} == dict(method.how.weights)
+        assert {name: loss.weight for name, loss in losses.items() if loss.weight} == {
+            name: weight for name, weight in method.how.weights if weight
+        }
         assert found.optimiser == default.optimiser
 
 
@@ -62,8 +64,14 @@ def test_a_candidate_mixes_in_the_kinds_it_names(default):
     assert train_params(CANDIDATES["with_mixup"].how, default).mixing == default.mixing
 
 
-def test_what_is_added_to_our_weights_is_added_to_those_of_the_default(default):
+def test_our_weights_are_those_of_the_default(default):
     assert with_weights(default, dict(OUR_WEIGHTS)) == default
+
+
+def test_what_needs_no_outliers_of_our_default_reads_none(default):
+    found = train_params(METHODS["no_outliers"].how, default)
+    assert not found.uses_outliers
+    assert (found.mixing, found.reconstruction) == (default.mixing, default.reconstruction)
 
 
 def test_a_weight_of_no_loss_is_a_bug(default):
