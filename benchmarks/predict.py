@@ -40,7 +40,7 @@ from pipeline.detector.predict import judged, write_answers
 from pipeline.detector.reading import readers
 from pipeline.files import digest, folder_digest, write_json
 from pipeline.images.image_set import from_8_bits
-from pipeline.infer.fitted import FittedScores
+from pipeline.infer.fitted import Outputs, fit_scores
 from pipeline.latents import to_standardised
 from pipeline.networks.folder import NetworkCard, save_network
 from pipeline.progress import progress
@@ -54,7 +54,7 @@ FEW, MANY, SIDE = 10_000, 100_000, 32
 PER_FOLDER = 1_000
 TIMED, TIMED_WITH_TAESD, ROUNDS = 6_400, 640, 9
 MOST_MEMORY, LEAST_SPEED = 1.05, 0.8
-PRESET, BANK = "cifar10_small", 9_000
+PRESET, ID_IMAGES = "cifar10_small", 9_000
 RESULT = Path("benchmarks/results/predict-cpu.json")
 IN_A_PROCESS = "import sys; from benchmarks.predict import judged_in_this_process as judged; judged(*sys.argv[1:])"
 """Not run as a module: processes that it starts would import this one, and PyTorch with it."""
@@ -126,10 +126,12 @@ def write_random_bundle(folder: Path, params: AllParams, autoencoder: Autoencode
     network = card.build()
     save_network(models / "network", network, card, [])
     weights = (models / "network/model.safetensors").read_bytes()
-    bank = torch.nn.functional.normalize(torch.randn(BANK, network.features, dtype=torch.float64), dim=1)
-    scorer = FittedScores(("knn",), {"bank": bank}, params.infer)
+    score, features = params.score.headline, torch.randn(ID_IMAGES, network.features)
+    with torch.inference_mode():
+        known = Outputs(network.eval().head(features).double(), features.double())
+    scorer = fit_scores(network, known, torch.arange(ID_IMAGES) % len(card.class_names), params.infer, (score,))
     facts = {"threshold": 1.0, "id_rejection_target": 0.05, "id_rejection_validation": 0.05, "validation_images": 1}
-    decision = Decision(seed=0, weights=digest(weights), score="knn", **facts)
+    decision = Decision(seed=0, weights=digest(weights), score=score, **facts)
     write_bundle(folder, Ingredients(models / "autoencoder", weights, card, decision, scorer, ""), "")
 
 
