@@ -15,13 +15,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.quality.default import Default
 from benchmarks.quality.lines import Json, Line, cells, compared, controls, heading
 from benchmarks.quality.methods import CANDIDATES, METHODS, by_size, chosen
 from benchmarks.quality.page import PICTURE, page, sized
 from benchmarks.quality.picture import draw
 from benchmarks.quality.project import require_clean
 from benchmarks.quality.run import run_benchmark
-from benchmarks.quality.tasks import PRESETS, WORK, default_families
+from benchmarks.quality.tasks import PRESETS, WORK
 from pipeline.command import Workers, run
 from pipeline.config import nearest_name
 from pipeline.errors import PipelineError
@@ -68,7 +69,7 @@ def write_page(results: Path) -> None:
     )
     if by_rows:
         draw(by_rows, PAGE.parent / PICTURE)
-    today = {name: default_families(name) for name in PRESETS}
+    today = {name: Default.of_today(name) for name in PRESETS}
     write_bytes(PAGE, page(reports, by_rows, today).encode())
 
 

@@ -161,13 +161,23 @@ def with_mixing(params: TrainParams, kinds: Sequence[str]) -> TrainParams:
     return TrainParams.model_validate(content)
 
 
+def weights(params: TrainParams) -> dict[str, float]:
+    """Return the losses that have a weight, by name."""
+    return {name: loss["weight"] for name, loss in _losses(params.model_dump()).items() if loss["weight"]}
+
+
 def with_weights(params: TrainParams, weights: Mapping[str, float]) -> TrainParams:
     """Return the parameters with these weights of losses, by name, and no others."""
     content = params.model_dump()
-    losses = {name: content[name] for name in ("mixing", "outlier_exposure", "energy_bound", "reconstruction")}
-    losses |= content["micl"] | content["distillation"]
+    losses = _losses(content)
     if unknown := weights.keys() - losses.keys():
         raise ValueError(f"no loss {', '.join(unknown)}")
     for name, loss in losses.items():
         loss["weight"] = weights.get(name, 0.0)
     return TrainParams.model_validate(content)
+
+
+def _losses(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the part of each loss of a `train` section."""
+    alone = {name: content[name] for name in ("mixing", "outlier_exposure", "energy_bound", "reconstruction")}
+    return {**alone, **content["micl"], **content["distillation"]}

@@ -1,7 +1,8 @@
 """Write `docs/results.md` from the reports of the benchmarks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+from benchmarks.quality.default import Default
 from benchmarks.quality.lines import (
     Json,
     Line,
@@ -58,11 +59,11 @@ REFERENCES = {"cifar10": FROM_TINY_IMAGENET, "cifar10_full": FROM_TINY_IMAGENET}
 PICTURE = "images/outliers_needed.png"
 
 
-def page(reports: list[Json], by_rows: list[Json], today: Mapping[str, Sequence[str]]) -> str:
+def page(reports: list[Json], by_rows: list[Json], today: Mapping[str, Default]) -> str:
     """Return the page in Markdown.
 
     by_rows: reports of our default with other numbers of outliers.
-    today: the outliers of our default by benchmark, which may have been others then.
+    today: our default by benchmark, which may have been another then.
     """
     titles = [TITLES[report["benchmark"]] for report in reports]
     short = "\n".join(table(["ours less", *titles], short_cells(reports)))
@@ -86,13 +87,13 @@ def sized(report: Json) -> list[str]:
     )
 
 
-def _rows(report: Json, today: Sequence[str]) -> list[str]:
+def _rows(report: Json, today: Default) -> list[str]:
     lines = [Line(name, report["headline"]) for name in ("cross_entropy", *sized(report), "ours")]
     rows = table(heading(report), [cells(report, line) for line in lines])
     return [f"### {TITLES[report['benchmark']]}", _facts(report, today), "\n".join(rows)]
 
 
-def _benchmark(report: Json, today: Sequence[str]) -> list[str]:
+def _benchmark(report: Json, today: Default) -> list[str]:
     methods = report["methods"]
     roles = ("cross-entropy", "published", "reference")
     others = [name for name in METHODS if name in methods and methods[name]["role"] in roles]
@@ -109,21 +110,19 @@ def _benchmark(report: Json, today: Sequence[str]) -> list[str]:
     return [*parts, _probes(report)]
 
 
-def _facts(report: Json, today: Sequence[str]) -> str:
+def _facts(report: Json, today: Default) -> str:
     splits = [listing(names) if names else "no class" for names in report["held_out"]]
     groups = "; ".join(f"{group}: {listing(report['groups'][group])}" for group in groups_of(report))
-    outliers = listing([f"{rows:,} by {name}" for name, rows in report["outliers"].items()])
     epochs = report["epochs"]
     alike = "" if epochs["ours"] == epochs["cross-entropy"] else f", ours {epochs['ours']}"
     took = "" if report["seconds"] is None else f", {report['seconds'] / 60:.0f} minutes"
-    then = (
-        "" if {*today} == {*report["outliers"]} else f" That was the default of then; today's has {listing([*today])}."
-    )
+    ours = Default.of_report(report)
+    then = "" if ours == today else f" That was the default of then; today's is {today.words()}."
     return (
         f"Commit {report['commit'][:7]}, {report['hardware']}{took}. "
         f"{len(report['seeds'])} seeds, {epochs['cross-entropy']} epochs{alike}, {report['replicates']:,} replicates. "
         f"Held out, split by split: {'; '.join(splits)}. {groups}. "
-        f"Ours: score {report['headline']}, outliers {outliers}.{then}"
+        f"Ours: {ours.words()}.{then}"
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.bench import hardware
 from benchmarks.quality.lines import Json, compared
-from benchmarks.quality.methods import OURS, Method
+from benchmarks.quality.methods import OURS, Method, weights
 from benchmarks.quality.project import Project
 from benchmarks.quality.statistics import Entrant, Split, accuracy_gain, best_score, gains, reached, spread
 from pipeline.infer.params import SCORES, ScoreName
@@ -39,6 +39,7 @@ def build_report(
         "held_out": [list(project.task.held_out) for project in projects],
         "groups": {group: list(members) for group, members in splits[0].groups.items()},
         "headline": headline,
+        "losses": weights(params.train),
         "methods": _methods(methods, splits, headline, params.score.bootstrap),
         "probes": _probes(projects, splits, headline),
     }

@@ -68,6 +68,7 @@ def report(**more):
         "held_out": [["8", "9"], ["2", "5"]],
         "groups": {"near": ["held_out"], "far": ["noise", "photographs"]},
         "headline": "knn",
+        "losses": {"mixing": 1.0, "info_nce": 0.1},
         "methods": {
             "ours": method("our default", "ours", 0.9, score="knn"),
             "cross_entropy": method("cross-entropy", "cross-entropy", 0.8),

@@ -5,12 +5,21 @@ from pathlib import Path
 
 from PIL import Image
 
+from benchmarks.quality.default import Default
 from benchmarks.quality.lines import Line, best_cells, best_heading, cells, compared, controls, heading, short_cells
+from benchmarks.quality.methods import with_weights
 from benchmarks.quality.page import PICTURE, page
 from benchmarks.quality.picture import draw, points
+from pipeline.schema import load_all
 from tests.benchmarks.quality.make import by_rows, method, report
+from tests.make import ROOT
 
-TODAY = {"digits": ("mixup", "perturb"), "fashion_mnist": ("perturb",), "cifar10": ("perturb", "mixup")}
+DEFAULT = Default("knn", {"mixing": 1.0, "info_nce": 0.1}, {"mixup": 2048, "perturb": 2048})
+TODAY = {
+    "digits": DEFAULT,
+    "fashion_mnist": DEFAULT._replace(outliers={"perturb": 512}),
+    "cifar10": DEFAULT._replace(losses={"mixing": 1.0}),
+}
 
 
 def test_methods_stand_in_the_order_of_their_auroc_and_cross_entropy_with_every_score():
@@ -47,8 +56,29 @@ def test_the_page_has_every_method_and_one_table_each():
 
 def test_a_default_that_has_changed_since_is_said_to_have():
     assert "the default of then" not in page([report()], [], TODAY)
-    other = report() | {"benchmark": "fashion_mnist"}
-    assert "That was the default of then; today's has perturb." in page([other], [], TODAY)
+    then = (
+        "Ours: score knn, losses mixing 1 and info_nce 0.1, outliers 2,048 by perturb and 2,048 by mixup. That was the "
+    )
+    for benchmark, today in (
+        ("fashion_mnist", "losses mixing 1 and info_nce 0.1, outliers 512 by perturb"),
+        ("cifar10", "losses mixing 1, outliers 2,048 by mixup and 2,048 by perturb"),
+    ):
+        text = page([report() | {"benchmark": benchmark}], [], TODAY)
+        assert f"{then}default of then; today's is score knn, {today}." in text
+
+
+def test_a_report_that_does_not_say_its_losses_is_of_another_default():
+    early = {name: value for name, value in report().items() if name != "losses"}
+    assert "Ours: score knn, outliers 2,048 by perturb and 2,048 by mixup. That was the" in page([early], [], TODAY)
+
+
+def test_the_default_of_today_is_that_of_the_preset(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    found = Default.of_today("cifar10")
+    params = load_all(Path("presets/cifar10_small.yaml"))
+    assert (found.score, tuple(found.outliers)) == (params.score.headline, params.synthesize.methods)
+    assert with_weights(params.train, found.losses) == params.train
+    assert all(found.losses.values())
 
 
 def test_in_short_ours_is_beside_cross_entropy_at_its_best_and_beside_others_by_their_papers():

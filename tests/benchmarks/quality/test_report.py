@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks.quality.default import Default
 from benchmarks.quality.methods import METHODS
 from benchmarks.quality.page import page
 from benchmarks.quality.project import Project
@@ -58,5 +59,5 @@ def test_the_probe_of_each_task_is_told(report):
 
 
 def test_a_page_is_made_of_it_and_it_is_json(report):
-    assert page([report | {"commit": "0123456789"}], [], {"digits": ("perturb",)}).count("| VOS |") == 2
+    assert page([report | {"commit": "0123456789"}], [], {"digits": Default.of_report(report)}).count("| VOS |") == 2
     assert json_bytes(report)

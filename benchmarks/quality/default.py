@@ -1,0 +1,40 @@
+"""What our default is today, and what it was when a report was made."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from benchmarks.quality.lines import Json
+from benchmarks.quality.methods import weights
+from benchmarks.quality.tasks import PRESETS
+from pipeline.page.words import listing
+from pipeline.schema import load_all
+
+
+class Default(NamedTuple):
+    """What is chosen for all benchmarks alike."""
+
+    score: str
+    losses: Mapping[str, float]
+    """Those that have a weight. Early reports do not say."""
+    outliers: Mapping[str, int]
+    """Rows by method."""
+
+    @classmethod
+    def of_today(cls, benchmark: str) -> Self:
+        """Return the default of the preset of a benchmark."""
+        params = load_all(Path(f"presets/{PRESETS[benchmark]}.yaml"))
+        rows = {str(name): getattr(params.synthesize, name).rows for name in params.synthesize.methods}
+        return cls(params.score.headline, weights(params.train), rows)
+
+    @classmethod
+    def of_report(cls, report: Json) -> Self:
+        """Return the default that a report is of."""
+        return cls(report["headline"], report.get("losses", {}), report["outliers"])
+
+    def words(self) -> str:
+        """Return it in words."""
+        losses = [f"{name} {weight:g}" for name, weight in self.losses.items()]
+        outliers = [f"{rows:,} by {name}" for name, rows in self.outliers.items()]
+        parts = [f"losses {listing(losses)}" if losses else "", f"outliers {listing(outliers)}"]
+        return ", ".join([f"score {self.score}", *filter(None, parts)])
