@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.errors import PipelineError
-from pipeline.page.words import GROUPS, set_title, spread, verdict
+from pipeline.page.words import GROUPS, score_name, set_title, spread, verdict
 from pipeline.quality.params import QUALITY_FORMAT
 from pipeline.reports import read_report
 from pipeline.score.params import METRICS_FORMAT
@@ -74,11 +74,12 @@ def quality_table(report: dict[str, Any]) -> Table:
 
 
 def results_table(report: dict[str, Any], *, all_scores: bool) -> Table:
-    """Return one line per group, then one per OOD set, of the headline score or of each."""
+    """Return one line per group, then one per OOD set, of the headline score, or one for each score."""
     seeds, headline = len(report["seeds"]), report["score"]
     what = "stand-ins for OOD images, no real ones: detection" if STAND_IN in report["groups"] else "OOD detection"
-    table = Table(title=f"{what} in percent, mean ± std over {seeds} seed{'s' * (seeds > 1)}")
-    for name in ("images", "score"):
+    by = "each score" if all_scores else score_name(headline)
+    table = Table(title=f"{what} by {by}, in percent, mean ± std over {seeds} seed{'s' * (seeds > 1)}")
+    for name in ("images", "score") if all_scores else ("images",):
         table.add_column(name)
     for name in ("AUROC baseline", "AUROC detector", "difference [95 % CI]", "FPR95 baseline", "FPR95 detector"):
         table.add_column(name, justify="right")
@@ -87,7 +88,8 @@ def results_table(report: dict[str, Any], *, all_scores: bool) -> Table:
     for part in (groups, {set_title(report, name): entry for name, entry in report["sets"].items()}):
         for name, entry in part.items():
             for score in sorted(entry, key=lambda name: (name != headline, name)) if all_scores else [headline]:
-                table.add_row(name if score == headline else "", score, *_cells(entry[score]))
+                which = [name if score == headline else "", score] if all_scores else [name]
+                table.add_row(*which, *_cells(entry[score]))
             if all_scores:
                 table.add_section()
         table.add_section()
