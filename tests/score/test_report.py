@@ -10,6 +10,7 @@ from rich.console import Console
 from pipeline.errors import PipelineError
 from pipeline.files import json_bytes
 from pipeline.infer.params import SCORES
+from pipeline.page.words import score_name
 from pipeline.reports import read_report
 from pipeline.results import print_results
 from pipeline.score.decision import decide
@@ -129,7 +130,7 @@ def printed(report, tmp_path, **options):
 def test_the_table_shows_groups_first_with_spread_interval_and_verdict(report, tmp_path):
     text = printed(report, tmp_path)
     assert text.index("near (mean)") < text.index("far (mean)") < text.index("remote")
-    gain = report["groups"]["near"]["knn"]["difference"]["auroc"]
+    gain = report["groups"]["near"][PARAMS.headline]["difference"]["auroc"]
     assert f"{100 * gain['mean']:+.1f} [{100 * gain['ci95'][0]:+.1f}, {100 * gain['ci95'][1]:+.1f}]" in text
     assert gain["verdict"] in text
     assert "ID accuracy: baseline " in text
@@ -137,7 +138,7 @@ def test_the_table_shows_groups_first_with_spread_interval_and_verdict(report, t
 
 def test_the_verdict_comes_first_and_other_scores_when_asked_for(report, tmp_path):
     text = printed(report, tmp_path)
-    assert text.lstrip().startswith("By the k-NN score the detector is ")
+    assert text.lstrip().startswith(f"By the {score_name(PARAMS.headline)} score the detector is ")
     assert [text.count("vim"), printed(report, tmp_path, all_scores=True).count("vim")] == [0, 5]
 
 
@@ -170,7 +171,8 @@ def test_stand_ins_have_the_figures_of_any_set_and_a_caution(stood_in, report):
 
 def test_the_table_of_stand_ins_says_that_they_are_none_of_the_real_thing(stood_in, tmp_path):
     text = printed(stood_in, tmp_path)
-    assert "stand-ins for OOD images, no real ones: detection by k-NN, in percent" in text
+    by = score_name(PARAMS.headline)
+    assert f"stand-ins for OOD images, no real ones: detection by {by}, in percent" in text
     assert text.index("stand_in (mean)") < text.index("stand_in/gaussian (new kind)")
     assert "stand_in/mixup (trained kind)" in text
     assert "of stand_in/gaussian" in text
