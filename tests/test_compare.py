@@ -25,6 +25,7 @@ from tests.make import score_table, tiny_params, write_params
 from tests.oracles import auroc
 from tests.project import call, commit, make_repository
 
+HEADLINE = tiny_params()["score"]["headline"]
 SHIFTS = {"held_out": 1.0, "photographs": 1.5, "noise": 2.0}
 
 
@@ -59,8 +60,8 @@ def test_a_difference_is_the_mean_over_seeds_and_sets_of_the_second_minus_the_fi
 
 def test_a_set_has_mean_and_spread_of_every_run():
     runs = [run(), run("b", gain=0.7), run("c", gain=-0.7)]
-    for one, entry in zip(runs, compare(runs)["sets"]["noise"]["knn"], strict=True):
-        values = [auroc_of(one, "noise", "knn", seed) for seed in one.table.seeds]
+    for one, entry in zip(runs, compare(runs)["sets"]["noise"][HEADLINE], strict=True):
+        values = [auroc_of(one, "noise", HEADLINE, seed) for seed in one.table.seeds]
         assert entry["auroc"]["mean"] == pytest.approx(np.mean(values))
         assert entry["auroc"]["std"] == pytest.approx(np.std(values, ddof=1))
 
@@ -69,7 +70,7 @@ def test_a_run_does_not_differ_from_itself():
     found = compare([run(), run("b")])
     assert found["parameters"] == {}
     for entry in [*found["groups"].values(), *found["sets"].values()]:
-        gain = entry["knn"][1]["difference"]["auroc"]
+        gain = entry[HEADLINE][1]["difference"]["auroc"]
         assert (gain["mean"], gain["ci95"], gain["verdict"]) == (0, [0, 0], "undecided")
 
 
@@ -83,7 +84,7 @@ def without_ood_images(name="a", gain=0.0):
 def test_runs_without_ood_images_are_compared_by_what_stands_in_for_them():
     found = compare([without_ood_images(), without_ood_images("b", gain=0.7)])
     assert (set(found["groups"]), set(found["sets"])) == ({"stand_in"}, {"stand_in/mixup"})
-    assert found["sets"]["stand_in/mixup"]["knn"][1]["difference"]["auroc"]["verdict"] == "better"
+    assert found["sets"]["stand_in/mixup"][HEADLINE][1]["difference"]["auroc"]["verdict"] == "better"
     assert "synthetic outliers stand in for them, and their figures are optimistic." in words(found)
     assert "synthetic" not in words(compare([run(), run("b")]))
 
@@ -91,9 +92,9 @@ def test_runs_without_ood_images_are_compared_by_what_stands_in_for_them():
 def test_runs_are_paired_over_the_seeds_that_all_have():
     first, second = run(seeds=(0, 1, 2)), run("b", gain=0.5, seeds=(5, 2, 1))
     report = compare([first, second])
-    wanted = [auroc_of(second, "noise", "knn", seed) - auroc_of(first, "noise", "knn", seed) for seed in (1, 2)]
+    wanted = [auroc_of(second, "noise", HEADLINE, seed) - auroc_of(first, "noise", HEADLINE, seed) for seed in (1, 2)]
     assert report["seeds"] == [1, 2]
-    assert report["sets"]["noise"]["knn"][1]["difference"]["auroc"]["mean"] == pytest.approx(np.mean(wanted))
+    assert report["sets"]["noise"][HEADLINE][1]["difference"]["auroc"]["mean"] == pytest.approx(np.mean(wanted))
     assert report["id_accuracy"][1]["mean"] == pytest.approx(np.mean(second.table.accuracy("detector")[1:]))
 
 

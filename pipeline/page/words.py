@@ -27,7 +27,8 @@ SCORE_NAMES = {
     "mahalanobis_gen": "Mahalanobis++ and GEN",
     "vim": "ViM",
 }
-
+SHORT_NAMES = {"relative_mahalanobis": "rel. Mahalanobis", "mahalanobis_gen": "Mah.++ and GEN"}
+"""Of those that are long, where there is little room."""
 
 LOSS_NAMES = {"info_nce": "InfoNCE", "club": "CLUB"}
 
