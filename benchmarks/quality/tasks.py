@@ -29,7 +29,13 @@ PRESETS = {
 """Preset of each benchmark: what images it is of, and everything that is trained."""
 FINAL: dict[str, tuple[tuple[str, ...], ...]] = {
     "digits": (("8", "9"), ("2", "5"), ("3", "7")),
-    "fashion_mnist": (("Bag", "Ankle boot"), ("Trouser", "Pullover"), ("Sandal", "Shirt")),
+    "fashion_mnist": (
+        ("T - shirt / top", "Bag"),
+        ("Trouser", "Sandal"),
+        ("Pullover", "Ankle boot"),
+        ("Dress", "Shirt"),
+        ("Coat", "Sneaker"),
+    ),
     "cifar10": ((),),
     "cifar10_full": ((),),
 }
@@ -40,6 +46,9 @@ DEVELOPMENT: dict[str, tuple[tuple[str, ...], ...]] = {
         ("Dress", "Coat"),
         ("T - shirt / top", "Coat"),
         ("Sneaker", "Dress"),
+        ("Bag", "Ankle boot"),
+        ("Trouser", "Pullover"),
+        ("Sandal", "Shirt"),
     ),
     "cifar10": (("bird", "truck"), ("cat", "ship")),
     "cifar10_full": (("bird", "truck"), ("cat", "ship")),
