@@ -286,6 +286,7 @@ def _bundle_card() -> dict[str, Any]:
             "gen": {"gamma": 0.1, "classes": None},
             "mahalanobis_pp_shrinkage": 0.5,
             "vim_principal": 0.5,
+            "combined": {"images_per_class": 100, "neighbours": 3, "gen_weight": 0.5},
         },
         "id_train": "c" * 64,
         "files": {"network.safetensors": "d" * 64, "scorer.safetensors": "e" * 64, "autoencoder/config.json": "f" * 64},

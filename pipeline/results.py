@@ -77,7 +77,7 @@ def results_table(report: dict[str, Any], *, all_scores: bool) -> Table:
     """Return one line per group, then one per OOD set, of the headline score, or one for each score."""
     seeds, headline = len(report["seeds"]), report["score"]
     what = "stand-ins for OOD images, no real ones: detection" if STAND_IN in report["groups"] else "OOD detection"
-    by = "each score" if all_scores else score_name(headline)
+    by = "each score" if all_scores else f"the {score_name(headline)} score"
     table = Table(title=f"{what} by {by}, in percent, mean ± std over {seeds} seed{'s' * (seeds > 1)}")
     for name in ("images", "score") if all_scores else ("images",):
         table.add_column(name)

@@ -65,16 +65,25 @@ def mahalanobis_pp(row, bank, labels, shrinkage):
     return min(squared_distance(row, centre, inverse) for centre in means.values())
 
 
-def mahalanobis_gen(row, logits, known, labels, shrinkage, gamma):
-    """Mahalanobis++ plus GEN, the second weighted so that both vary alike over what is known: features and logits."""
+def combined(row, logits, known, kept, labels, settings):
+    """Distances to the k-th of the kept images and to the nearest class, and GEN, each over its spread of all known.
 
-    def both(row, logits):
-        return mahalanobis_pp(row, known[0], labels, shrinkage), gen(logits, gamma, None)
+    known: features and logits; kept: the numbers of the images among which neighbours are.
+    """
+    neighbours, shrinkage, gamma, gen_weight = settings
 
-    columns = list(zip(*[both(*one) for one in zip(*known, strict=True)], strict=True))
-    spreads = [math.sqrt(sum((x - mean([[y] for y in column])[0]) ** 2 for x in column)) for column in columns]
-    distance, entropy = both(row, logits)
-    return distance + spreads[0] / spreads[1] * entropy
+    def unit(vector):
+        length = math.sqrt(sum(x * x for x in vector))
+        return [x / length for x in vector]
+
+    def parts(row, logits):
+        apart = sorted(math.dist(unit(row), unit(known[0][place])) for place in kept)
+        return apart[neighbours - 1], mahalanobis_pp(row, known[0], labels, shrinkage), gen(logits, gamma, None)
+
+    columns = zip(*[parts(*one) for one in zip(*known, strict=True)], strict=True)
+    spreads = [math.sqrt(sum((x - sum(column) / len(column)) ** 2 for x in column) / len(column)) for column in columns]
+    weights = (1, 1, gen_weight)
+    return sum(w * part / spread for w, part, spread in zip(weights, parts(row, logits), spreads, strict=True))
 
 
 def relative_mahalanobis(row, bank, labels):

@@ -33,8 +33,8 @@ LEARNT: dict[ScoreName, tuple[str, ...]] = {
     "mahalanobis": ("class_means", "class_whitening"),  # (k, d), (d, r)
     "relative_mahalanobis": ("class_means", "class_whitening", "mean", "whitening"),  # and (1, d), (d, r)
     "mahalanobis_pp": ("unit_means", "unit_whitening"),  # (k, d), (d, r), of features of unit length
-    "mahalanobis_gen": ("unit_means", "unit_whitening", "gen_weight"),  # and ()
     "vim": ("vim_origin", "vim_residual", "vim_alpha"),  # (d,), (d, r), ()
+    "combined": ("unit_means", "unit_whitening", "kept", "spreads"),  # as Mahalanobis++, (p, d) of unit length, (3,)
 }
 """What each score learns from the ID training images, or from the head; all else it needs are the outputs."""
 
@@ -126,11 +126,13 @@ def fit_scores(
     if "unit_means" in wanted:
         unit, shrinkage = normalize(known.features, dim=1), params.mahalanobis_pp_shrinkage
         learnt["unit_means"], learnt["unit_whitening"] = class_gaussian(unit, labels, shrinkage=shrinkage)
-    if "gen_weight" in wanted:
-        learnt["gen_weight"] = _gen_weight(_mahalanobis_pp(known, learnt), _gen(known, params))
     if "vim_origin" in wanted:
         vim = fit_vim(known, weight, bias, params.vim_principal)
         learnt["vim_origin"], learnt["vim_residual"], learnt["vim_alpha"] = vim
+    if "kept" in wanted:
+        learnt["kept"] = normalize(known.features[evenly_spaced(labels, params.combined.images_per_class)], dim=1)
+        parts = _parts(known, learnt, params)
+        learnt["spreads"] = torch.where(parts.amax(1) > parts.amin(1), parts.std(1, correction=0), 0.0)
     return FittedScores(names, learnt, params)
 
 
@@ -167,25 +169,6 @@ def _mahalanobis_pp(of: Outputs, learnt: Learnt) -> Tensor:
     return mahalanobis_distances(unit, learnt["unit_means"], learnt["unit_whitening"]).min(1).values
 
 
-def _mahalanobis_gen(of: Outputs, learnt: Learnt, params: InferParams) -> Tensor:
-    """Return Mahalanobis++ plus the weighted GEN: how odd the features are, and how undecided the logits.
-
-    A score of its own, in the way of ViM: what tells outliers from the features adds to what tells them from the
-    logits, both on one scale.
-    """
-    return _mahalanobis_pp(of, learnt) + learnt["gen_weight"] * _gen(of, params)
-
-
-def _gen_weight(
-    distances: Tensor,  # (m,)
-    entropies: Tensor,  # (m,)
-) -> Tensor:  # ()
-    """Return what makes both vary alike over the ID training images; 0 where the entropies do not vary."""
-    if entropies.max() == entropies.min():
-        return torch.zeros_like(entropies[0])
-    return distances.std(correction=0) / entropies.std(correction=0)
-
-
 def _gen(of: Outputs, params: InferParams) -> Tensor:
     return gen_score(of.logits, gamma=params.gen.gamma, classes=params.gen.classes)
 
@@ -199,6 +182,36 @@ def _vim(of: Outputs, learnt: Learnt) -> Tensor:
     return learnt["vim_alpha"] * residual + energy_score(of.logits)
 
 
+def _combined(of: Outputs, learnt: Learnt, params: InferParams) -> Tensor:
+    """Return the sum of three scores, each in units of its spread over the ID training images.
+
+    Far from every image of a class, far from what its images are like on the whole, of no class by the logits: some
+    outliers are only the one or the other. A score without spread has no say.
+    """
+    weights = learnt["spreads"].new_tensor([1.0, 1.0, params.combined.gen_weight])
+    return torch.where(learnt["spreads"] > 0, weights / learnt["spreads"], 0.0) @ _parts(of, learnt, params)
+
+
+def _parts(of: Outputs, learnt: Learnt, params: InferParams) -> Tensor:  # (3, n)
+    """Return distances to kept images and to class means, and GEN."""
+    neighbours = min(params.combined.neighbours, len(learnt["kept"]))
+    near = knn_score(of.features, learnt["kept"], neighbours)
+    return torch.stack([near, _mahalanobis_pp(of, learnt), _gen(of, params)])
+
+
+def evenly_spaced(
+    labels: Tensor,  # (m,)
+    most: int,
+) -> Tensor:  # (p,) int64, ascending
+    """Return rows of every class, at most so many of each, from the first to the last of its rows at even steps."""
+    picked = []
+    for label in labels.unique():
+        rows = torch.nonzero(labels == label)[:, 0]
+        count = min(most, len(rows))
+        picked.append(rows[torch.arange(count, device=rows.device) * len(rows) // count])
+    return torch.cat(picked).sort().values
+
+
 _SCORES: dict[ScoreName, Callable[[Outputs, Learnt, InferParams], Tensor]] = {
     "msp": lambda of, _, __: msp_score(of.logits),
     "max_logit": lambda of, _, __: max_logit_score(of.logits),
@@ -208,8 +221,8 @@ _SCORES: dict[ScoreName, Callable[[Outputs, Learnt, InferParams], Tensor]] = {
     "mahalanobis": lambda of, learnt, _: _mahalanobis(of, learnt),
     "relative_mahalanobis": lambda of, learnt, _: _relative_mahalanobis(of, learnt),
     "mahalanobis_pp": lambda of, learnt, _: _mahalanobis_pp(of, learnt),
-    "mahalanobis_gen": _mahalanobis_gen,
     "vim": lambda of, learnt, _: _vim(of, learnt),
+    "combined": _combined,
 }
 
 

@@ -9,7 +9,7 @@ from pipeline.synthesize.params import SynthesizeParams
 
 ScoreName = Literal[
     "msp", "max_logit", "energy", "gen", "cosine", "knn", "mahalanobis", "relative_mahalanobis", "mahalanobis_pp",
-    "mahalanobis_gen", "vim",
+    "vim", "combined",
 ]  # fmt: skip
 SCORES: tuple[ScoreName, ...] = get_args(ScoreName)
 
@@ -22,6 +22,17 @@ class GenParams(Section):
     """The most probable classes that count; null: all."""
 
 
+class CombinedParams(Section):
+    """What of the combined score is not a score of its own."""
+
+    images_per_class: Count
+    """ID training images of a class, at most, whose features are kept to look for neighbours among."""
+    neighbours: Count
+    """The neighbour whose distance counts."""
+    gen_weight: Annotated[float, Field(ge=0)]
+    """Weight of GEN, where the distances to neighbours and to class means have 1 each."""
+
+
 class InferParams(Section):
     """How post-hoc scores are computed."""
 
@@ -32,6 +43,7 @@ class InferParams(Section):
     """What share of Mahalanobis++'s covariance is a multiple of the identity: 0 none of it, 1 all of it."""
     vim_principal: Fraction
     """Share of the feature's dimensions that span ViM's principal space; the rest is its residual."""
+    combined: CombinedParams
 
 
 class Params(Section):

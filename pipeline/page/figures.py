@@ -14,7 +14,6 @@ from pipeline.infer.table import SIDES
 from pipeline.page.material import ID_TEST, Material
 from pipeline.page.theme import COLOURS, themed_svg
 from pipeline.page.words import (
-    SHORT_NAMES,
     Entry,
     entries,
     loss_name,
@@ -76,7 +75,7 @@ def _draw_forest(axes: Axes, gains: dict[str, Any], limits: tuple[float, float])
             signed(gain["mean"]), (1, place), (42, 0), ("axes fraction", "data"), textcoords="offset points",
             ha="right", va="center", color=COLOURS["ink"], annotation_clip=False, weight=700 if place == 0 else 400,
         )  # fmt: skip
-    axes.set_yticks(range(len(gains)), [SHORT_NAMES.get(name, score_name(name)) for name in gains])
+    axes.set_yticks(range(len(gains)), [score_name(name).replace("relative", "rel.") for name in gains])
     for label in axes.get_yticklabels()[:1]:
         label.set(weight=700, color=COLOURS["ink"])
     axes.tick_params(length=0)

@@ -24,11 +24,9 @@ SCORE_NAMES = {
     "mahalanobis": "Mahalanobis",
     "relative_mahalanobis": "relative Mahalanobis",
     "mahalanobis_pp": "Mahalanobis++",
-    "mahalanobis_gen": "Mahalanobis++ and GEN",
     "vim": "ViM",
+    "combined": "combined",
 }
-SHORT_NAMES = {"relative_mahalanobis": "rel. Mahalanobis", "mahalanobis_gen": "Mah.++ and GEN"}
-"""Of those that are long, where there is little room."""
 
 LOSS_NAMES = {"info_nce": "InfoNCE", "club": "CLUB"}
 

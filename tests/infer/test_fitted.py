@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.infer.fitted import LEARNT, Outputs, class_gaussian, fit_scores, fit_vim
-from pipeline.infer.params import SCORES, GenParams, InferParams
+from pipeline.infer.fitted import LEARNT, Outputs, class_gaussian, evenly_spaced, fit_scores, fit_vim
+from pipeline.infer.params import SCORES, CombinedParams, GenParams, InferParams
 from tests import oracles_scores
 
 RNG = np.random.default_rng(0)
@@ -16,7 +16,11 @@ LABELS = np.arange(30) % 3
 BANK = RNG.standard_normal((30, 5)) + 2 * WEIGHT[LABELS]
 IMAGES = RNG.standard_normal((4, 5))
 PARAMS = InferParams(
-    knn_neighbours=3, gen=GenParams(gamma=0.1, classes=None), mahalanobis_pp_shrinkage=0.3, vim_principal=0.4
+    knn_neighbours=3,
+    gen=GenParams(gamma=0.1, classes=None),
+    mahalanobis_pp_shrinkage=0.3,
+    vim_principal=0.4,
+    combined=CombinedParams(images_per_class=4, neighbours=2, gen_weight=0.5),
 )
 
 
@@ -71,20 +75,43 @@ def test_how_long_a_feature_is_makes_no_difference_to_mahalanobis_plus_plus(foun
     np.testing.assert_allclose(longer["mahalanobis_pp"], found["mahalanobis_pp"], rtol=1e-9)
 
 
-def test_mahalanobis_and_gen_add_up_on_the_scale_of_the_first(found):
-    known, images = (rows.tolist() for rows in said(BANK)), zip(*(rows.tolist() for rows in said(IMAGES)), strict=True)
-    logits, features = known
+def test_the_combined_score_is_a_sum_of_three_on_one_scale(found):
+    logits, features = (rows.tolist() for rows in said(BANK))
+    kept = [place for label in range(3) for place in np.flatnonzero(label == LABELS)[[0, 2, 5, 7]]]
     wanted = [
-        oracles_scores.mahalanobis_gen(row, of, (features, logits), LABELS, shrinkage=0.3, gamma=0.1)
-        for of, row in images
+        oracles_scores.combined(row, of, (features, logits), kept, LABELS, (2, 0.3, 0.1, 0.5))
+        for of, row in zip(*(rows.tolist() for rows in said(IMAGES)), strict=True)
     ]
-    np.testing.assert_allclose(found["mahalanobis_gen"], wanted, rtol=1e-9)
+    np.testing.assert_allclose(found["combined"], wanted, rtol=1e-9)
 
 
-def test_mahalanobis_is_alone_where_gen_does_not_vary():
+def test_a_part_of_the_combined_score_that_does_not_vary_has_no_say():
     known = Outputs(torch.ones(30, 3, dtype=torch.float64), torch.tensor(BANK))
-    found = fit_scores(network(), known, torch.tensor(LABELS), PARAMS)(said(IMAGES))
-    assert torch.equal(found["mahalanobis_gen"], found["mahalanobis_pp"])
+    with_gen, without = (
+        fit_scores(
+            network(),
+            known,
+            torch.tensor(LABELS),
+            PARAMS.model_copy(update={"combined": PARAMS.combined.model_copy(update={"gen_weight": weight})}),
+        )
+        for weight in (0.5, 0.0)
+    )
+    assert with_gen.learnt["spreads"][2] == 0
+    torch.testing.assert_close(with_gen(said(IMAGES))["combined"], without(said(IMAGES))["combined"])
+
+
+def test_images_of_every_class_are_kept_at_even_steps():
+    labels = torch.tensor([2, 2, 0, 0, 0, 0, 0, 2, 0, 0])  # none of class 1
+    assert evenly_spaced(labels, 3).tolist() == [0, 1, 2, 4, 6, 7]
+    assert evenly_spaced(labels, 99).tolist() == list(range(10))
+
+
+def test_neighbours_are_no_more_than_the_images_that_are_kept():
+    few = PARAMS.combined.model_copy(update={"images_per_class": 1, "neighbours": 9})
+    params = PARAMS.model_copy(update={"combined": few})
+    fitted = fit_scores(network(), said(BANK), torch.tensor(LABELS), params, ("combined",))
+    assert fitted.learnt["kept"].shape == (3, 5)
+    assert fitted(said(IMAGES))["combined"].isfinite().all()
 
 
 @pytest.mark.parametrize("bias", [BIAS, None])

@@ -65,7 +65,7 @@ def svg_texts(svg):
 
 
 def test_a_forest_panel_has_every_score_the_headline_first():
-    wanted = ["Mah.++ and GEN", "cosine", "energy", "GEN", "k-NN", "Mahalanobis", "Mahalanobis++", "max logit", "MSP"]
+    wanted = ["combined", "cosine", "energy", "GEN", "k-NN", "Mahalanobis", "Mahalanobis++", "max logit", "MSP"]
     wanted += ["rel. Mahalanobis", "ViM"]
     assert [text for text in svg_texts(MAKERS["forest"]()[0].svg) if text in wanted] == wanted
 

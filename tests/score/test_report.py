@@ -172,7 +172,7 @@ def test_stand_ins_have_the_figures_of_any_set_and_a_caution(stood_in, report):
 def test_the_table_of_stand_ins_says_that_they_are_none_of_the_real_thing(stood_in, tmp_path):
     text = printed(stood_in, tmp_path)
     by = score_name(PARAMS.headline)
-    assert f"stand-ins for OOD images, no real ones: detection by {by}, in percent" in text
+    assert f"stand-ins for OOD images, no real ones: detection by the {by} score, in percent" in text
     assert text.index("stand_in (mean)") < text.index("stand_in/gaussian (new kind)")
     assert "stand_in/mixup (trained kind)" in text
     assert "of stand_in/gaussian" in text
