@@ -47,12 +47,13 @@ def mahalanobis(row, bank, labels):
     return min(squared_distance(row, centre, inverse) for centre in means.values())
 
 
+def unit(vector):
+    length = math.sqrt(sum(x * x for x in vector))
+    return [x / length for x in vector]
+
+
 def mahalanobis_pp(row, bank, labels, shrinkage):
     """The same of unit vectors, by the inverse of the covariance mixed with its mean variance in all directions."""
-
-    def unit(vector):
-        length = math.sqrt(sum(x * x for x in vector))
-        return [x / length for x in vector]
 
     row, bank = unit(row), [unit(other) for other in bank]
     means = {label: mean([other for other, its in zip(bank, labels, strict=True) if its == label]) for label in labels}
@@ -71,10 +72,6 @@ def combined(row, logits, known, kept, labels, settings):
     known: features and logits; kept: the numbers of the images among which neighbours are.
     """
     neighbours, shrinkage, gamma, gen_weight = settings
-
-    def unit(vector):
-        length = math.sqrt(sum(x * x for x in vector))
-        return [x / length for x in vector]
 
     def parts(row, logits):
         apart = sorted(math.dist(unit(row), unit(known[0][place])) for place in kept)

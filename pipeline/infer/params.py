@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from pipeline.config import Count, Fraction, Section, Seeds
+from pipeline.config import Count, Fraction, Section, Seeds, Weight
 from pipeline.synthesize.params import SynthesizeParams
 
 ScoreName = Literal[
@@ -29,7 +29,7 @@ class CombinedParams(Section):
     """ID training images of a class, at most, whose features are kept to look for neighbours among."""
     neighbours: Count
     """The neighbour whose distance counts."""
-    gen_weight: Annotated[float, Field(ge=0)]
+    gen_weight: Weight
     """Weight of GEN, where the distances to neighbours and to class means have 1 each."""
 
 
