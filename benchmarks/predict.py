@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from multiprocessing import active_children, current_process
 from pathlib import Path
@@ -36,8 +36,8 @@ from pipeline.detector.detector import BATCH_SIZE, Detector
 from pipeline.detector.images import read_pixels
 from pipeline.detector.listing import count_images, image_files
 from pipeline.detector.output import open_output
-from pipeline.detector.predict import judged, write_answers
-from pipeline.detector.reading import readers
+from pipeline.detector.predict import judged, readers_for, write_answers
+from pipeline.detector.reading import Reading
 from pipeline.files import digest, folder_digest, write_json
 from pipeline.images.image_set import from_8_bits
 from pipeline.infer.fitted import Outputs, fit_scores
@@ -142,7 +142,10 @@ def measured_speed(bundle: Path, folder: Path, target: Path, count: int) -> dict
     batches = torch.from_numpy(from_8_bits(pixels)).permute(0, 3, 1, 2).split(BATCH_SIZE)
     cores = torch.get_num_threads()
     times: dict[str, list[float]] = {"shared": [], "own": [], "predict": [], "decoding": []}
-    with readers(MANY) as reading, ThreadPoolExecutor(cores, "bare", torch.set_num_threads, (1,)) as side_by_side:
+    with (
+        readers_for(detector, MANY, BATCH_SIZE) as reading,
+        ThreadPoolExecutor(cores, "bare", torch.set_num_threads, (1,)) as side_by_side,
+    ):
         sides: dict[str, Callable[[], object]] = {
             "predict": lambda: predicted(detector, files, reading, target),
             "shared": lambda: [networks(detector, batch) for batch in batches],
@@ -182,10 +185,10 @@ def networks(detector: Detector, batch: torch.Tensor) -> None:
     detector.network(to_standardised(detector.autoencoder.encode(batch), standardisation))
 
 
-def predicted(detector: Detector, files: list[str], reading: Executor, target: Path) -> None:
+def predicted(detector: Detector, files: list[str], reading: Reading, target: Path) -> None:
     """Go from names of files to a Parquet file of answers."""
     with open_output(target) as output:
-        write_answers(judged(detector, files, reading, BATCH_SIZE, strict=True), output, lambda _: None)
+        write_answers(judged(detector, files, reading, strict=True), output, lambda _: None)
 
 
 def in_a_process(bundle: Path, folder: Path) -> dict[str, float]:
@@ -199,10 +202,10 @@ def in_a_process(bundle: Path, folder: Path) -> dict[str, float]:
 def judged_in_this_process(bundle: str, folder: str) -> None:
     """Judge a folder as the command does; print seconds, loading included, and the peak memory of all processes."""
     began = time.perf_counter()
-    images = count_images([Path(folder)])
-    with open_output(Path(folder).with_suffix(".parquet")) as output, readers(images) as reading:
-        batches = judged(Detector.load(bundle), image_files([Path(folder)]), reading, BATCH_SIZE, strict=True)
-        write_answers(batches, output, lambda _: None)
+    images, detector = count_images([Path(folder)]), Detector.load(bundle)
+    target = Path(folder).with_suffix(".parquet")
+    with open_output(target) as output, readers_for(detector, images, BATCH_SIZE) as reading:
+        write_answers(judged(detector, image_files([Path(folder)]), reading, strict=True), output, lambda _: None)
         peaks = [peak_mib(process.pid) for process in (current_process(), *active_children())]
     told = {"seconds": round(time.perf_counter() - began, 1), "peak_mib": round(sum(peaks), 1)}
     print(json.dumps(told | {"processes": len(peaks)}))  # noqa: T201  # read by the process that started this

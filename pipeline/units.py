@@ -1,17 +1,14 @@
 """Run independent units of work side by side: every finished one is kept, the first error ends the run."""
 
 import multiprocessing
-import os
 import shutil
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from pipeline.child import end_with_parent
 from pipeline.cluster import RanksPool, RayPool
 from pipeline.device import UNIT_THREADS, chosen_device, default_workers
 from pipeline.errors import PipelineError, UnitError
@@ -102,19 +99,6 @@ def _begin(processes: int) -> None:
     """Leave this worker its share of the memory, and let it end with its parent."""
     share_budget(processes)
     end_with_parent()
-
-
-def end_with_parent() -> None:
-    """Let Ctrl-C end this worker at once, and watch the parent: a worker without one has nobody to work for."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        wait_for([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _ended(futures: Sequence[Future[None]]) -> bool:

@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,8 +20,8 @@ from pipeline.detector import output, predict, reading
 from pipeline.detector.detector import Detector
 from pipeline.detector.listing import count_images, image_files
 from pipeline.detector.output import COLUMNS, open_output
-from pipeline.detector.predict import judged, predict_files
-from pipeline.detector.reading import read_batch, readers
+from pipeline.detector.predict import judged, predict_files, readers_for
+from pipeline.detector.reading import read_batch
 from pipeline.errors import ImageFileError, ReaderDiedError, UnreadImagesError
 from tests.detector.make import picture_files, tiny_bundle
 from tests.make import ROOT
@@ -35,8 +35,8 @@ def bundle():
 
 
 def answers(detector, files, batch_size):
-    with readers(len(files)) as pool:
-        yield from judged(detector, map(str, files), pool, batch_size, strict=False)
+    with readers_for(detector, len(files), batch_size) as found:
+        yield from judged(detector, map(str, files), found, strict=False)
 
 
 def rows_of(file):
@@ -175,7 +175,8 @@ def test_row_groups_are_written_as_they_fill(monkeypatch):
 
 def test_no_more_than_a_few_batches_are_read_ahead(bundle, monkeypatch):
     read, files = [], picture_files(FOLDER, 40)
-    monkeypatch.setattr(predict, "read_batch", lambda names, size: read.append(len(names)) or read_batch(names, size))
+    noted = lambda names, pixels: read.append(len(names)) or read_batch(names, pixels)  # noqa: E731
+    monkeypatch.setattr(reading, "read_batch", noted)
     rows = answers(Detector.load(bundle), files, 2)
     next(rows)
     assert sum(read) <= 2 * (reading.READERS + torch.get_num_threads())
@@ -188,13 +189,13 @@ def many(monkeypatch):
 
 
 def test_many_images_are_read_in_processes_and_answered_the_same(bundle, damaged, monkeypatch):
+    monkeypatch.setattr(reading, "PROCESSES_FROM", 10)
     with pytest.raises(UnreadImagesError):
-        judge(bundle, FOLDER, out="few.parquet")
+        judge(bundle, FOLDER, out="few.parquet", batch_size=1)
+    assert multiprocessing.active_children() == []
     monkeypatch.setattr(reading, "PROCESSES_FROM", 9)
-    with readers(8) as few, readers(9) as more:
-        assert (type(few), type(more)) == (ThreadPoolExecutor, ProcessPoolExecutor)
     with pytest.raises(UnreadImagesError):
-        judge(bundle, FOLDER, out="many.parquet")
+        judge(bundle, FOLDER, out="many.parquet", batch_size=1)  # more batches than there are places for
     assert rows_of(Path("many.parquet")) == rows_of(Path("few.parquet"))
 
 
@@ -204,14 +205,14 @@ def test_strict_names_the_first_file_that_a_process_could_not_read(bundle, damag
 
 
 def test_a_reader_that_dies_ends_it_in_one_line_and_leaves_no_file(bundle, many, monkeypatch):
-    def kill_readers(folder):
+    def kill_readers(*_):
         for reader in multiprocessing.active_children():
             reader.kill()
-        return load(folder)
+        return begin(*_)
 
     picture_files(FOLDER, 9)
-    load = Detector.load
-    monkeypatch.setattr(Detector, "load", kill_readers)
+    begin = reading.Reading.begin
+    monkeypatch.setattr(reading.Reading, "begin", kill_readers)
     with pytest.raises(ReaderDiedError, match="a process that decodes images died"):
         judge(bundle, FOLDER)
     assert sorted(path.name for path in Path().iterdir()) == ["bundle", "photos"]

@@ -16,10 +16,10 @@ from pipeline.autoencoder.train import untrained
 from pipeline.config import load_params
 from pipeline.device import STAGE_THREADS, chosen_device
 from pipeline.encode.latents import Encoder, write_latents
+from pipeline.images.bomb import LARGEST_PIXELS
 from pipeline.images.folder import folder_images
 from pipeline.images.folder_params import FolderImagesSource
 from pipeline.images.image_set import ImageSet, from_8_bits, resized
-from pipeline.images.limits import LARGEST_PIXELS
 
 BATCH = 64
 SMALL, LARGE = 32, 256  # pixels

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipeline.autoencoder.held import HeldPixels
 from pipeline.autoencoder.params import TrainingParams
 from pipeline.curve import History, end_epoch
 from pipeline.device import seeded
-from pipeline.images.image_set import HeldPixels, ImageSet
+from pipeline.images.image_set import ImageSet
 from pipeline.schedule import warm_cosine
 
 LOSSES = ("reconstruction", "kl")

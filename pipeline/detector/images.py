@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import ImageFileError
+from pipeline.images.bomb import LARGEST_PIXELS
 from pipeline.images.decode import NoPictureError, decode_file, picture
 from pipeline.images.image_set import resized
-from pipeline.images.limits import LARGEST_PIXELS
 
 OneImage = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
 """A file; a picture of Pillow; or an array (h, w), (h, w, 3) or (h, w, 4) of 0..255."""

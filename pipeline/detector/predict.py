@@ -6,16 +6,18 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pipeline.detector.detector import Detector
 from pipeline.detector.listing import count_images, image_files
 from pipeline.detector.output import Output, Row, open_output
-from pipeline.detector.reading import READERS, Batch, read_batch, readers
+from pipeline.detector.reading import READERS, Errors, Reading, readers
 from pipeline.device import keep_freed_memory
 from pipeline.errors import ReaderDiedError, UnreadImagesError
 from pipeline.progress import progress
@@ -30,14 +32,14 @@ def predict_files(bundle: Path, sources: list[Path], target: Path | None, *, bat
     A file that is no image gets a row with its error; if strict, the first such file ends it all with ImageFileError.
     Raises ImageFileError for a source without images before anything is loaded, UnreadImagesError and ReaderDiedError.
     """
-    images = count_images(sources)
-    with open_output(target) as output, readers(images) as reading:
-        detector = Detector.load(bundle)
-        with (
-            progress("judging images", images) as advance,
-            closing(judged(detector, image_files(sources), reading, batch_size, strict=strict)) as rows,
-        ):
-            outliers, unread = write_answers(rows, output, advance)
+    images, detector = count_images(sources), Detector.load(bundle)
+    with (
+        open_output(target) as output,
+        readers_for(detector, images, batch_size) as reading,
+        progress("judging images", images) as advance,
+        closing(judged(detector, image_files(sources), reading, strict=strict)) as rows,
+    ):
+        outliers, unread = write_answers(rows, output, advance)
     sys.stderr.write(f"{images - unread} images judged, {outliers} of them outliers\n")
     if unread:
         raise UnreadImagesError(unread, images, "standard output" if target is None else str(target))
@@ -54,30 +56,33 @@ def write_answers(batches: Iterable[list[Row]], output: Output, advance: Callabl
     return outliers, unread
 
 
-def judged(
-    detector: Detector, files: Iterable[str], reading: Executor, batch_size: int, *, strict: bool
-) -> Generator[list[Row]]:
+def readers_for(detector: Detector, images: int, batch_size: int) -> AbstractContextManager[Reading]:
+    """Return what reads so many images in all, ahead of this detector."""
+    batches = READERS + _judges(detector, batch_size)
+    return readers(images, batches, batch_size, detector.image_size)
+
+
+def judged(detector: Detector, files: Iterable[str], reading: Reading, *, strict: bool) -> Generator[list[Row]]:
     """Yield the rows of each batch of files, in order; a few batches are in memory, however many there are.
 
-    reading: what `readers` yields. Raises ImageFileError for the first file that is no image, if strict, and
+    reading: what `readers_for` gives. Raises ImageFileError for the first file that is no image, if strict, and
     ReaderDiedError.
     """
-    rest, waiting = iter(files), deque[tuple[Future[Batch], Future[list[Row]]]]()
-    judges = _judges(detector, batch_size)
-    with _threads(judges) as judging:
+    rest, waiting = iter(files), deque[tuple[Future[Errors], Future[list[Row]]]]()
+    with _threads(_judges(detector, reading.batch_size)) as judging:
         try:
             while True:
-                while len(waiting) < READERS + judges and (names := list(islice(rest, batch_size))):
-                    batch = reading.submit(read_batch, names, detector.image_size)
-                    waiting.append((batch, judging.submit(_rows, detector, batch, strict=strict)))
+                while len(waiting) < reading.batches and (names := list(islice(rest, reading.batch_size))):
+                    errors, pixels = reading.begin(names)
+                    waiting.append((errors, judging.submit(_rows, detector, names, errors, pixels, strict=strict)))
                 if not waiting:
                     return
                 yield waiting.popleft()[1].result()
         except BrokenProcessPool as error:
             raise ReaderDiedError from error
         finally:
-            for batch, _ in waiting:
-                batch.cancel()
+            for errors, _ in waiting:
+                errors.cancel()
 
 
 def _judges(detector: Detector, batch_size: int) -> int:
@@ -102,15 +107,18 @@ def _threads(count: int) -> Iterator[Executor]:
         torch.set_num_threads(threads)  # threads that begin later take the number that was set last
 
 
-def _rows(detector: Detector, reading: Future[Batch], *, strict: bool) -> list[Row]:
-    batch = reading.result()
+def _rows(
+    detector: Detector, files: list[str], reading: Future[Errors], pixels: NDArray[np.uint8], *, strict: bool
+) -> list[Row]:
+    errors = reading.result()
     if strict:
-        for error in filter(None, batch.errors):
+        for error in filter(None, errors):
             raise error
-    answers = zip(*detector.judge(batch.pixels), strict=True) if len(batch.pixels) else iter(())
+    images = errors.count(None)
+    answers = zip(*detector.judge(pixels[:images]), strict=True) if images else iter(())
     return [
         (_spelt(file), *next(answers), None) if error is None else (_spelt(file), None, None, None, None, str(error))
-        for file, error in zip(batch.files, batch.errors, strict=True)
+        for file, error in zip(files, errors, strict=True)
     ]
 
 

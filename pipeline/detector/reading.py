@@ -1,60 +1,104 @@
-"""Read image files batch by batch, ahead of the networks: a few in threads, many in processes of their own."""
+"""Read image files batch by batch, ahead of the networks: a few in threads, many in processes of their own.
 
+Pixels do not come back through a pipe, which takes as long as to decode a small file: they are written into memory
+that these processes share with this one.
+"""
+
+import ctypes
 import multiprocessing
 import os
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.child import end_with_parent
 from pipeline.detector.images import read_pixels
 from pipeline.errors import ImageFileError
-from pipeline.units import end_with_parent
 
 READERS = 4
 """Batches that are decoded at a time."""
 PROCESSES_FROM = 4_096
 """Images from which processes pay: Python decodes small files in one thread at a time, but a process has to start."""
+Errors = list[ImageFileError | None]
+"""Of each file of a batch: None, or why it is no image."""
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Files that were read: pixels of those that are images, and of the others why they are none."""
+class Reading:
+    """Batches of files on their way to being pixels, each in one of a few places that take turns.
 
-    files: list[str]
-    pixels: NDArray[np.uint8]  # (n, s, s, 3), of the files without an error, in order
-    errors: list[ImageFileError | None]  # of each file
+    A batch keeps its place until so many others have been begun.
+    """
+
+    def __init__(self, pool: Executor, read: Callable[[Sequence[str], int], Errors], places: NDArray[np.uint8]) -> None:
+        self._pool, self._read, self._places = pool, read, places
+        self._turns = cycle(range(len(places)))
+        self.batches, self.batch_size = places.shape[:2]
+
+    def begin(self, files: Sequence[str]) -> tuple[Future[Errors], NDArray[np.uint8]]:
+        """Return what will be the errors of a batch, and (batch size, s, s, 3) of pixels: the images come first."""
+        turn = next(self._turns)
+        return self._pool.submit(self._read, files, turn), self._places[turn]
 
 
 @contextmanager
-def readers(images: int) -> Iterator[Executor]:
-    """Yield what calls `read_batch` ahead for so many images in all; what was not begun when the body ends is dropped.
+def readers(images: int, batches: int, batch_size: int, size: int) -> Iterator[Reading]:
+    """Yield what reads so many images in all; what was not begun when the body ends is dropped.
 
+    batches: that may be on their way at a time; size: pixels of an image's side.
     A process dies with this one, and on Ctrl-C.
     """
+    shape = (batches, batch_size, size, size, 3)
     if images < PROCESSES_FROM:
+        places = np.empty(shape, np.uint8)
         pool: Executor = ThreadPoolExecutor(READERS)
+        reading = Reading(pool, lambda files, turn: read_batch(files, places[turn]), places)
     else:
-        workers = min(READERS, os.cpu_count() or 1)
-        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), end_with_parent)
-        for _ in range(workers):
-            pool.submit(os.getpid)  # they start now, while networks are loaded, and not with the first batch
+        context, workers = multiprocessing.get_context("spawn"), min(READERS, os.cpu_count() or 1)
+        memory = context.RawArray(ctypes.c_uint8, int(np.prod(shape)))
+        pool = ProcessPoolExecutor(workers, context, _begin, (memory, shape))
+        reading = Reading(pool, _read_shared, _array(memory, shape))
     try:
-        yield pool
+        yield reading
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def read_batch(files: list[str], size: int) -> Batch:
-    """Return what the files hold, each image as RGB of `size` pixels a side."""
-    pixels, errors = [], list[ImageFileError | None]()
+def read_batch(files: Sequence[str], pixels: NDArray[np.uint8]) -> Errors:
+    """Write each image as RGB into (n, s, s, 3), one behind the other; return why the other files are none."""
+    errors, read = Errors(), 0
     for file in files:
         try:
-            pixels.append(read_pixels(file, size))
-            errors.append(None)
+            pixels[read] = read_pixels(file, pixels.shape[1])
         except ImageFileError as error:
             errors.append(error)
-    return Batch(files, np.stack(pixels) if pixels else np.empty((0, size, size, 3), np.uint8), errors)
+        else:
+            errors.append(None)
+            read += 1
+    return errors
+
+
+class _Shared:
+    """What a process that reads was given when it began."""
+
+    places: NDArray[np.uint8]
+
+
+_shared = _Shared()
+
+
+def _begin(memory: Any, shape: tuple[int, ...]) -> None:
+    end_with_parent()
+    _shared.places = _array(memory, shape)
+
+
+def _read_shared(files: Sequence[str], turn: int) -> Errors:
+    return read_batch(files, _shared.places[turn])
+
+
+def _array(memory: Any, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    return np.frombuffer(memory, np.uint8).reshape(shape)

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pipeline.config import Count, Fraction, Name, Section, Seed
-from pipeline.images.limits import LARGEST_PIXELS, Limits
+from pipeline.images.bomb import LARGEST_PIXELS
+from pipeline.images.limits import Limits
 
 Pixels = Annotated[int, Field(ge=1, le=LARGEST_PIXELS)]
 OnBadImage = Literal["fail", "skip"]

@@ -1,7 +1,7 @@
 """Images and their labels, and how an image becomes what an autoencoder takes."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-
-from pipeline.memory import empty_table
 
 UNKNOWN = -1
 """Label of an image that shows none of the ID classes."""
@@ -58,20 +56,3 @@ def from_8_bits(values: NDArray[np.uint8]) -> NDArray[np.float32]:
     scaled /= 127.5
     scaled -= 1.0
     return scaled
-
-
-class HeldPixels:
-    """The pixels of images that are asked for again and again: each is read once, and held with 8 bits a value."""
-
-    def __init__(self, images: ImageSet, size: int) -> None:
-        self.images, self.size = images, size
-        self._held = empty_table((len(images), 3, size, size), np.uint8)
-        self._known = np.zeros(len(images), bool)
-
-    def batch(self, indices: Sequence[int]) -> NDArray[np.float32]:
-        """Return the images of `indices` as (n, 3, size, size) in -1..1."""
-        for index in indices:
-            if not self._known[index]:
-                self._held[index] = resized(self.images.read(index), self.size).transpose(2, 0, 1)
-                self._known[index] = True
-        return from_8_bits(self._held[list(indices)])

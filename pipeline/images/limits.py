@@ -1,9 +1,6 @@
-"""How many images of a labelled source are taken at most, and how large one may be."""
+"""How many images of a labelled source are taken at most."""
 
 from pipeline.config import Count, Section
-
-LARGEST_PIXELS = 89_478_485
-"""Width times height; from there on Pillow itself takes a file for a decompression bomb."""
 
 
 class Limits(Section):

@@ -15,9 +15,9 @@ from PIL import Image
 
 from pipeline.config import nearest_name
 from pipeline.errors import ImageFileError
+from pipeline.images.bomb import LARGEST_PIXELS
 from pipeline.images.decode import FORMATS, NoPictureError, decode, quiet
 from pipeline.images.image_set import UNKNOWN, ImageSet
-from pipeline.images.limits import LARGEST_PIXELS
 from pipeline.images.split import Rows, limited, shuffled_rows
 from pipeline.images.table_params import LabelledTable, TableImages
 

@@ -1,14 +1,13 @@
 """Image sets are what params.yaml says, the same every time, and apart from each other."""
 
 import hashlib
-from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.images.image_set import UNKNOWN, HeldPixels, content_hash, from_8_bits, resized
+from pipeline.images.image_set import UNKNOWN, content_hash, from_8_bits, resized
 from pipeline.images.params import DataParams
 from pipeline.images.source import open_image_set
 from tests.make import changed, default_params, pixel_batch, pixels, section
@@ -93,15 +92,6 @@ def test_a_batch_is_in_the_order_asked_for():
     images = open_set("noise")
     batch = pixel_batch(images, [3, 1], 16)
     np.testing.assert_array_equal(batch[1], pixels(images.read(1), 16))
-
-
-def test_held_pixels_are_those_of_a_batch_and_read_once():
-    images, read = open_set("photographs"), []
-    noted = replace(images, read=lambda index: read.append(index) or images.read(index))
-    held = HeldPixels(noted, 16)
-    for rows in ([3, 1, 3], [1, 0], [0, 3]):
-        np.testing.assert_array_equal(held.batch(rows), pixel_batch(images, rows, 16))
-    assert read == [3, 1, 0]
 
 
 def test_pixels_are_8_bit_levels_between_minus_one_and_one():

@@ -1,0 +1,37 @@
+"""Batches of files become pixels in places that take turns, in threads and in processes."""
+
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.detector import reading
+from pipeline.detector.images import read_pixels
+from pipeline.detector.reading import readers
+from tests.detector.make import picture_files
+from tests.make import ROOT
+
+
+@pytest.mark.parametrize(("images", "pool"), [(8, ThreadPoolExecutor), (9, ProcessPoolExecutor)])
+def test_pixels_of_a_batch_stay_until_its_place_is_taken_again(images, pool, monkeypatch):
+    monkeypatch.setattr(reading, "PROCESSES_FROM", 9)
+    files = [str(file) for file in picture_files(Path("photos"), 9)]
+    with readers(images, batches=3, batch_size=2, size=16) as found:
+        assert type(found._pool) is pool
+        batches = [found.begin(files[start : start + 2]) for start in (0, 2, 4)]
+        assert [errors.result() for errors, _ in batches] == [[None, None]] * 3
+        for (_, pixels), start in zip(batches, (0, 2, 4), strict=True):
+            assert np.array_equal(pixels, [read_pixels(file, 16) for file in files[start : start + 2]])
+        errors, pixels = found.begin(files[6:8])
+        assert errors.result() == [None, None]
+        assert np.shares_memory(pixels, batches[0][1])
+        assert np.array_equal(pixels, [read_pixels(file, 16) for file in files[6:8]])
+
+
+def test_what_reads_does_not_wait_for_pytorch():
+    loaded = "import sys, pipeline.detector.reading; print('torch' in sys.modules, 'pydantic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
