@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import cycle
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -49,17 +50,17 @@ class Reading:
 def readers(images: int, batches: int, batch_size: int, size: int) -> Iterator[Reading]:
     """Yield what reads so many images in all; what was not begun when the body ends is dropped.
 
-    batches: that may be on their way at a time; size: pixels of an image's side.
+    batches: that may be on their way at a time, fewer where there are fewer; size: pixels of an image's side.
     A process dies with this one, and on Ctrl-C.
     """
-    shape = (batches, batch_size, size, size, 3)
+    shape = (min(batches, -(-images // batch_size)), min(images, batch_size), size, size, 3)
     if images < PROCESSES_FROM:
         places = np.empty(shape, np.uint8)
         pool: Executor = ThreadPoolExecutor(READERS)
         reading = Reading(pool, lambda files, turn: read_batch(files, places[turn]), places)
     else:
         context, workers = multiprocessing.get_context("spawn"), min(READERS, os.cpu_count() or 1)
-        memory = context.RawArray(ctypes.c_uint8, int(np.prod(shape)))
+        memory = context.RawArray(ctypes.c_uint8, prod(shape))
         pool = ProcessPoolExecutor(workers, context, _begin, (memory, shape))
         reading = Reading(pool, _read_shared, _array(memory, shape))
     try:

@@ -35,3 +35,8 @@ def test_what_reads_does_not_wait_for_pytorch():
     loaded = "import sys, pipeline.detector.reading; print('torch' in sys.modules, 'pydantic' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_there_are_no_more_places_than_images():
+    with readers(3, batches=5, batch_size=64, size=16) as found:
+        assert (found.batches, found.batch_size) == (1, 3)
