@@ -34,7 +34,7 @@ class Default(NamedTuple):
 
     def words(self) -> str:
         """Return it in words."""
-        losses = [f"{name} {weight:g}" for name, weight in self.losses.items()]
-        outliers = [f"{rows:,} by {name}" for name, rows in self.outliers.items()]
+        losses = [f"{name} {weight:g}" for name, weight in sorted(self.losses.items())]
+        outliers = [f"{rows:,} by {name}" for name, rows in sorted(self.outliers.items())]
         parts = [f"losses {listing(losses)}" if losses else "", f"outliers {listing(outliers)}"]
         return ", ".join([f"score {self.score}", *filter(None, parts)])

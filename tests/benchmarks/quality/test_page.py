@@ -57,10 +57,10 @@ def test_the_page_has_every_method_and_one_table_each():
 def test_a_default_that_has_changed_since_is_said_to_have():
     assert "the default of then" not in page([report()], [], TODAY)
     then = (
-        "Ours: score knn, losses mixing 1 and info_nce 0.1, outliers 2,048 by perturb and 2,048 by mixup. That was the "
+        "Ours: score knn, losses info_nce 0.1 and mixing 1, outliers 2,048 by mixup and 2,048 by perturb. That was the "
     )
     for benchmark, today in (
-        ("fashion_mnist", "losses mixing 1 and info_nce 0.1, outliers 512 by perturb"),
+        ("fashion_mnist", "losses info_nce 0.1 and mixing 1, outliers 512 by perturb"),
         ("cifar10", "losses mixing 1, outliers 2,048 by mixup and 2,048 by perturb"),
     ):
         text = page([report() | {"benchmark": benchmark}], [], TODAY)
@@ -69,7 +69,7 @@ def test_a_default_that_has_changed_since_is_said_to_have():
 
 def test_a_report_that_does_not_say_its_losses_is_of_another_default():
     early = {name: value for name, value in report().items() if name != "losses"}
-    assert "Ours: score knn, outliers 2,048 by perturb and 2,048 by mixup. That was the" in page([early], [], TODAY)
+    assert "Ours: score knn, outliers 2,048 by mixup and 2,048 by perturb. That was the" in page([early], [], TODAY)
 
 
 def test_the_default_of_today_is_that_of_the_preset(monkeypatch):
