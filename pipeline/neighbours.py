@@ -50,6 +50,12 @@ def _spread(rows: Tensor) -> Tensor:  # (m, d + 2)
     return spread
 
 
+def even_steps(rows: int, most: int, device: torch.device) -> Tensor:  # (min(rows, most),) int64
+    """Return the numbers of at most so many of these rows, from the first on at even steps."""
+    count = min(rows, most)
+    return torch.arange(count, device=device) * rows // count
+
+
 def kth_distance(
     queries: Tensor,  # (n, d)
     bank: Tensor | Bank,  # (m, d)

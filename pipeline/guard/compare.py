@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.images.params import ID_SETS
-from pipeline.neighbours import kth_distance, nearest
+from pipeline.neighbours import even_steps, kth_distance, nearest
 
 EXAMPLES = 5
 """Pairs of rows that are named, of however many there are."""
@@ -70,9 +70,8 @@ def typical_distance(
 
     The median is over TYPICAL_OF rows at even steps, or all of fewer; nearest is the nearest of all.
     """
-    asked = min(len(rows), TYPICAL_OF)
-    even = torch.arange(asked, device=rows.device) * len(rows) // asked
-    return float(kth_distance(rows[even], rows, 2).median())
+    asked = rows[even_steps(len(rows), TYPICAL_OF, rows.device)]
+    return float(kth_distance(asked, rows, 2).median())
 
 
 def near_duplicates(

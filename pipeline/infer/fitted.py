@@ -18,7 +18,7 @@ from pipeline.infer.scores import (
     msp_score,
     vim_residual,
 )
-from pipeline.neighbours import Bank
+from pipeline.neighbours import Bank, even_steps
 from pipeline.networks.folder import predict
 from pipeline.networks.resnet import LatentResNet
 
@@ -207,8 +207,7 @@ def evenly_spaced(
     picked = []
     for label in labels.unique():
         rows = torch.nonzero(labels == label)[:, 0]
-        count = min(most, len(rows))
-        picked.append(rows[torch.arange(count, device=rows.device) * len(rows) // count])
+        picked.append(rows[even_steps(len(rows), most, rows.device)])
     return torch.cat(picked).sort().values
 
 
