@@ -61,8 +61,19 @@ class Method:
 
 OURS, BASELINE = "ours", "cross_entropy"
 WITHOUT_OUTLIERS = (("mixing", 1.0), ("reconstruction", 1.0))
-OUR_WEIGHTS = (*WITHOUT_OUTLIERS, ("outlier_exposure", 0.5), ("info_nce", 0.1))
-LOGIT_NORM = Head((("kind", "logit_norm"), ("temperature", 0.04)), rate=0.05)
+EXPOSURE = ("outlier_exposure", 0.5)
+OUR_WEIGHTS = (*WITHOUT_OUTLIERS, EXPOSURE, ("info_nce", 0.1))
+SMOOTHED_LABELS = Library(("copies",), weights=(*WITHOUT_OUTLIERS, EXPOSURE))
+"""To be unsure of copies of ID rows with weight w is cross-entropy to labels of which w / (1 + w) is spread evenly over
+all classes: Szegedy et al. 2016, https://arxiv.org/abs/1512.00567, section 7. Copies as outliers may gain this much."""
+
+
+def logit_norm(rate: float) -> Head:
+    """Return LogitNorm at so much of the learning rate of cross-entropy."""
+    return Head((("kind", "logit_norm"), ("temperature", 0.04)), rate)
+
+
+LOGIT_NORM = logit_norm(0.05)
 """The temperature is that of its paper for CIFAR-10. At the rate of cross-entropy it ends at chance: its gradients are
 larger by one over the temperature. A twentieth was chosen by accuracy on ID validation, digits 1 and 6 held out."""
 ARXIV = "https://arxiv.org/abs"
@@ -84,10 +95,12 @@ METHODS: dict[str, Method] = {
     ),
     **{f"only_{name}": Method(f"{name} alone", "alone", Library((name,)), None, "params.yaml") for name in FAMILIES},
     "no_outliers": Method("without outliers", "null", Library(weights=WITHOUT_OUTLIERS), None, "params.yaml"),
+    "smoothed_labels": Method("without outliers, labels smoothed", "null", SMOOTHED_LABELS, None, "params.yaml"),
     **{f"only_{name}": Method(f"{name} (null)", "null", Library((name,)), None, "params.yaml") for name in CONTROLS},
 }
 """Families alone and null controls have our losses; mixing and reconstruction are left of them without outliers."""
 WITH_MIXUP = ("perturb", "mixup", "shuffle")
+LOGIT_NORM_RATES = (0.005, 0.01, 0.02, 0.1, 0.2)
 
 
 def with_reconstruction(weight: float) -> tuple[tuple[str, float], ...]:
@@ -95,32 +108,29 @@ def with_reconstruction(weight: float) -> tuple[tuple[str, float], ...]:
     return tuple(dict(OUR_WEIGHTS, reconstruction=weight).items())
 
 
+_SETTINGS: dict[str, Library | Head] = {
+    "exposure_contrast_distillation": Library(weights=(("outlier_exposure", 0.5), ("info_nce", 0.5), ("logits", 0.5))),
+    "exposure": Library(weights=(("outlier_exposure", 0.5),)),
+    "contrast": Library(weights=(("info_nce", 0.5),)),
+    "exposure_contrast": Library(weights=(("outlier_exposure", 0.5), ("info_nce", 0.5))),
+    "mixing_exposure": Library(weights=(("mixing", 1.0), ("outlier_exposure", 0.5))),
+    "mixing_more_exposure": Library(weights=(("mixing", 1.0), ("outlier_exposure", 1.0))),
+    "mixing_contrast": Library(weights=(("mixing", 1.0), ("info_nce", 0.5))),
+    "mixing_exposure_contrast": Library(weights=(("mixing", 1.0), ("outlier_exposure", 0.5), ("info_nce", 0.5))),
+    "half_mixing_exposure_contrast": Library(weights=(("mixing", 0.5), ("outlier_exposure", 0.5), ("info_nce", 0.5))),
+    "mixing_exposure_gaussian": Library(
+        ("perturb", "shuffle", "gaussian"), weights=(("mixing", 1.0), ("outlier_exposure", 0.5))
+    ),
+    "without_reconstruction": Library(weights=with_reconstruction(0.0)),
+    "less_reconstruction": Library(weights=with_reconstruction(0.3)),
+    "more_reconstruction": Library(weights=with_reconstruction(3.0)),
+    "with_mixup": Library(WITH_MIXUP),
+    "masked_mixing": Library(mixing=("masked",)),
+    "masked_mixing_with_mixup": Library(WITH_MIXUP, mixing=("masked",)),
+    **{f"logit_norm_rate_{rate}": logit_norm(rate) for rate in LOGIT_NORM_RATES},
+}
 CANDIDATES: dict[str, Method] = {
-    name: Method(name.replace("_", " "), "candidate", how, None, "params.yaml")
-    for name, how in {
-        "exposure_contrast_distillation": Library(
-            weights=(("outlier_exposure", 0.5), ("info_nce", 0.5), ("logits", 0.5))
-        ),
-        "exposure": Library(weights=(("outlier_exposure", 0.5),)),
-        "contrast": Library(weights=(("info_nce", 0.5),)),
-        "exposure_contrast": Library(weights=(("outlier_exposure", 0.5), ("info_nce", 0.5))),
-        "mixing_exposure": Library(weights=(("mixing", 1.0), ("outlier_exposure", 0.5))),
-        "mixing_more_exposure": Library(weights=(("mixing", 1.0), ("outlier_exposure", 1.0))),
-        "mixing_contrast": Library(weights=(("mixing", 1.0), ("info_nce", 0.5))),
-        "mixing_exposure_contrast": Library(weights=(("mixing", 1.0), ("outlier_exposure", 0.5), ("info_nce", 0.5))),
-        "half_mixing_exposure_contrast": Library(
-            weights=(("mixing", 0.5), ("outlier_exposure", 0.5), ("info_nce", 0.5))
-        ),
-        "mixing_exposure_gaussian": Library(
-            ("perturb", "shuffle", "gaussian"), weights=(("mixing", 1.0), ("outlier_exposure", 0.5))
-        ),
-        "without_reconstruction": Library(weights=with_reconstruction(0.0)),
-        "less_reconstruction": Library(weights=with_reconstruction(0.3)),
-        "more_reconstruction": Library(weights=with_reconstruction(3.0)),
-        "with_mixup": Library(WITH_MIXUP),
-        "masked_mixing": Library(mixing=("masked",)),
-        "masked_mixing_with_mixup": Library(WITH_MIXUP, mixing=("masked",)),
-    }.items()
+    name: Method(name.replace("_", " "), "candidate", how, None, "params.yaml") for name, how in _SETTINGS.items()
 }
 """Other settings of the library, for `--development`, where a default may be chosen among them."""
 SIZES = (32, 128, 512, 8192)

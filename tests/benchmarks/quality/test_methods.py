@@ -1,6 +1,8 @@
 """Every method is trained as its name says, and nothing beside our default depends on its settings."""
 
 import pytest
+import torch
+from torch.nn.functional import cross_entropy
 
 from benchmarks.quality.methods import (
     BASELINE,
@@ -21,6 +23,7 @@ from benchmarks.quality.methods import (
     with_weights,
 )
 from benchmarks.quality.peers.train import PEERS
+from pipeline.losses.outlier_exposure import outlier_exposure
 from pipeline.train.params import TrainParams
 from tests.make import default_params, section
 
@@ -35,17 +38,20 @@ def test_ours_is_the_train_section_as_it_stands(default):
     assert METHODS[OURS].how == Library()
 
 
-def test_logit_norm_is_cross_entropy_with_its_head_and_nothing_else(default):
-    found = train_params(METHODS["logit_norm"].how, default)
+@pytest.mark.parametrize(
+    "how", [method.how for method in (METHODS | CANDIDATES).values() if isinstance(method.how, Head)]
+)
+def test_logit_norm_is_cross_entropy_with_its_head_and_nothing_else(how, default):
+    found = train_params(how, default)
     assert (found.head.kind, found.head.temperature, found.start) == ("logit_norm", 0.04, "scratch")
     assert not found.uses_outliers
     assert (found.distillation.logits.weight, found.distillation.features.weight) == (0, 0)
 
 
 def test_a_candidate_has_the_weights_it_names_and_no_others(default):
-    for method in CANDIDATES.values():
-        found = train_params(method.how, default)
-        if method.how.weights is None:
+    for how in (method.how for method in CANDIDATES.values() if isinstance(method.how, Library)):
+        found = train_params(how, default)
+        if how.weights is None:
             assert found.model_copy(update={"mixing": default.mixing}) == default
             continue
         losses = {
@@ -54,7 +60,7 @@ def test_a_candidate_has_the_weights_it_names_and_no_others(default):
         losses |= {name: getattr(found.micl, name) for name in ("info_nce", "club", "paper")}
         losses |= {name: getattr(found.distillation, name) for name in ("logits", "features")}
         assert {name: loss.weight for name, loss in losses.items() if loss.weight} == {
-            name: weight for name, weight in method.how.weights if weight
+            name: weight for name, weight in how.weights if weight
         }
         assert found.optimiser == default.optimiser
 
@@ -72,6 +78,18 @@ def test_what_needs_no_outliers_of_our_default_reads_none(default):
     found = train_params(METHODS["no_outliers"].how, default)
     assert not found.uses_outliers
     assert (found.mixing, found.reconstruction) == (default.mixing, default.reconstruction)
+
+
+def test_to_be_unsure_of_copies_is_to_smooth_labels():
+    how, weight = METHODS["smoothed_labels"].how, dict(OUR_WEIGHTS)["outlier_exposure"]
+    assert how.families == ("copies",)
+    assert dict(how.weights) == {name: value for name, value in OUR_WEIGHTS if name != "info_nce"}
+    rng = torch.Generator().manual_seed(0)
+    logits, labels = torch.randn(7, 5, generator=rng, requires_grad=True), torch.arange(7) % 5
+    of_copies = cross_entropy(logits, labels) + weight * outlier_exposure(logits).mean()
+    of_smoothed = (1 + weight) * cross_entropy(logits, labels, label_smoothing=weight / (1 + weight))
+    (found,), (wanted,) = torch.autograd.grad(of_copies, logits), torch.autograd.grad(of_smoothed, logits)
+    torch.testing.assert_close(found, wanted)
 
 
 def test_a_weight_of_no_loss_is_a_bug(default):
