@@ -64,7 +64,7 @@ def _peer(project: Project, name: str, how: Peer, seed: int) -> PeerUnit:
         latents=latents,
         exposure=exposure,
         output=output,
-        curve=output.with_suffix(".csv"),
+        curve=output.with_name(f"{output.name}.csv"),
     )
 
 
@@ -72,7 +72,7 @@ def _detector(project: Project, name: str, how: Library | Head, seed: int) -> De
     params = train_params(how, project.params.train)
     if isinstance(how, Head):  # trained as long as its baseline, whatever our default needs
         baseline = project.params.teacher.optimiser
-        rate = how.rate * baseline.learning_rate
+        rate = how.rate_on(project.task.benchmark) * baseline.learning_rate
         params = params.model_copy(update={"optimiser": baseline.model_copy(update={"learning_rate": rate})})
     stores = stores_of(project, how)
     facts = {"seed": seed, "params": params.model_dump(mode="json")}
@@ -86,7 +86,7 @@ def _detector(project: Project, name: str, how: Library | Head, seed: int) -> De
         teacher=project.teacher(seed),
         pretrained_teacher=project.folder / "models/pretrained_teacher",
         output=output,
-        curve=output.with_suffix(".csv"),
+        curve=output.with_name(f"{output.name}.csv"),
     )
 
 

@@ -1,6 +1,8 @@
 """Every method is trained as its name says, and nothing beside our default depends on its settings."""
 
 import pytest
+import torch
+from torch.nn.functional import cross_entropy
 
 from benchmarks.quality.methods import (
     BASELINE,
@@ -21,6 +23,8 @@ from benchmarks.quality.methods import (
     with_weights,
 )
 from benchmarks.quality.peers.train import PEERS
+from benchmarks.quality.tasks import PRESETS
+from pipeline.losses.outlier_exposure import outlier_exposure
 from pipeline.train.params import TrainParams
 from tests.make import default_params, section
 
@@ -43,6 +47,16 @@ def test_logit_norm_is_cross_entropy_with_its_head_and_nothing_else(how, default
     assert (found.head.kind, found.head.temperature, found.start) == ("logit_norm", 0.04, "scratch")
     assert not found.uses_outliers
     assert (found.distillation.logits.weight, found.distillation.features.weight) == (0, 0)
+
+
+def test_a_head_has_the_rate_that_was_chosen_for_its_benchmark():
+    how = METHODS["logit_norm"].how
+    assert {name: how.rate_on(name) for name in PRESETS} == {
+        "digits": 0.05,
+        "fashion_mnist": 0.05,
+        "cifar10": 0.02,
+        "cifar10_full": 0.02,
+    }
 
 
 def test_a_candidate_has_the_weights_it_names_and_no_others(default):
@@ -75,6 +89,18 @@ def test_what_needs_no_outliers_of_our_default_reads_none(default):
     found = train_params(METHODS["no_outliers"].how, default)
     assert not found.uses_outliers
     assert (found.mixing, found.reconstruction) == (default.mixing, default.reconstruction)
+
+
+def test_to_be_unsure_of_copies_is_to_smooth_labels():
+    how, weight = METHODS["smoothed_labels"].how, dict(OUR_WEIGHTS)["outlier_exposure"]
+    assert how.families == ("copies",)
+    assert dict(how.weights) == {name: value for name, value in OUR_WEIGHTS if name != "info_nce"}
+    rng = torch.Generator().manual_seed(0)
+    logits, labels = torch.randn(7, 5, generator=rng, requires_grad=True), torch.arange(7) % 5
+    of_copies = cross_entropy(logits, labels) + weight * outlier_exposure(logits).mean()
+    of_smoothed = (1 + weight) * cross_entropy(logits, labels, label_smoothing=weight / (1 + weight))
+    (found,), (wanted,) = torch.autograd.grad(of_copies, logits), torch.autograd.grad(of_smoothed, logits)
+    torch.testing.assert_close(found, wanted)
 
 
 def test_a_weight_of_no_loss_is_a_bug(default):
