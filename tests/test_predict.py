@@ -4,7 +4,6 @@ import csv
 import io
 import multiprocessing
 import os
-import platform
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from pipeline.detector import output, predict, reading
+from pipeline.detector import predict, reading
 from pipeline.detector.detector import Detector
 from pipeline.detector.listing import count_images, image_files
-from pipeline.detector.output import COLUMNS, open_output
+from pipeline.detector.output import COLUMNS
 from pipeline.detector.predict import judged, predict_files, readers_for
 from pipeline.detector.reading import read_batch
 from pipeline.errors import ImageFileError, ReaderDiedError, UnreadImagesError
@@ -154,25 +153,6 @@ def test_an_old_table_stays_until_the_new_one_is_whole(bundle, monkeypatch):
     assert sorted(path.name for path in Path().iterdir()) == ["bundle", "out.csv", "photos"]
 
 
-def test_what_a_killed_process_left_of_a_table_goes_with_the_next_one():
-    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
-        pass
-    Path(f"out.csv.{platform.node()}.{gone.pid}.partial").write_text("half")
-    with open_output(Path("out.csv")):
-        pass
-    assert [path.name for path in Path().iterdir()] == ["out.csv"]
-
-
-def test_row_groups_are_written_as_they_fill(monkeypatch):
-    monkeypatch.setattr(output, "ROWS_PER_GROUP", 4)
-    with open_output(Path("out.parquet")) as out:
-        for start in (0, 3, 6, 9):
-            out.write([(str(index), "a", 0.5, 1.0, True, None) for index in range(start, min(start + 3, 10))])
-    written = pq.ParquetFile("out.parquet")
-    assert [written.metadata.row_group(group).num_rows for group in range(3)] == [4, 4, 2]
-    assert written.read().column("file").to_pylist() == [str(index) for index in range(10)]
-
-
 def test_no_more_than_a_few_batches_are_read_ahead(bundle, monkeypatch):
     read, files = [], picture_files(FOLDER, 40)
     noted = lambda names, pixels: read.append(len(names)) or read_batch(names, pixels)  # noqa: E731
@@ -197,6 +177,13 @@ def test_many_images_are_read_in_processes_and_answered_the_same(bundle, damaged
     with pytest.raises(UnreadImagesError):
         judge(bundle, FOLDER, out="many.parquet", batch_size=1)  # more batches than there are places for
     assert rows_of(Path("many.parquet")) == rows_of(Path("few.parquet"))
+
+
+def test_where_there_is_no_room_to_share_memory_threads_read(bundle, many, monkeypatch):
+    files = picture_files(FOLDER, 9)
+    monkeypatch.setattr(reading, "disk_usage", lambda _: SimpleNamespace(free=9 * 32 * 32 * 3 - 1))
+    monkeypatch.setattr(reading.multiprocessing, "get_context", None)
+    assert [row["error"] for row in judge(bundle, FOLDER, batch_size=9)] == [None] * len(files)
 
 
 def test_strict_names_the_first_file_that_a_process_could_not_read(bundle, damaged, many):
@@ -237,6 +224,9 @@ def test_each_batch_has_one_thread_of_pytorch_and_afterwards_there_are_as_many_a
     with ThreadPoolExecutor(1) as new:
         assert new.submit(torch.get_num_threads).result() == torch.get_num_threads() == 3
     assert seen == {1}
+    seen.clear()
+    assert len(list(answers(Detector.load(bundle), files, 9))) == 1
+    assert seen == {3}  # one batch has them all
     torch.set_num_threads(before)
 
 
@@ -247,6 +237,19 @@ def test_a_name_that_is_no_text_is_spelt_out(bundle):
     except OSError:
         pytest.skip("this file system has only names that are text")
     assert [row["file"] for row in judge(bundle, FOLDER)] == ["photos/\\xff.png"]
+    (FOLDER / os.fsdecode(b"\xff.png")).write_bytes(b"")
+    for out in ("again.parquet", "again.csv"):
+        with pytest.raises(UnreadImagesError):
+            judge(bundle, FOLDER, out=out)
+        (row,) = rows_of(Path(out))
+        assert row["error"].startswith("photos/\\xff.png: found no image")
+
+
+def test_files_that_vanish_meanwhile_are_not_counted(bundle, monkeypatch, capsys):
+    files, listed = picture_files(FOLDER, 3), predict.count_images
+    monkeypatch.setattr(predict, "count_images", lambda sources: (listed(sources), files[0].unlink())[0])
+    assert len(judge(bundle, FOLDER)) == 2
+    assert "2 images judged" in capsys.readouterr().err
 
 
 def command(*arguments):

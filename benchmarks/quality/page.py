@@ -32,8 +32,8 @@ Written by `python -m benchmarks.quality` (`make quality`). All methods are trai
 network and the same seeds; published ones are written anew from their papers
 ([benchmarks/quality/peers](../benchmarks/quality/peers)), and are judged by the score of their paper. They have the
 epochs and the learning rate of cross-entropy; LogitNorm, which does not learn at that rate, has a twentieth of it, on
-CIFAR-10 a fiftieth. Ours is what the preset says. Settings may be chosen with `--development`, which holds other classes
-out and has pictures drawn by a program far.
+CIFAR-10 a fiftieth. Ours is what the preset says. Settings may be chosen with `--development`, which holds other
+classes out and has pictures drawn by a program far.
 
 In percent, mean ± std over seeds: AUROC, and FPR95 by both conventions, the share of ID flagged when 95 % of OOD is
 caught (OOD) and the share of OOD accepted when 95 % of ID is (ID). A group is the unweighted mean over its sets, then

@@ -9,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +27,14 @@ PIXELS_AT_ONCE = 2**22
 """Of all batches that are computed at a time: one of 64 images of 256 pixels a side, whose maps fill gigabytes."""
 
 
+class Counts(NamedTuple):
+    """What was written: files that vanish meanwhile, or come, are told from those that were listed first."""
+
+    rows: int
+    outliers: int
+    unread: int
+
+
 def predict_files(bundle: Path, sources: list[Path], target: Path | None, *, batch_size: int, strict: bool) -> None:
     """Load the bundle, write a row per image, in order, and say on stderr how many there were.
 
@@ -39,21 +48,22 @@ def predict_files(bundle: Path, sources: list[Path], target: Path | None, *, bat
         progress("judging images", images) as advance,
         closing(judged(detector, image_files(sources), reading, strict=strict)) as rows,
     ):
-        outliers, unread = write_answers(rows, output, advance)
-    sys.stderr.write(f"{images - unread} images judged, {outliers} of them outliers\n")
-    if unread:
-        raise UnreadImagesError(unread, images, "standard output" if target is None else str(target))
+        found = write_answers(rows, output, advance)
+    sys.stderr.write(f"{found.rows - found.unread} images judged, {found.outliers} of them outliers\n")
+    if found.unread:
+        raise UnreadImagesError(found.unread, found.rows, "standard output" if target is None else str(target))
 
 
-def write_answers(batches: Iterable[list[Row]], output: Output, advance: Callable[[int], None]) -> tuple[int, int]:
-    """Write the rows of each batch; return how many were outliers, and how many could not be read."""
-    outliers = unread = 0
+def write_answers(batches: Iterable[list[Row]], output: Output, advance: Callable[[int], None]) -> Counts:
+    """Write the rows of each batch; return how many there were."""
+    written = outliers = unread = 0
     for rows in batches:
         output.write(rows)
+        written += len(rows)
         outliers += sum(row[4] is True for row in rows)
         unread += sum(row[5] is not None for row in rows)
         advance(len(rows))
-    return outliers, unread
+    return Counts(written, outliers, unread)
 
 
 def readers_for(detector: Detector, images: int, batch_size: int) -> AbstractContextManager[Reading]:
@@ -68,21 +78,18 @@ def judged(detector: Detector, files: Iterable[str], reading: Reading, *, strict
     reading: what `readers_for` gives. Raises ImageFileError for the first file that is no image, if strict, and
     ReaderDiedError.
     """
-    rest, waiting = iter(files), deque[tuple[Future[Errors], Future[list[Row]]]]()
-    with _threads(_judges(detector, reading.batch_size)) as judging:
+    rest, waiting = iter(files), deque[Future[list[Row]]]()
+    with _threads(min(_judges(detector, reading.batch_size), reading.batches)) as judging:
         try:
             while True:
                 while len(waiting) < reading.batches and (names := list(islice(rest, reading.batch_size))):
                     errors, pixels = reading.begin(names)
-                    waiting.append((errors, judging.submit(_rows, detector, names, errors, pixels, strict=strict)))
+                    waiting.append(judging.submit(_rows, detector, names, errors, pixels, strict=strict))
                 if not waiting:
                     return
-                yield waiting.popleft()[1].result()
+                yield waiting.popleft().result()
         except BrokenProcessPool as error:
             raise ReaderDiedError from error
-        finally:
-            for errors, _ in waiting:
-                errors.cancel()
 
 
 def _judges(detector: Detector, batch_size: int) -> int:
@@ -117,11 +124,13 @@ def _rows(
     images = errors.count(None)
     answers = zip(*detector.judge(pixels[:images]), strict=True) if images else iter(())
     return [
-        (_spelt(file), *next(answers), None) if error is None else (_spelt(file), None, None, None, None, str(error))
+        (_spelt(file), *next(answers), None)
+        if error is None
+        else (_spelt(file), None, None, None, None, _spelt(str(error)))
         for file, error in zip(files, errors, strict=True)
     ]
 
 
-def _spelt(file: str) -> str:
-    """Return a path as text that UTF-8 can hold; on Unix a name may be any bytes."""
-    return os.fsencode(file).decode("utf-8", "backslashreplace")
+def _spelt(text: str) -> str:
+    """Return text with a path in it as UTF-8 can hold it; on Unix a name may be any bytes."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace")

@@ -12,6 +12,9 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from contextlib import contextmanager
 from itertools import cycle
 from math import prod
+from pathlib import Path
+from shutil import disk_usage
+from tempfile import gettempdir
 from typing import Any
 
 import numpy as np
@@ -20,11 +23,13 @@ from numpy.typing import NDArray
 from pipeline.child import end_with_parent
 from pipeline.detector.images import read_pixels
 from pipeline.errors import ImageFileError
+from pipeline.images.decode import quiet
 
 READERS = 4
 """Batches that are decoded at a time."""
 PROCESSES_FROM = 4_096
 """Images from which processes pay: Python decodes small files in one thread at a time, but a process has to start."""
+SHARED = Path("/dev/shm")  # noqa: S108  # where Python puts shared memory on Linux
 Errors = list[ImageFileError | None]
 """Of each file of a batch: None, or why it is no image."""
 
@@ -51,10 +56,10 @@ def readers(images: int, batches: int, batch_size: int, size: int) -> Iterator[R
     """Yield what reads so many images in all; what was not begun when the body ends is dropped.
 
     batches: that may be on their way at a time, fewer where there are fewer; size: pixels of an image's side.
-    A process dies with this one, and on Ctrl-C.
+    A process dies with this one, and on Ctrl-C. Where there is no room for memory to share, threads read them all.
     """
     shape = (min(batches, -(-images // batch_size)), min(images, batch_size), size, size, 3)
-    if images < PROCESSES_FROM:
+    if images < PROCESSES_FROM or not _may_share(prod(shape)):
         places = np.empty(shape, np.uint8)
         pool: Executor = ThreadPoolExecutor(READERS)
         reading = Reading(pool, lambda files, turn: read_batch(files, places[turn]), places)
@@ -69,17 +74,26 @@ def readers(images: int, batches: int, batch_size: int, size: int) -> Iterator[R
         pool.shutdown(cancel_futures=True)
 
 
+def _may_share(size: int) -> bool:
+    """Return whether so many bytes can be shared: they lie in a file of /dev/shm or, if that is too small, elsewhere.
+
+    A process that writes into such a file where the disk is full is killed by the system.
+    """
+    return any(place.is_dir() and disk_usage(place).free >= size for place in (SHARED, Path(gettempdir())))
+
+
 def read_batch(files: Sequence[str], pixels: NDArray[np.uint8]) -> Errors:
     """Write each image as RGB into (n, s, s, 3), one behind the other; return why the other files are none."""
     errors, read = Errors(), 0
-    for file in files:
-        try:
-            pixels[read] = read_pixels(file, pixels.shape[1])
-        except ImageFileError as error:
-            errors.append(error)
-        else:
-            errors.append(None)
-            read += 1
+    with quiet():
+        for file in files:
+            try:
+                pixels[read] = read_pixels(file, pixels.shape[1])
+            except ImageFileError as error:
+                errors.append(error)
+            else:
+                errors.append(None)
+                read += 1
     return errors
 
 

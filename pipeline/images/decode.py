@@ -64,8 +64,8 @@ def decode(stream: BinaryIO, largest_pixels: int) -> Image.Image:
 
 
 def decode_file(file: str | os.PathLike[str], largest_pixels: int) -> Image.Image:
-    """Return the picture in a file as `decode` does, and raise what it raises."""
-    with BufferedReader(FileIO(file), BUFFER_BYTES) as stream:
+    """Return the picture in a file as `decode` does, and raise what it raises; of a pipe nothing is waited for."""
+    with BufferedReader(FileIO(file, opener=_open_at_once), BUFFER_BYTES) as stream:
         return decode(stream, largest_pixels)
 
 
@@ -109,6 +109,10 @@ class _Silence:
 
 
 _silence = _Silence()
+
+
+def _open_at_once(file: str, flags: int) -> int:
+    return os.open(file, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has neither this nor such pipes
 
 
 def _require_at_most(pixels: int, image: Image.Image) -> None:

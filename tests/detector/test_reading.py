@@ -1,16 +1,19 @@
 """Batches of files become pixels in places that take turns, in threads and in processes."""
 
+import os
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.detector import reading
 from pipeline.detector.images import read_pixels
-from pipeline.detector.reading import readers
+from pipeline.detector.reading import read_batch, readers
 from tests.detector.make import picture_files
 from tests.make import ROOT
 
@@ -35,6 +38,24 @@ def test_what_reads_does_not_wait_for_pytorch():
     loaded = "import sys, pipeline.detector.reading; print('torch' in sys.modules, 'pydantic' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_odd_files_say_nothing_beside_their_pixels():
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0"  # ends too early, of which Pillow warns
+    Image.new("RGB", (8, 8)).save("odd.jpg", exif=exif)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        read_pixels("odd.jpg", 8)
+        assert warned
+        warned.clear()
+        assert read_batch(["odd.jpg"], np.empty((1, 8, 8, 3), np.uint8)) == [None]
+    assert not warned
+
+
+def test_nothing_is_waited_for_that_a_pipe_may_bring():
+    os.mkfifo("pipe.png")
+    (error,) = read_batch(["pipe.png"], np.empty((1, 8, 8, 3), np.uint8))
+    assert str(error).startswith("pipe.png: found no image")
 
 
 def test_there_are_no_more_places_than_images():

@@ -117,10 +117,10 @@ def read_json_bytes(content):
 def refuse(name, error):
     """Return a `FileIO` that fails for the file called `name`."""
 
-    def opened(file):
+    def opened(file, **options):
         if Path(file).name == name:
             raise error
-        return FileIO(file)
+        return FileIO(file, **options)
 
     return opened
 
