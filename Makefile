@@ -61,6 +61,7 @@ $(VENV)/.developed: $(VENV)/.installed
 	$(INSTALL) --editable '.[dev]'
 	@touch $@
 
-clean:  ## delete what the stages made; the DVC cache and .venv stay
-	rm -rf .work data/guarded.json data/latents data/outliers data/probes data/scores models/[!n]* \
-	  models/needed_by/label_mixup.json reports/*
+clean:  ## delete what the stages made; the DVC cache, imported stores and .venv stay
+	rm -rf .work data/guarded.json data/latents data/probes data/scores models/[!n]* models/needed_by/label_mixup.json \
+	  reports/*
+	for store in data/outliers/*/; do [ -e "$${store%/}.dvc" ] || rm -rf "$$store"; done

@@ -27,11 +27,11 @@ from pipeline.runlog import LOG, git_revision
 
 FORMAT = "latent-outliers-repro-costs/1"
 RESULT = Path("benchmarks/results/repro-costs-cpu.json")
-METHOD = "mixup"
+METHOD, PARAMETER = "perturb", "sigma"
 IMPORTS = f"import pipeline.synthesize.run, pipeline.synthesize.{METHOD}, zarr"
 ROUNDS = 5
-FIRST_SHARE, STEP = 0.31, 0.01
-"""Values of lam_min, another one in each round."""
+FIRST, STEP = 0.91, 0.01
+"""Values of the parameter, another one in each round."""
 ALONE, NOTHING, SYNTHESIS = "DVC alone", "nothing to do", "synthesis"
 START, WORK = "imports of the stage", "work of the stage"
 ONE_STAGE = {"stages": {"one": {"cmd": "echo 1 > out", "deps": ["in"], "outs": ["out"]}}}
@@ -46,7 +46,7 @@ def main() -> None:
         make_project_of_one_stage(alone)
         clone(project)
         idle = [doing_nothing(alone, project) for _ in range(ROUNDS)]
-        busy = [synthesizing(project, FIRST_SHARE + STEP * number) for number in range(ROUNDS)]
+        busy = [synthesizing(project, FIRST + STEP * number) for number in range(ROUNDS)]
     found = medians(idle) | medians(busy)
     report = {"format": FORMAT, "hardware": hardware(), "commit": git_revision(), "rounds": ROUNDS, "seconds": found}
     write_json(RESULT, report)
@@ -75,10 +75,10 @@ def doing_nothing(alone: Path, project: Path) -> dict[str, float]:
     return {name: _seconds(folder, "dvc", "repro", "--quiet") for name, folder in ((ALONE, alone), (NOTHING, project))}
 
 
-def synthesizing(project: Path, share: float) -> dict[str, float]:
+def synthesizing(project: Path, value: float) -> dict[str, float]:
     """Return the seconds of a synthesis, of them what its stage logs of its work, and those of its imports."""
     content = load_yaml((project / PARAMS_FILE).read_text(encoding="utf-8"))
-    content["synthesize"][METHOD]["lam_min"] = round(share, 2)
+    content["synthesize"][METHOD][PARAMETER] = round(value, 2)
     (project / PARAMS_FILE).write_text(dump_yaml(content), encoding="utf-8")
     whole = _seconds(project, "dvc", "repro", "--quiet", "--no-run-cache", f"synthesize@{METHOD}")
     last = json.loads((project / LOG).read_text(encoding="utf-8").splitlines()[-1])

@@ -1,4 +1,4 @@
-"""The tasks: three benchmarks, each with some ways to hold classes out, and the parameters of each as a project.
+"""The tasks: benchmarks, each with its ways to hold classes out, and the parameters of each as a project.
 
 Final tasks are what results are told of. Development tasks are what settings may be chosen on: they hold out other
 pairs of classes, and their far set is drawn by a program.
@@ -27,6 +27,7 @@ PRESETS = {
     "cifar10_full": "cifar10_64",
 }
 """Preset of each benchmark: what images it is of, and everything that is trained."""
+FOR_A_GPU = frozenset({"cifar10_full"})
 FINAL: dict[str, tuple[tuple[str, ...], ...]] = {
     "digits": (("8", "9"), ("2", "5"), ("3", "7")),
     "fashion_mnist": (

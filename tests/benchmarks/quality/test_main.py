@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.quality import __main__ as main_module
 from benchmarks.quality.__main__ import _known, main, show, write_page
 from benchmarks.quality.page import PICTURE
 from pipeline.errors import PipelineError
@@ -45,6 +46,44 @@ def test_numbers_of_outliers_are_a_section_and_a_picture_of_the_page():
     found = re.findall(r"^##+ (.+)$", Path("docs/results.md").read_text(), re.MULTILINE)
     assert found == ["In short", "Digits", "How many outliers it takes", "Fashion-MNIST"]
     assert Path("docs", PICTURE).is_file()
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """Have every benchmark give the same report at once; what was asked for is noted."""
+    Path("presets").symlink_to(ROOT / "presets")
+    noted = []
+
+    def run(name, entrants, seeds, launch, *, development):
+        noted.append((name, seeds))
+        return report() | {"benchmark": name}
+
+    monkeypatch.setattr(main_module, "run_benchmark", run)
+    monkeypatch.setattr(main_module, "require_clean", lambda: None)
+    return noted
+
+
+def test_without_a_name_all_benchmarks_for_a_cpu_are_run_with_their_seeds(ran):
+    main()
+    assert ran == [("digits", 5), ("fashion_mnist", 5), ("cifar10", 10)]
+    assert Path("docs/results.md").is_file()
+    ran.clear()
+    main(benchmark=["cifar10_full", "cifar10"], seeds=2)
+    assert ran == [("cifar10", 2), ("cifar10_full", 2)]
+
+
+def test_some_methods_are_published_when_asked_for(ran):
+    main(benchmark=["digits"], methods=["vos"])
+    assert not Path("docs/results.md").exists()
+    assert Path(".work/quality/part-digits.json").is_file()
+    main(benchmark=["digits"], methods=["vos"], publish=True)
+    assert Path("docs/results.md").is_file()
+    assert Path("benchmarks/results/quality-digits.json").is_file()
+
+
+def test_what_settings_are_chosen_on_is_never_published():
+    with pytest.raises(PipelineError, match="for choosing settings"):
+        main(publish=True, development=True)
 
 
 def test_numbers_of_outliers_and_methods_are_two_runs():
