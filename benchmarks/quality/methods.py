@@ -29,6 +29,8 @@ class Library:
     """Of losses, by name, those that are not named having none; None: the weights of params.yaml."""
     mixing: tuple[str, ...] | None = None
     """Kinds in which ID rows are mixed with each other; None: those of params.yaml."""
+    outliers_per_step: int | None = None
+    """None: as many as params.yaml says."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,13 @@ class Method:
 
 OURS, BASELINE = "ours", "cross_entropy"
 WITHOUT_OUTLIERS = (("mixing", 1.0), ("reconstruction", 1.0))
-EXPOSURE = ("outlier_exposure", 0.5)
-OUR_WEIGHTS = (*WITHOUT_OUTLIERS, EXPOSURE, ("info_nce", 0.1))
+EXPOSURE, CONTRAST = ("outlier_exposure", 0.5), ("info_nce", 0.1)
+OUR_WEIGHTS = (*WITHOUT_OUTLIERS, EXPOSURE, CONTRAST)
+CONTRAST_ALONE = Library(("copies",), weights=(*WITHOUT_OUTLIERS, CONTRAST), outliers_per_step=1)
+"""InfoNCE contrasts ID rows with each other too. A step draws one outlier at least: a copy, one negative of many."""
 SMOOTHED_LABELS = Library(("copies",), weights=(*WITHOUT_OUTLIERS, EXPOSURE))
 """To be unsure of copies of ID rows with weight w is cross-entropy to labels of which w / (1 + w) is spread evenly over
-all classes: Szegedy et al. 2016, https://arxiv.org/abs/1512.00567, section 7. Copies as outliers may gain this much."""
+all classes: Szegedy et al. 2016, https://arxiv.org/abs/1512.00567, section 7."""
 
 
 def logit_norm(rate: float, **other_rates: float) -> Head:
@@ -91,7 +95,7 @@ METHODS: dict[str, Method] = {
     BASELINE: Method("cross-entropy", "cross-entropy", Teacher(), "msp", f"{ARXIV}/1610.02136"),
     "logit_norm": Method("LogitNorm", "published", LOGIT_NORM, "msp", f"{ARXIV}/2205.09310"),
     "mixup": Method("mixup", "published", Peer("mixup"), "msp", f"{ARXIV}/1710.09412"),
-    "masked_mix": Method("masked mix", "published", Peer("masked_mix"), "msp", f"{ARXIV}/1905.04899"),
+    "masked_mix": Method("CutMix", "published", Peer("masked_mix"), "msp", f"{ARXIV}/1905.04899"),
     "vos": Method("VOS", "published", Peer("vos"), "energy", f"{ARXIV}/2202.01197"),
     "npos": Method("NPOS", "published", Peer("npos"), "knn", f"{ARXIV}/2303.02966"),
     "npos_cross_entropy": Method(
@@ -102,10 +106,11 @@ METHODS: dict[str, Method] = {
     ),
     **{f"only_{name}": Method(f"{name} alone", "alone", Library((name,)), None, "params.yaml") for name in FAMILIES},
     "no_outliers": Method("without outliers", "null", Library(weights=WITHOUT_OUTLIERS), None, "params.yaml"),
+    "contrast_alone": Method("without outliers, InfoNCE among ID rows", "null", CONTRAST_ALONE, None, "params.yaml"),
     "smoothed_labels": Method("without outliers, labels smoothed", "null", SMOOTHED_LABELS, None, "params.yaml"),
     **{f"only_{name}": Method(f"{name} (null)", "null", Library((name,)), None, "params.yaml") for name in CONTROLS},
 }
-"""Families alone and null controls have our losses; mixing and reconstruction are left of them without outliers."""
+"""Families alone and null controls have our losses; mixing, reconstruction and InfoNCE of ID rows need no outliers."""
 WITH_MIXUP = ("perturb", "mixup", "shuffle")
 LOGIT_NORM_RATES = (0.005, 0.01, 0.02, 0.1, 0.2)
 
@@ -166,6 +171,8 @@ def train_params(how: Library | Head, default: TrainParams) -> TrainParams:
     """Return the `train` section of a method; that of our default is `default` itself."""
     if isinstance(how, Library):
         params = default if how.weights is None else with_weights(default, dict(how.weights))
+        if how.outliers_per_step is not None:
+            params = params.model_copy(update={"outlier_batch_size": how.outliers_per_step})
         return params if how.mixing is None else with_mixing(params, how.mixing)
     alone = with_weights(default, {}).model_dump()
     return TrainParams.model_validate(alone | {"head": dict(how.settings), "start": "scratch"})

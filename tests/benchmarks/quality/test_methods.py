@@ -91,6 +91,13 @@ def test_what_needs_no_outliers_of_our_default_reads_none(default):
     assert (found.mixing, found.reconstruction) == (default.mixing, default.reconstruction)
 
 
+def test_contrast_alone_keeps_what_needs_no_outliers_and_draws_one(default):
+    found = train_params(METHODS["contrast_alone"].how, default)
+    assert found.outlier_batch_size == 1
+    exposed = with_weights(default, {name: value for name, value in OUR_WEIGHTS if name != "outlier_exposure"})
+    assert found.model_copy(update={"outlier_batch_size": default.outlier_batch_size}) == exposed
+
+
 def test_to_be_unsure_of_copies_is_to_smooth_labels():
     how, weight = METHODS["smoothed_labels"].how, dict(OUR_WEIGHTS)["outlier_exposure"]
     assert how.families == ("copies",)
