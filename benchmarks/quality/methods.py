@@ -119,7 +119,7 @@ METHODS: dict[str, Method] = {
 }
 """Families alone and null controls have our losses; mixing, reconstruction and InfoNCE of ID rows need no outliers."""
 WITH_MIXUP = ("perturb", "mixup", "shuffle")
-LOGIT_NORM_RATES = (0.05, 0.1, 0.2, 0.5)
+LOGIT_NORM_RATES = (0.05, 0.1, 0.2, 0.5, 1, 2)
 
 
 def with_reconstruction(weight: float) -> tuple[tuple[str, float], ...]:
