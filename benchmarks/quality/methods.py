@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pipeline.infer.params import ScoreName
 from pipeline.train.params import TrainParams
@@ -29,6 +29,15 @@ class Library:
     """Of losses, by name, those that are not named having none; None: the weights of params.yaml."""
     mixing: tuple[str, ...] | None = None
     """Kinds in which ID rows are mixed with each other; None: those of params.yaml."""
+    outliers_per_step: int | None = None
+    """None: as many as params.yaml says."""
+
+
+class Recipe(NamedTuple):
+    """How a head is trained beside the epochs of cross-entropy."""
+
+    rate: float  # learning rate in that of cross-entropy
+    clip: float | None = None  # norm that gradients are clipped to
 
 
 @dataclass(frozen=True)
@@ -36,14 +45,13 @@ class Head:
     """Cross-entropy alone as well, by the pipeline, with another head."""
 
     settings: tuple[tuple[str, Any], ...]
-    rate: float
-    """Learning rate in that of cross-entropy."""
-    other_rates: tuple[tuple[str, float], ...] = ()
-    """The same for benchmarks by name where another one was chosen."""
+    recipe: Recipe
+    others: tuple[tuple[str, Recipe], ...] = ()
+    """Of benchmarks, by name, for which another one was chosen."""
 
-    def rate_on(self, benchmark: str) -> float:
-        """Return the learning rate on a benchmark, in that of cross-entropy."""
-        return dict(self.other_rates).get(benchmark, self.rate)
+    def recipe_on(self, benchmark: str) -> Recipe:
+        """Return how it is trained on a benchmark."""
+        return dict(self.others).get(benchmark, self.recipe)
 
 
 @dataclass(frozen=True)
@@ -67,19 +75,22 @@ class Method:
 
 OURS, BASELINE = "ours", "cross_entropy"
 WITHOUT_OUTLIERS = (("mixing", 1.0), ("reconstruction", 1.0))
-EXPOSURE = ("outlier_exposure", 0.5)
-OUR_WEIGHTS = (*WITHOUT_OUTLIERS, EXPOSURE, ("info_nce", 0.1))
+EXPOSURE, CONTRAST = ("outlier_exposure", 0.5), ("info_nce", 0.1)
+OUR_WEIGHTS = (*WITHOUT_OUTLIERS, EXPOSURE, CONTRAST)
+CONTRAST_ALONE = Library(("copies",), weights=(*WITHOUT_OUTLIERS, CONTRAST), outliers_per_step=1)
+"""InfoNCE contrasts ID rows with each other too. A step draws one outlier at least: a copy, one negative of many."""
 SMOOTHED_LABELS = Library(("copies",), weights=(*WITHOUT_OUTLIERS, EXPOSURE))
 """To be unsure of copies of ID rows with weight w is cross-entropy to labels of which w / (1 + w) is spread evenly over
-all classes: Szegedy et al. 2016, https://arxiv.org/abs/1512.00567, section 7. Copies as outliers may gain this much."""
+all classes: Szegedy et al. 2016, https://arxiv.org/abs/1512.00567, section 7."""
 
 
-def logit_norm(rate: float, **other_rates: float) -> Head:
-    """Return LogitNorm at so much of the learning rate of cross-entropy, another one on the benchmarks named."""
-    return Head((("kind", "logit_norm"), ("temperature", 0.04)), rate, tuple(other_rates.items()))
+def logit_norm(recipe: Recipe, **others: Recipe) -> Head:
+    """Return LogitNorm trained by a recipe, by another one on the benchmarks named."""
+    return Head((("kind", "logit_norm"), ("temperature", 0.04)), recipe, tuple(others.items()))
 
 
-LOGIT_NORM = logit_norm(0.05, cifar10=0.02, cifar10_full=0.02)
+ON_CIFAR10 = Recipe(0.02)
+LOGIT_NORM = logit_norm(Recipe(0.05), cifar10=ON_CIFAR10, cifar10_full=ON_CIFAR10)
 """The temperature is that of its paper for CIFAR-10. At the rate of cross-entropy it ends at chance: its gradients are
 larger by one over the temperature. A twentieth was chosen by accuracy on ID validation, digits 1 and 6 held out; a
 fiftieth, where that ends at chance too, by ID accuracy on CIFAR-10's development splits."""
@@ -91,7 +102,7 @@ METHODS: dict[str, Method] = {
     BASELINE: Method("cross-entropy", "cross-entropy", Teacher(), "msp", f"{ARXIV}/1610.02136"),
     "logit_norm": Method("LogitNorm", "published", LOGIT_NORM, "msp", f"{ARXIV}/2205.09310"),
     "mixup": Method("mixup", "published", Peer("mixup"), "msp", f"{ARXIV}/1710.09412"),
-    "masked_mix": Method("masked mix", "published", Peer("masked_mix"), "msp", f"{ARXIV}/1905.04899"),
+    "masked_mix": Method("CutMix", "published", Peer("masked_mix"), "msp", f"{ARXIV}/1905.04899"),
     "vos": Method("VOS", "published", Peer("vos"), "energy", f"{ARXIV}/2202.01197"),
     "npos": Method("NPOS", "published", Peer("npos"), "knn", f"{ARXIV}/2303.02966"),
     "npos_cross_entropy": Method(
@@ -102,12 +113,13 @@ METHODS: dict[str, Method] = {
     ),
     **{f"only_{name}": Method(f"{name} alone", "alone", Library((name,)), None, "params.yaml") for name in FAMILIES},
     "no_outliers": Method("without outliers", "null", Library(weights=WITHOUT_OUTLIERS), None, "params.yaml"),
+    "contrast_alone": Method("without outliers, InfoNCE among ID rows", "null", CONTRAST_ALONE, None, "params.yaml"),
     "smoothed_labels": Method("without outliers, labels smoothed", "null", SMOOTHED_LABELS, None, "params.yaml"),
     **{f"only_{name}": Method(f"{name} (null)", "null", Library((name,)), None, "params.yaml") for name in CONTROLS},
 }
-"""Families alone and null controls have our losses; mixing and reconstruction are left of them without outliers."""
+"""Families alone and null controls have our losses; mixing, reconstruction and InfoNCE of ID rows need no outliers."""
 WITH_MIXUP = ("perturb", "mixup", "shuffle")
-LOGIT_NORM_RATES = (0.005, 0.01, 0.02, 0.1, 0.2)
+LOGIT_NORM_RATES = (0.05, 0.1, 0.2, 0.5, 1, 2)
 
 
 def with_reconstruction(weight: float) -> tuple[tuple[str, float], ...]:
@@ -134,7 +146,7 @@ _SETTINGS: dict[str, Library | Head] = {
     "with_mixup": Library(WITH_MIXUP),
     "masked_mixing": Library(mixing=("masked",)),
     "masked_mixing_with_mixup": Library(WITH_MIXUP, mixing=("masked",)),
-    **{f"logit_norm_rate_{rate}": logit_norm(rate) for rate in LOGIT_NORM_RATES},
+    **{f"logit_norm_clipped_{rate}": logit_norm(Recipe(rate, clip=1.0)) for rate in LOGIT_NORM_RATES},
 }
 CANDIDATES: dict[str, Method] = {
     name: Method(name.replace("_", " "), "candidate", how, None, "params.yaml") for name, how in _SETTINGS.items()
@@ -166,6 +178,8 @@ def train_params(how: Library | Head, default: TrainParams) -> TrainParams:
     """Return the `train` section of a method; that of our default is `default` itself."""
     if isinstance(how, Library):
         params = default if how.weights is None else with_weights(default, dict(how.weights))
+        if how.outliers_per_step is not None:
+            params = params.model_copy(update={"outlier_batch_size": how.outliers_per_step})
         return params if how.mixing is None else with_mixing(params, how.mixing)
     alone = with_weights(default, {}).model_dump()
     return TrainParams.model_validate(alone | {"head": dict(how.settings), "start": "scratch"})

@@ -49,10 +49,9 @@ in ID accuracy, with 95 % intervals; less published methods and the upper refere
 the mean of near and far AUROC. Which default that was is said with each benchmark below."""
 BEST = """With the score that does best for each method on the test sets of each group. No user could choose so, as it
 takes the answers: it favours every method but ours."""
-CONTROLS = """Each family of outliers by itself and two null controls, Gaussian latents and copies of ID latents, with
-the losses of our default; and of these losses those that need no outliers, mixing and reconstruction, also with labels
-smoothed as much as being unsure of copies smooths them. One family alone has as many rows as it has in our default,
-which has several."""
+CONTROLS = """What of our default does it. Without outliers: the losses that need none, mixing and reconstruction, with
+InfoNCE among ID rows, or with labels smoothed as much as being unsure of copies smooths them. Null: copies of ID
+latents, or Gaussian latents, in place of outliers. Alone: one family, with as many rows as it has in our default."""
 ROWS = """Our default with other numbers of outliers of each family (`--rows`), and all else as it is: batches and steps
 too, so that fewer outliers are seen more often."""
 FROM_TINY_IMAGENET = "The real outliers are images of Tiny ImageNet that the near set lacks: of its own distribution."

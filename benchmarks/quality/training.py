@@ -1,12 +1,14 @@
 """Train every method with every seed of a task: same latents, network and seeds; finished trainings are kept."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from benchmarks.quality.keys import code, key
 from benchmarks.quality.methods import Head, Library, Method, Peer, Teacher, train_params
+from benchmarks.quality.peers.clipping import clipped
 from benchmarks.quality.peers.train import train_peer
 from benchmarks.quality.peers.unit import PeerUnit
 from benchmarks.quality.project import Project
@@ -15,7 +17,21 @@ from pipeline.launch import Launch
 from pipeline.synthesize.run import Inputs, synthesize
 from pipeline.train.run import DetectorUnit, train_detector
 
-AnyUnit = DetectorUnit | PeerUnit
+
+@dataclass(frozen=True)
+class ClippedUnit:
+    """The training of a detector with clipped gradients."""
+
+    unit: DetectorUnit
+    norm: float
+
+    @property
+    def output(self) -> Path:
+        """The folder of the network."""
+        return self.unit.output
+
+
+AnyUnit = DetectorUnit | ClippedUnit | PeerUnit
 TRAINED = WORK / "trained"
 PEERS, METHODS = Path("benchmarks/quality/peers"), Path("pipeline/synthesize")
 BATCH_ROWS = 256
@@ -25,6 +41,9 @@ def train(unit: AnyUnit) -> None:
     """Train one network."""
     if isinstance(unit, PeerUnit):
         train_peer(unit)
+    elif isinstance(unit, ClippedUnit):
+        with clipped(unit.norm):
+            train_detector(unit.unit)
     else:
         train_detector(unit)
 
@@ -68,17 +87,17 @@ def _peer(project: Project, name: str, how: Peer, seed: int) -> PeerUnit:
     )
 
 
-def _detector(project: Project, name: str, how: Library | Head, seed: int) -> DetectorUnit:
-    params = train_params(how, project.params.train)
+def _detector(project: Project, name: str, how: Library | Head, seed: int) -> DetectorUnit | ClippedUnit:
+    params, clip = train_params(how, project.params.train), None
     if isinstance(how, Head):  # trained as long as its baseline, whatever our default needs
-        baseline = project.params.teacher.optimiser
-        rate = how.rate_on(project.task.benchmark) * baseline.learning_rate
-        params = params.model_copy(update={"optimiser": baseline.model_copy(update={"learning_rate": rate})})
+        baseline, (rate, clip) = project.params.teacher.optimiser, how.recipe_on(project.task.benchmark)
+        optimiser = baseline.model_copy(update={"learning_rate": rate * baseline.learning_rate})
+        params = params.model_copy(update={"optimiser": optimiser})
     stores = stores_of(project, how)
-    facts = {"seed": seed, "params": params.model_dump(mode="json")}
+    facts = {"seed": seed, "params": params.model_dump(mode="json")} | ({} if clip is None else {"clip": clip})
     folders = {"latents": project.latents("id_train"), "teacher": project.teacher(seed)}
     output = _output(project, name, seed, key("train", facts, folders | {path.name: path for path in stores}))
-    return DetectorUnit(
+    unit = DetectorUnit(
         seed=seed,
         params=params,
         latents=project.latents("id_train"),
@@ -88,6 +107,7 @@ def _detector(project: Project, name: str, how: Library | Head, seed: int) -> De
         output=output,
         curve=output.with_name(f"{output.name}.csv"),
     )
+    return unit if clip is None else ClippedUnit(unit, clip)
 
 
 def stores_of(project: Project, how: Library | Head) -> tuple[Path, ...]:

@@ -1,5 +1,7 @@
 """NPOS: outliers around the outermost ID features of a class, which a small network is to tell from ID rows."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -28,6 +30,9 @@ HIDDEN, EMBEDDING = 128, 128
 """Width of the network that tells outliers, and of the embedding, as there."""
 WEIGHT, DISPERSION = 0.1, 0.5
 """Of the loss on outliers and of dispersion, as there."""
+CLIP = 1.0
+"""Norm that gradients are clipped to where features are learnt by CIDER. At the full rate its prototypes fall together
+in the first steps; the official code warms up for ten epochs."""
 
 
 def kth_distances(queries: Tensor, rows: Tensor, k: int) -> Tensor:  # (c, n, d), (c, q, d) -> (c, n)
@@ -124,7 +129,8 @@ class NposOnCrossEntropy(Peer):
         return {"cross_entropy": cross_entropy(network.head(features), labels)}
 
     def _told(self, known: Tensor, outliers: Tensor) -> Tensor:
-        logits = self.tell(torch.cat([known, outliers]))[:, 0]
+        inputs = math.sqrt(known.shape[1]) * torch.cat([known, outliers])  # of values about 1, or it learns too slowly
+        logits = self.tell(inputs)[:, 0]
         is_known = torch.arange(len(logits), device=logits.device) < len(known)
         return binary_cross_entropy_with_logits(logits, is_known.to(logits))
 
@@ -139,9 +145,11 @@ class Npos(NposOnCrossEntropy):
     own and is scored by k-NN distance.
 
     Source: Tao et al. 2023, https://arxiv.org/abs/2303.02966, eq. 6 and 8, and its official code for CIFAR. Differs:
-    one view of a row, since latents are not augmented; the small network learns at the common rate.
+    one view of a row, since latents are not augmented; the small network learns at the common rate; clipped gradients
+    in place of a warm-up.
     """
 
+    clip = CLIP
     prototypes: Tensor  # (k, EMBEDDING)
 
     def __init__(self, setting: Setting) -> None:

@@ -28,6 +28,9 @@ class Setting:
 class Peer(nn.Module):
     """A method: the losses of a step. What it learns beside the network are parameters of its own."""
 
+    clip: float | None = None
+    """Norm that gradients are clipped to."""
+
     def forward(self, network: LatentResNet, values: Tensor, labels: Tensor) -> Losses:
         """Return the losses of the next step.
 

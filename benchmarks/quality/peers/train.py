@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.quality.peers.clipping import clipped
 from benchmarks.quality.peers.masked_mix import MaskedMix
 from benchmarks.quality.peers.mixup import Mixup
 from benchmarks.quality.peers.npos import Npos, NposOnCrossEntropy
@@ -66,7 +67,8 @@ def train_peer(unit: PeerUnit) -> None:
 
     order = torch.Generator().manual_seed(unit.seed)
     learning = nn.ModuleList([network, peer])
-    history = fit(learning, len(values), Step(draw, losses), unit.optimiser, order, Curve(unit.curve).show)
+    with clipped(peer.clip):
+        history = fit(learning, len(values), Step(draw, losses), unit.optimiser, order, Curve(unit.curve).show)
     with finished_folder(unit.output) as folder:
         save_network(folder, network, card, history)
 

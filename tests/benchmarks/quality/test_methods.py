@@ -10,12 +10,14 @@ from benchmarks.quality.methods import (
     CONTROLS,
     FAMILIES,
     METHODS,
+    ON_CIFAR10,
     OUR_WEIGHTS,
     OURS,
     SIZES,
     Head,
     Library,
     Peer,
+    Recipe,
     by_size,
     chosen,
     families,
@@ -49,13 +51,13 @@ def test_logit_norm_is_cross_entropy_with_its_head_and_nothing_else(how, default
     assert (found.distillation.logits.weight, found.distillation.features.weight) == (0, 0)
 
 
-def test_a_head_has_the_rate_that_was_chosen_for_its_benchmark():
+def test_a_head_has_the_recipe_that_was_chosen_for_its_benchmark():
     how = METHODS["logit_norm"].how
-    assert {name: how.rate_on(name) for name in PRESETS} == {
-        "digits": 0.05,
-        "fashion_mnist": 0.05,
-        "cifar10": 0.02,
-        "cifar10_full": 0.02,
+    assert {name: how.recipe_on(name) for name in PRESETS} == {
+        "digits": Recipe(0.05),
+        "fashion_mnist": Recipe(0.05),
+        "cifar10": ON_CIFAR10,
+        "cifar10_full": ON_CIFAR10,
     }
 
 
@@ -89,6 +91,13 @@ def test_what_needs_no_outliers_of_our_default_reads_none(default):
     found = train_params(METHODS["no_outliers"].how, default)
     assert not found.uses_outliers
     assert (found.mixing, found.reconstruction) == (default.mixing, default.reconstruction)
+
+
+def test_contrast_alone_keeps_what_needs_no_outliers_and_draws_one(default):
+    found = train_params(METHODS["contrast_alone"].how, default)
+    assert found.outlier_batch_size == 1
+    exposed = with_weights(default, {name: value for name, value in OUR_WEIGHTS if name != "outlier_exposure"})
+    assert found.model_copy(update={"outlier_batch_size": default.outlier_batch_size}) == exposed
 
 
 def test_to_be_unsure_of_copies_is_to_smooth_labels():

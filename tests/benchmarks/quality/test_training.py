@@ -1,15 +1,18 @@
 """Every method is trained on what its name says, and again exactly when something it depends on has changed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
-from benchmarks.quality.methods import METHODS, Library
+from benchmarks.quality import training as quality_training
+from benchmarks.quality.methods import METHODS, Library, Method
 from benchmarks.quality.project import Project
 from benchmarks.quality.tasks import Task
-from benchmarks.quality.training import networks, stores_of, units
+from benchmarks.quality.training import networks, stores_of, train, units
 from pipeline.files import write_json
 from pipeline.schema import load_all
 from pipeline.store.reader import Store
@@ -64,6 +67,30 @@ def test_logit_norm_is_trained_as_long_as_cross_entropy_at_a_twentieth_of_its_ra
     found, baseline = first(project, "logit_norm").params.optimiser, project.params.teacher.optimiser
     assert found.learning_rate == pytest.approx(baseline.learning_rate / 20)
     assert found.model_copy(update={"learning_rate": baseline.learning_rate}) == baseline
+
+
+def test_a_clipped_training_is_another_one_and_is_clipped(project, monkeypatch):
+    head, seen = METHODS["logit_norm"].how, []
+    named = {name: Method(name, "candidate", how, None, "") for name, how in (("a", head), ("b", clipped_too(head)))}
+    plain, clip = (found[0] for found in units(project, named).values())
+    assert clip.unit.params == plain.params
+    assert clip.output.name.split("-")[-1] != plain.output.name.split("-")[-1]
+    weights = [torch.nn.Parameter(torch.zeros(2))]
+
+    def training(_):
+        optimiser = torch.optim.SGD(weights, 1.0)
+        weights[0].grad = torch.tensor([3.0, 4.0])
+        optimiser.step()
+        seen.append(weights[0].detach().clone())
+
+    monkeypatch.setattr(quality_training, "train_detector", training)
+    train(clip)
+    train(plain)
+    torch.testing.assert_close(seen, [torch.tensor([-0.3, -0.4]), torch.tensor([-3.3, -4.4])], atol=1e-5, rtol=0)
+
+
+def clipped_too(head):
+    return replace(head, recipe=head.recipe._replace(clip=0.5))
 
 
 def test_the_networks_of_cross_entropy_are_the_teachers(project):

@@ -84,7 +84,7 @@ def test_outliers_come_after_the_start_and_are_told_from_id_rows(network, method
     assert [float(step["open_set"].detach()) > 0 for step in steps] == [False] * 4 + [True]
     known = normalize(network(values).features, dim=1)
     outliers = synthesized(torch.stack([known[::2], known[1::2]]), np.random.default_rng(0))
-    told = peer.tell(torch.cat([known, outliers]))[:, 0]
+    told = peer.tell(8**0.5 * torch.cat([known, outliers]))[:, 0]
     wanted = binary_cross_entropy_with_logits(told, torch.tensor([1.0] * 6 + [0.0] * len(outliers)))
     torch.testing.assert_close(steps[4]["open_set"], WEIGHT * wanted)
 
