@@ -28,19 +28,22 @@ TITLES = {
 }
 INTRODUCTION = """# Results
 
-Written by `python -m benchmarks.quality` (`make quality`). All methods are trained on the same latents, with the same
-network and the same seeds; published ones are written anew from their papers
+Written from the reports in [benchmarks/results](../benchmarks/results): by `make quality` with all methods, or by
+`python -m benchmarks.quality --benchmark NAME --methods ... --publish` with those that a table has. All are trained on
+the same latents, with the same network and the same seeds; published ones are written anew from their papers
 ([benchmarks/quality/peers](../benchmarks/quality/peers)), and are judged by the score of their paper. They have the
-epochs and the learning rate of cross-entropy; LogitNorm, which does not learn at that rate, has a twentieth of it, on
-CIFAR-10 a fiftieth. Ours is what the preset says. Settings may be chosen with `--development`, which holds other
-classes out and has pictures drawn by a program far.
+epochs and the learning rate of cross-entropy, but for LogitNorm, whose rate was chosen for each benchmark
+([methods.py](../benchmarks/quality/methods.py)), and clipped gradients where a method would not train without. Ours is
+what the preset says. Settings may be chosen with `--development`, which holds other classes out and has pictures drawn
+by a program far; the ID test images of those splits are partly those of the final ones.
 
 In percent, mean ± std over seeds: AUROC, and FPR95 by both conventions, the share of ID flagged when 95 % of OOD is
 caught (OOD) and the share of OOD accepted when 95 % of ID is (ID). A group is the unweighted mean over its sets, then
 over the splits; lines are ordered by the mean of near and far AUROC. *ours - it* is our default with its headline
 score minus the method of that line, with its 95 % interval (paired bootstrap over seeds and test images, widened for
 the small number of seeds) and what it says of ours. The splits are fixed: an interval says nothing of other splits.
-There are many lines, so that some verdicts are chance.
+Images are drawn split by split, though far sets are the same in all and ID test images partly, so that intervals over
+several splits are somewhat too narrow. There are many lines, so that some verdicts are chance.
 
 Outlier exposure with real outliers is no competitor but an upper reference: it is trained on images that are no part of
 any OOD set, which synthetic outliers are there to do without."""
