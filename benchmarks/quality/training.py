@@ -90,7 +90,7 @@ def _peer(project: Project, name: str, how: Peer, seed: int) -> PeerUnit:
 def _detector(project: Project, name: str, how: Library | Head, seed: int) -> DetectorUnit | ClippedUnit:
     params, clip = train_params(how, project.params.train), None
     if isinstance(how, Head):  # trained as long as its baseline, whatever our default needs
-        baseline, (rate, clip) = project.params.teacher.optimiser, how.recipe_on(project.task.benchmark)
+        baseline, (rate, clip) = project.params.teacher.optimiser, how.recipe
         optimiser = baseline.model_copy(update={"learning_rate": rate * baseline.learning_rate})
         params = params.model_copy(update={"optimiser": optimiser})
     stores = stores_of(project, how)

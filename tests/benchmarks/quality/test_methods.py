@@ -10,14 +10,12 @@ from benchmarks.quality.methods import (
     CONTROLS,
     FAMILIES,
     METHODS,
-    ON_CIFAR10,
     OUR_WEIGHTS,
     OURS,
     SIZES,
     Head,
     Library,
     Peer,
-    Recipe,
     by_size,
     chosen,
     families,
@@ -25,7 +23,6 @@ from benchmarks.quality.methods import (
     with_weights,
 )
 from benchmarks.quality.peers.train import PEERS
-from benchmarks.quality.tasks import PRESETS
 from pipeline.losses.outlier_exposure import outlier_exposure
 from pipeline.train.params import TrainParams
 from tests.make import default_params, section
@@ -49,16 +46,6 @@ def test_logit_norm_is_cross_entropy_with_its_head_and_nothing_else(how, default
     assert (found.head.kind, found.head.temperature, found.start) == ("logit_norm", 0.04, "scratch")
     assert not found.uses_outliers
     assert (found.distillation.logits.weight, found.distillation.features.weight) == (0, 0)
-
-
-def test_a_head_has_the_recipe_that_was_chosen_for_its_benchmark():
-    how = METHODS["logit_norm"].how
-    assert {name: how.recipe_on(name) for name in PRESETS} == {
-        "digits": Recipe(0.05),
-        "fashion_mnist": Recipe(0.05),
-        "cifar10": ON_CIFAR10,
-        "cifar10_full": ON_CIFAR10,
-    }
 
 
 def test_a_candidate_has_the_weights_it_names_and_no_others(default):

@@ -1,6 +1,5 @@
 """Every method is trained on what its name says, and again exactly when something it depends on has changed."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 import yaml
 
 from benchmarks.quality import training as quality_training
-from benchmarks.quality.methods import METHODS, Library, Method
+from benchmarks.quality.methods import METHODS, Library, Method, Recipe, logit_norm
 from benchmarks.quality.project import Project
 from benchmarks.quality.tasks import Task
 from benchmarks.quality.training import networks, stores_of, train, units
@@ -63,15 +62,17 @@ def test_peers_are_trained_as_cross_entropy_is(project):
     assert project.params.teacher.optimiser != project.params.train.optimiser
 
 
-def test_logit_norm_is_trained_as_long_as_cross_entropy_at_a_twentieth_of_its_rate(project):
-    found, baseline = first(project, "logit_norm").params.optimiser, project.params.teacher.optimiser
-    assert found.learning_rate == pytest.approx(baseline.learning_rate / 20)
+def test_logit_norm_is_trained_as_long_as_cross_entropy_at_its_own_rate_and_clipped(project):
+    clip = first(project, "logit_norm")
+    found, baseline = clip.unit.params.optimiser, project.params.teacher.optimiser
+    assert clip.norm == 1
+    assert found.learning_rate == pytest.approx(2 * baseline.learning_rate)
     assert found.model_copy(update={"learning_rate": baseline.learning_rate}) == baseline
 
 
 def test_a_clipped_training_is_another_one_and_is_clipped(project, monkeypatch):
-    head, seen = METHODS["logit_norm"].how, []
-    named = {name: Method(name, "candidate", how, None, "") for name, how in (("a", head), ("b", clipped_too(head)))}
+    seen = []
+    named = {f"{clip}": Method("", "candidate", logit_norm(Recipe(1.0, clip)), None, "") for clip in (None, 0.5)}
     plain, clip = (found[0] for found in units(project, named).values())
     assert clip.unit.params == plain.params
     assert clip.output.name.split("-")[-1] != plain.output.name.split("-")[-1]
@@ -87,10 +88,6 @@ def test_a_clipped_training_is_another_one_and_is_clipped(project, monkeypatch):
     train(clip)
     train(plain)
     torch.testing.assert_close(seen, [torch.tensor([-0.3, -0.4]), torch.tensor([-3.3, -4.4])], atol=1e-5, rtol=0)
-
-
-def clipped_too(head):
-    return replace(head, recipe=head.recipe._replace(clip=0.5))
 
 
 def test_the_networks_of_cross_entropy_are_the_teachers(project):
