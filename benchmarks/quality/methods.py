@@ -84,9 +84,9 @@ def logit_norm(recipe: Recipe) -> Head:
 
 
 LOGIT_NORM = logit_norm(Recipe(2.0, clip=1.0))
-"""The temperature is that of its paper for CIFAR-10. By the recipe of cross-entropy it ends at chance: its gradients are
-larger by one over the temperature. With clipped ones it learns; this rate had the best ID accuracy of six on CIFAR-10's
-development splits."""
+"""The temperature is that of its paper for CIFAR-10. By the recipe of cross-entropy it ends at chance: its gradients
+are larger by one over the temperature. With clipped ones it learns; this rate had the best ID accuracy of six on
+CIFAR-10's development splits."""
 ARXIV = "https://arxiv.org/abs"
 FAMILIES = ("perturb", "mixup", "shuffle", "label_mixup")
 CONTROLS = ("gaussian", "copies")

@@ -32,10 +32,10 @@ Written from the reports in [benchmarks/results](../benchmarks/results): by `mak
 `python -m benchmarks.quality --benchmark NAME --methods ... --publish` with those that a table has. All are trained on
 the same latents, with the same network and the same seeds; published ones are written anew from their papers
 ([benchmarks/quality/peers](../benchmarks/quality/peers)), and are judged by the score of their paper. They have the
-epochs and the learning rate of cross-entropy, but for LogitNorm, whose rate was chosen for each benchmark
-([methods.py](../benchmarks/quality/methods.py)), and clipped gradients where a method would not train without. Ours is
-what the preset says. Settings may be chosen with `--development`, which holds other classes out and has pictures drawn
-by a program far; the ID test images of those splits are partly those of the final ones.
+epochs and the learning rate of cross-entropy, but for LogitNorm, which has twice that rate, chosen by ID accuracy, and
+clipped gradients, as NPOS has: they would not train without. Ours is what the preset says. Settings may be chosen with
+`--development`, which holds other classes out and has pictures drawn by a program far; the ID test images of those
+splits are partly those of the final ones.
 
 In percent, mean ± std over seeds: AUROC, and FPR95 by both conventions, the share of ID flagged when 95 % of OOD is
 caught (OOD) and the share of OOD accepted when 95 % of ID is (ID). A group is the unweighted mean over its sets, then
