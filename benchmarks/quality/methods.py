@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from pipeline.infer.params import ScoreName
 from pipeline.train.params import TrainParams
@@ -33,19 +33,15 @@ class Library:
     """None: as many as params.yaml says."""
 
 
-class Recipe(NamedTuple):
-    """How a head is trained beside the epochs of cross-entropy."""
-
-    rate: float  # learning rate in that of cross-entropy
-    clip: float | None = None  # norm that gradients are clipped to
-
-
 @dataclass(frozen=True)
 class Head:
     """Cross-entropy alone as well, by the pipeline, with another head."""
 
     settings: tuple[tuple[str, Any], ...]
-    recipe: Recipe
+    rate: float
+    """Learning rate in that of cross-entropy."""
+    clip: float
+    """Norm that gradients are clipped to."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +74,12 @@ SMOOTHED_LABELS = Library(("copies",), weights=(*WITHOUT_OUTLIERS, EXPOSURE))
 all classes: Szegedy et al. 2016, https://arxiv.org/abs/1512.00567, section 7."""
 
 
-def logit_norm(recipe: Recipe) -> Head:
-    """Return LogitNorm trained by a recipe."""
-    return Head((("kind", "logit_norm"), ("temperature", 0.04)), recipe)
+def logit_norm(rate: float) -> Head:
+    """Return LogitNorm at so much of the learning rate of cross-entropy, with clipped gradients."""
+    return Head((("kind", "logit_norm"), ("temperature", 0.04)), rate, clip=1.0)
 
 
-LOGIT_NORM = logit_norm(Recipe(2.0, clip=1.0))
+LOGIT_NORM = logit_norm(2.0)
 """The temperature is that of its paper for CIFAR-10. By the recipe of cross-entropy it ends at chance: its gradients
 are larger by one over the temperature. With clipped ones it learns; this rate had the best ID accuracy of six on
 CIFAR-10's development splits."""
@@ -139,7 +135,7 @@ _SETTINGS: dict[str, Library | Head] = {
     "with_mixup": Library(WITH_MIXUP),
     "masked_mixing": Library(mixing=("masked",)),
     "masked_mixing_with_mixup": Library(WITH_MIXUP, mixing=("masked",)),
-    **{f"logit_norm_clipped_{rate}": logit_norm(Recipe(rate, clip=1.0)) for rate in LOGIT_NORM_RATES},
+    **{f"logit_norm_clipped_{rate}": logit_norm(rate) for rate in LOGIT_NORM_RATES},
 }
 CANDIDATES: dict[str, Method] = {
     name: Method(name.replace("_", " "), "candidate", how, None, "params.yaml") for name, how in _SETTINGS.items()

@@ -66,7 +66,10 @@ def networks(project: Project, found: Mapping[str, list[AnyUnit]], name: str) ->
 
 def _unit(project: Project, name: str, how: Library | Head | Peer | Teacher, seed: int) -> AnyUnit:
     assert not isinstance(how, Teacher)
-    return _peer(project, name, how, seed) if isinstance(how, Peer) else _detector(project, name, how, seed)
+    if isinstance(how, Peer):
+        return _peer(project, name, how, seed)
+    unit = _detector(project, name, how, seed)
+    return ClippedUnit(unit, how.clip) if isinstance(how, Head) else unit
 
 
 def _peer(project: Project, name: str, how: Peer, seed: int) -> PeerUnit:
@@ -87,17 +90,17 @@ def _peer(project: Project, name: str, how: Peer, seed: int) -> PeerUnit:
     )
 
 
-def _detector(project: Project, name: str, how: Library | Head, seed: int) -> DetectorUnit | ClippedUnit:
-    params, clip = train_params(how, project.params.train), None
+def _detector(project: Project, name: str, how: Library | Head, seed: int) -> DetectorUnit:
+    params, clip = train_params(how, project.params.train), {}
     if isinstance(how, Head):  # trained as long as its baseline, whatever our default needs
-        baseline, (rate, clip) = project.params.teacher.optimiser, how.recipe
-        optimiser = baseline.model_copy(update={"learning_rate": rate * baseline.learning_rate})
+        baseline, clip = project.params.teacher.optimiser, {"clip": how.clip}
+        optimiser = baseline.model_copy(update={"learning_rate": how.rate * baseline.learning_rate})
         params = params.model_copy(update={"optimiser": optimiser})
     stores = stores_of(project, how)
-    facts = {"seed": seed, "params": params.model_dump(mode="json")} | ({} if clip is None else {"clip": clip})
+    facts = {"seed": seed, "params": params.model_dump(mode="json"), **clip}
     folders = {"latents": project.latents("id_train"), "teacher": project.teacher(seed)}
     output = _output(project, name, seed, key("train", facts, folders | {path.name: path for path in stores}))
-    unit = DetectorUnit(
+    return DetectorUnit(
         seed=seed,
         params=params,
         latents=project.latents("id_train"),
@@ -107,7 +110,6 @@ def _detector(project: Project, name: str, how: Library | Head, seed: int) -> De
         output=output,
         curve=output.with_name(f"{output.name}.csv"),
     )
-    return unit if clip is None else ClippedUnit(unit, clip)
 
 
 def stores_of(project: Project, how: Library | Head) -> tuple[Path, ...]:

@@ -1,5 +1,6 @@
 """Every method is trained on what its name says, and again exactly when something it depends on has changed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 import yaml
 
 from benchmarks.quality import training as quality_training
-from benchmarks.quality.methods import METHODS, Library, Method, Recipe, logit_norm
+from benchmarks.quality.methods import METHODS, Library, Method, logit_norm
 from benchmarks.quality.project import Project
 from benchmarks.quality.tasks import Task
 from benchmarks.quality.training import networks, stores_of, train, units
@@ -72,10 +73,11 @@ def test_logit_norm_is_trained_as_long_as_cross_entropy_at_its_own_rate_and_clip
 
 def test_a_clipped_training_is_another_one_and_is_clipped(project, monkeypatch):
     seen = []
-    named = {f"{clip}": Method("", "candidate", logit_norm(Recipe(1.0, clip)), None, "") for clip in (None, 0.5)}
-    plain, clip = (found[0] for found in units(project, named).values())
-    assert clip.unit.params == plain.params
-    assert clip.output.name.split("-")[-1] != plain.output.name.split("-")[-1]
+    heads = [replace(logit_norm(1.0), clip=norm) for norm in (1.0, 0.5)]
+    named = {f"{head.clip}": Method("", "candidate", head, None, "") for head in heads}
+    more, clip = (found[0] for found in units(project, named).values())
+    assert clip.unit.params == more.unit.params
+    assert clip.output.name.split("-")[-1] != more.output.name.split("-")[-1]
     weights = [torch.nn.Parameter(torch.zeros(2))]
 
     def training(_):
@@ -86,7 +88,7 @@ def test_a_clipped_training_is_another_one_and_is_clipped(project, monkeypatch):
 
     monkeypatch.setattr(quality_training, "train_detector", training)
     train(clip)
-    train(plain)
+    train(clip.unit)
     torch.testing.assert_close(seen, [torch.tensor([-0.3, -0.4]), torch.tensor([-3.3, -4.4])], atol=1e-5, rtol=0)
 
 
