@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.quality.tables import write
 from benchmarks.quality.tasks import CACHE, EXPOSURE, IMAGES, Task, default_families, parameters
@@ -48,6 +49,13 @@ class Project:
     def outliers(self, family: str) -> Path:
         """Return the store of a method's outliers."""
         return self.folder / "data/outliers" / family
+
+    def contents(self) -> dict[str, NDArray[np.int64]]:
+        """Return the content hash of every ID test and OOD image, by image set."""
+        return {
+            name: store_contents(Store(self.sets[name]))
+            for name in ("id_test", *(name for members in self.groups.values() for name in members))
+        }
 
     def teacher(self, seed: int) -> Path:
         """Return the cross-entropy network of a seed."""

@@ -8,7 +8,7 @@ from benchmarks.bench import hardware
 from benchmarks.quality.lines import Json, compared
 from benchmarks.quality.methods import OURS, Method, weights
 from benchmarks.quality.project import Project
-from benchmarks.quality.statistics import Entrant, Split, accuracy_gain, best_score, gains, reached, spread
+from benchmarks.quality.statistics import Entrant, Split, accuracy_gains, best_score, gains, reached, spread
 from pipeline.infer.params import SCORES, ScoreName
 from pipeline.probe.names import PROBES
 from pipeline.runlog import git_revision
@@ -63,6 +63,7 @@ def _methods(
         }
     )
     found = gains(splits, Entrant(OURS, headline), others, bootstrap)
+    of_accuracy = accuracy_gains(splits, OURS, [name for name in methods if name != OURS], bootstrap)
     return {
         name: {
             "title": method.title,
@@ -71,7 +72,8 @@ def _methods(
             "rows": getattr(method.how, "rows", None),
             "score": own[name],
             "best": best[name],
-            "id_accuracy": _accuracy(splits, name, bootstrap),
+            "id_accuracy": _accuracy(splits, name)
+            | ({"ours_minus": _told(of_accuracy[name])} if name in of_accuracy else {}),
             "scores": {
                 score: {group: _values(splits, Entrant(name, score), group) for group in groups} for score in SCORES
             },
@@ -89,13 +91,8 @@ def _values(splits: Sequence[Split], entrant: Entrant, group: str) -> Json:
     return {name: value._asdict() for name, value in reached(splits, entrant, group).items()}
 
 
-def _accuracy(splits: Sequence[Split], name: str, bootstrap: BootstrapParams) -> Json:
-    hits = [split.scores[name].hits for split in splits]
-    value: Json = spread([one.mean(1) for one in hits])._asdict()
-    if name == OURS:
-        return value
-    ours = [split.scores[OURS].hits for split in splits]
-    return value | {"ours_minus": _told(accuracy_gain(ours, hits, bootstrap))}
+def _accuracy(splits: Sequence[Split], name: str) -> Json:
+    return spread([split.scores[name].hits.mean(1) for split in splits])._asdict()
 
 
 def _told(gain: Difference) -> Json:

@@ -38,6 +38,6 @@ def splits_of(projects: list[Project], methods: Mapping[str, Method], launch: La
     every_scoring = [unit for found in scorings for unit in found.values()]
     run_units(score_networks, every_scoring, launch=launch, what="scoring methods")
     return [
-        Split(project.groups, {name: load_scores(unit) for name, unit in found.items()})
+        Split(project.groups, {name: load_scores(unit) for name, unit in found.items()}, project.contents())
         for project, found in zip(projects, scorings, strict=True)
     ]

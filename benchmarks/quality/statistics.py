@@ -1,24 +1,35 @@
 """Compare our default with others over the splits of a benchmark: paired over seeds and test images.
 
 Splits are fixed: an interval says what other seeds and other images of the same splits would give, and nothing of
-other splits. Values and replicates are averaged over the sets of a group, unweighted, then over the splits, whose
-replicates are drawn independently of each other.
+other splits. Values and replicates are averaged over the sets of a group, unweighted, then over the splits. Seeds and
+images are drawn once for all splits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.quality.population import Contents, Population
 from benchmarks.quality.scoring import Scores
 from pipeline.infer.params import ScoreName
-from pipeline.score.bootstrap import GAINS, Difference, Gain, Gains, Pair, Verdict, bootstrap, differences, widening
+from pipeline.score.bootstrap import (
+    GAINS,
+    Difference,
+    Gain,
+    Gains,
+    Pair,
+    Verdict,
+    Weights,
+    differences,
+    weighted_gains,
+    widening,
+)
 from pipeline.score.metrics import Metrics, metrics
 from pipeline.score.params import BootstrapParams
 
 Array = NDArray[np.float64]
-Hits = NDArray[np.bool_]
 METRICS: tuple[Gain, ...] = tuple(GAINS)
 
 
@@ -34,6 +45,7 @@ class Split(NamedTuple):
 
     groups: Mapping[str, Sequence[str]]  # the OOD sets of 'near' and 'far'
     scores: Mapping[str, Scores]  # by method
+    contents: Contents
 
 
 class Spread(NamedTuple):
@@ -70,30 +82,25 @@ def gains(
     splits: Sequence[Split], ours: Entrant, others: Sequence[Entrant], params: BootstrapParams
 ) -> dict[tuple[Entrant, str], dict[Gain, Difference]]:
     """Return ours minus each other entrant, for each group in which the splits have sets."""
-    drawn = [
-        _gains_of_split(split, ours, others, params.model_copy(update={"seed": params.seed + place}))
-        for place, split in enumerate(splits)
-    ]
+    population = _population(splits, ours.method)
+    drawn = [_gains_of_split(split, ours, others, population.replicates(split.contents, params)) for split in splits]
     return {one: differences([found[one] for found in drawn]) for one in drawn[0]}
 
 
-def accuracy_gain(ours: Sequence[Hits], others: Sequence[Hits], params: BootstrapParams) -> Difference:
-    """Return ours minus another's ID accuracy of hits (seeds, n), one array per split, with its 95 % interval.
+def accuracy_gains(
+    splits: Sequence[Split], ours: str, others: Sequence[str], params: BootstrapParams
+) -> dict[str, Difference]:
+    """Return the ID accuracy of the method called `ours` minus that of each other, with its 95 % interval.
 
     As for the other metrics: seeds and images are drawn with replacement, the same for both, and the interval is
     widened for the small number of seeds.
     """
-    points, draws = [], []
-    for place, (mine, its) in enumerate(zip(ours, others, strict=True)):
-        apart = mine.astype(np.float64) - its
-        points.append(apart.mean())
-        rng = np.random.default_rng(params.seed + place)
-        seeds, images = (_counts(rng, params.replicates, size) for size in apart.shape)
-        draws.append(np.einsum("bn,bn->b", seeds @ apart, images) / apart.size)
-    seeds_of_each = len(ours[0])
-    point, means = float(np.mean(points)), np.mean(draws, axis=0)
-    low, high = point + widening(seeds_of_each) * (np.quantile(means, [0.025, 0.975]) - point)
-    return Difference(point, float(low), float(high), verdict(low, high, seeds_of_each))
+    population = _population(splits, ours)
+    found = [_apart(split, ours, others, population.replicates(split.contents, params)) for split in splits]
+    points, draws = (np.mean(each, axis=0) for each in zip(*found, strict=True))  # (methods,), (methods, replicates)
+    return {
+        name: _difference(point, of, population.seeds) for name, point, of in zip(others, points, draws, strict=True)
+    }
 
 
 def verdict(low: float, high: float, seeds: int) -> Verdict:
@@ -104,7 +111,7 @@ def verdict(low: float, high: float, seeds: int) -> Verdict:
 
 
 def _gains_of_split(
-    split: Split, ours: Entrant, others: Sequence[Entrant], params: BootstrapParams
+    split: Split, ours: Entrant, others: Sequence[Entrant], replicates: Iterable[Weights]
 ) -> dict[tuple[Entrant, str], Gains]:
     """Return the gains of one split, averaged over the sets of each group."""
 
@@ -113,7 +120,7 @@ def _gains_of_split(
         return {_name(one): Pair(split.scores[one.method].of[image_set][one.score], mine) for one in others}
 
     unknown = {name: pairs(name) for members in split.groups.values() for name in members}
-    found = bootstrap(pairs("id_test"), unknown, params.replicates, params.seed)
+    found = weighted_gains(pairs("id_test"), unknown, replicates)
     return {
         (one, group): _mean([found[name, _name(one)] for name in members])
         for one in others
@@ -145,9 +152,26 @@ def _chosen(found: Metrics) -> list[float]:
     return [getattr(found, name) for name in METRICS]
 
 
-def _counts(rng: np.random.Generator, replicates: int, size: int) -> Array:
-    """Return how often each of `size` things is drawn in each replicate, (replicates, size)."""
-    return rng.multinomial(size, np.full(size, 1 / size), replicates).astype(np.float64)
+def _population(splits: Sequence[Split], method: str) -> Population:
+    return Population([split.contents for split in splits], len(splits[0].scores[method].hits))
+
+
+def _apart(split: Split, ours: str, others: Sequence[str], replicates: Iterable[Weights]) -> tuple[Array, Array]:
+    """Return ours minus others in ID accuracy: as it is (methods,), and in every replicate (methods, replicates)."""
+    hits = {name: split.scores[name].hits.astype(np.float64) for name in (ours, *others)}  # (seeds, n)
+    apart = np.stack([hits[ours] - hits[name] for name in others])
+    draws = [
+        np.einsum("msn,sb,nb->mb", apart, weights.seeds, weights.known, optimize=True)
+        / (weights.seeds.sum(0) * weights.known.sum(0))
+        for weights in replicates
+    ]
+    return apart.mean((1, 2)), np.concatenate(draws, axis=1)
+
+
+def _difference(point: float, draws: Array, seeds: int) -> Difference:
+    """Return a difference with the interval of its replicates."""
+    low, high = point + widening(seeds) * (np.quantile(draws, [0.025, 0.975]) - point)
+    return Difference(float(point), float(low), float(high), verdict(low, high, seeds))
 
 
 def _name(entrant: Entrant) -> str:

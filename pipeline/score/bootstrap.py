@@ -1,6 +1,6 @@
 """Paired bootstrap of what a detector gains: over the seeds and over the test images, the same draw for both sides."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -25,6 +25,14 @@ class Pair(NamedTuple):
 
     baseline: Array  # (seeds, n)
     detector: Array  # (seeds, n)
+
+
+class Weights(NamedTuple):
+    """How often each seed and each image counts in each of b replicates."""
+
+    seeds: Counts  # (seeds, b)
+    known: Counts  # (n, b)
+    unknown: Mapping[str, Counts]  # of each OOD set, (n, b)
 
 
 class Difference(NamedTuple):
@@ -55,34 +63,46 @@ def bootstrap(
 
     Source: Efron and Tibshirani 1993, chapter 13; two levels as in Davison and Hinkley 1997, section 3.8.
     """
+    first = next(iter(known.values())).baseline
+    sizes = {name: next(iter(scores.values())).baseline.shape[1] for name, scores in unknown.items()}
+
+    def weights(rng: np.random.Generator, count: int) -> Weights:
+        seeds, ids = drawn(rng, count, first.shape[0]), drawn(rng, count, first.shape[1])
+        return Weights(seeds, ids, {name: drawn(rng, count, size) for name, size in sizes.items()})
+
+    rng = np.random.default_rng(seed)
+    return weighted_gains(known, unknown, (weights(rng, count) for count in blocks(replicates)))
+
+
+def weighted_gains(
+    known: Mapping[Score, Pair], unknown: Mapping[str, Mapping[Score, Pair]], replicates: Iterable[Weights]
+) -> dict[tuple[str, Score], Gains]:
+    """Return the gains on each OOD set by each score where seeds and images count as often as some replicates say."""
     trials = {
         (name, score): [_Trial(known[score], pair, index) for index in range(len(pair.baseline))]
         for name, scores in unknown.items()
         for score, pair in scores.items()
     }
-    sizes = {name: next(iter(scores.values())).baseline.shape[1] for name, scores in unknown.items()}
-    first = next(iter(known.values())).baseline
-    rng = np.random.default_rng(seed)
     draws: dict[tuple[str, Score], list[Array]] = {key: [] for key in trials}
+    for weights in replicates:
+        for (name, score), each in trials.items():
+            gains = np.stack([trial.gains(weights.known, weights.unknown[name]) for trial in each])
+            draws[name, score].append(np.einsum("smb,sb->bm", gains, weights.seeds) / len(each))
+    return {key: Gains(_as_they_are(each), np.concatenate(draws[key]), len(each)) for key, each in trials.items()}
+
+
+def blocks(replicates: int) -> Iterator[int]:
+    """Yield how many replicates are to be drawn at once, and tell of the progress."""
     with progress("comparing, replicates", replicates) as advance:
         for start in range(0, replicates, BLOCK):
-            count = min(BLOCK, replicates - start)
-            seeds, ids = _drawn(rng, count, first.shape[0]), _drawn(rng, count, first.shape[1])
-            oods = {name: _drawn(rng, count, size) for name, size in sizes.items()}
-            for (name, score), each in trials.items():
-                gains = np.stack([trial.gains(ids, oods[name]) for trial in each])  # (seeds, metrics, count)
-                draws[name, score].append(np.einsum("smb,sb->bm", gains, seeds) / len(each))
+            yield (count := min(BLOCK, replicates - start))
             advance(count)
-    once = {name: np.ones((size, 1), np.float32) for name, size in sizes.items()}
-    all_ids = np.ones((first.shape[1], 1), np.float32)
-    return {
-        key: Gains(
-            np.mean([trial.gains(all_ids, once[key[0]])[:, 0] for trial in each], axis=0),
-            np.concatenate(draws[key]),
-            len(each),
-        )
-        for key, each in trials.items()
-    }
+
+
+def drawn(rng: np.random.Generator, replicates: int, count: int) -> Counts:
+    """Return how often each of `count` things is drawn in each replicate, (count, replicates)."""
+    rows = [np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(replicates)]
+    return np.stack(rows, axis=1).astype(np.float32)
 
 
 def differences(over: list[Gains]) -> dict[Gain, Difference]:
@@ -116,6 +136,7 @@ class _Trial:
 
     def __init__(self, known: Pair, unknown: Pair, seed: int) -> None:
         self.sides = [Ranking(k[seed], u[seed]) for k, u in zip(known, unknown, strict=True)]
+        self.sizes = (known.baseline.shape[1], unknown.baseline.shape[1])
 
     def gains(self, ids: Counts, oods: Counts) -> Array:
         """Return detector minus baseline, (metrics, b), where images count `ids` (n, b) and `oods` (m, b) times."""
@@ -160,10 +181,11 @@ def _cumulated(counts: Counts) -> Counts:
     return summed
 
 
-def _drawn(rng: np.random.Generator, replicates: int, count: int) -> Counts:
-    """Return how often each of `count` things is drawn in each replicate, (count, replicates)."""
-    drawn = [np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(replicates)]
-    return np.stack(drawn, axis=1).astype(np.float32)
+def _as_they_are(trials: Sequence[_Trial]) -> Array:
+    """Return the mean gain over seeds where every image counts once, (metrics,)."""
+    once = [np.ones((size, 1), np.float32) for size in trials[0].sizes]
+    mean: Array = np.mean([trial.gains(*once)[:, 0] for trial in trials], axis=0)
+    return mean
 
 
 def _verdict(low: float, high: float, seeds: int) -> Verdict:

@@ -19,10 +19,18 @@ def scores(rng, *, seeds=5, images=30, shift=0.0):
     return Scores(of, rng.random((seeds, images)) < 0.8)
 
 
+def contents(first=0, images=30):
+    """Content hashes of as many images of every set, all different."""
+    return {name: np.arange(images) + first + images * place for place, name in enumerate(SETS)}
+
+
 def splits(count=2, **shifts):
-    """Splits with the methods called like the shifts."""
+    """Splits with the methods called like the shifts, of different images."""
     rng = np.random.default_rng(0)
-    return [Split(GROUPS, {name: scores(rng, shift=shift) for name, shift in shifts.items()}) for _ in range(count)]
+    return [
+        Split(GROUPS, {name: scores(rng, shift=shift) for name, shift in shifts.items()}, contents(1000 * place))
+        for place in range(count)
+    ]
 
 
 def spread(mean):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.quality.project import _clone, _link, require_apart, require_clean
+from benchmarks.quality.project import Project, _clone, _link, require_apart, require_clean
 from benchmarks.quality.tasks import CACHE, Task
 from pipeline.errors import PipelineError
 from tests.make import latents_store
@@ -78,3 +78,11 @@ def test_a_real_outlier_that_is_tested_on_is_refused():
     require_apart(sets, ["near"], latents_store(Path("apart"), content=np.arange(90, 180)))
     with pytest.raises(PipelineError, match="near: 5 of its images are among the real outliers"):
         require_apart(sets, ["near"], latents_store(Path("overlapping"), content=np.arange(85, 175)))
+
+
+def test_the_contents_are_those_of_id_test_and_of_the_sets_that_are_scored(tmp_path):
+    images = {"id_test": range(90), "noise": range(200, 290), "probe/jpeg": range(90)}
+    sets = {name: latents_store(tmp_path / name, content=content) for name, content in images.items()}
+    project = Project(TASK, None, (), sets, {"near": [], "far": ["noise"]})
+    found = {name: [*contents] for name, contents in project.contents().items()}
+    assert found == {name: [*images[name]] for name in ("id_test", "noise")}

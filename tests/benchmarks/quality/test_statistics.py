@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from benchmarks.quality.statistics import METRICS, Entrant, accuracy_gain, best_score, gains, reached, spread, verdict
+from benchmarks.quality.statistics import METRICS, Entrant, accuracy_gains, best_score, gains, reached, spread, verdict
 from pipeline.score.bootstrap import widening
 from pipeline.score.params import BootstrapParams
 from tests import oracles
-from tests.benchmarks.quality.make import GROUPS, splits
+from tests.benchmarks.quality.make import GROUPS, contents, splits
 from tests.make import section
 
 OURS, OTHER = Entrant("ours", "knn"), Entrant("cross_entropy", "msp")
@@ -58,14 +58,24 @@ def test_what_is_better_is_found_better_and_what_is_worse_worse():
     assert told[far, "near"]["auroc"].verdict == "worse"
 
 
-def test_two_splits_are_drawn_independently():
-    """The same split twice: the interval is narrower than that of one, which equal draws would not make it."""
+def width(found, group="near"):
+    told = gains(found, OURS, [OTHER], bootstrap(1000))[OTHER, group]["auroc"]
+    return told.high - told.low
+
+
+def test_the_same_images_in_two_splits_decide_no_more_than_once():
     (one,) = splits(1, ours=1.0, cross_entropy=0.0)
-    widths = []
-    for found in ([one], [one, one]):
-        told = gains(found, OURS, [OTHER], bootstrap(1000))[OTHER, "near"]["auroc"]
-        widths.append(told.high - told.low)
-    assert widths[1] == pytest.approx(widths[0] / np.sqrt(2), rel=0.15)
+    assert width([one, one]) == pytest.approx(width([one]), rel=1e-6)
+
+
+def test_other_images_decide_more():
+    """The scores of one split, as if of other images: by the noise of images the interval is narrower."""
+    (one,) = splits(1, ours=1.0, cross_entropy=0.0)
+    for scores in one.scores.values():
+        for of in scores.of.values():
+            of["knn"][:], of["msp"][:] = of["knn"][:1], of["msp"][:1]  # no noise of seeds
+    other = one._replace(contents=contents(1000))
+    assert width([one, other]) == pytest.approx(width([one]) / np.sqrt(2), rel=0.15)
 
 
 def test_the_best_score_is_that_of_the_highest_auroc_on_the_group():
@@ -81,25 +91,41 @@ def test_one_seed_has_no_spread_and_no_verdict():
     assert verdict(0.1, 0.2, 1) == "undecided"
 
 
-def hits(rng, share, seeds=4, images=30):
-    return rng.random((seeds, images)) < share
+def hits(*shares, seeds=4, images=30):
+    """Splits of other images each in which ours is right as often as it should be, and so is the other."""
+    rng = np.random.default_rng(0)
+    found = splits(len(shares), ours=0.0, cross_entropy=0.0)
+    return [
+        split._replace(
+            scores={
+                name: scores._replace(hits=rng.random((seeds, images)) < share)
+                for (name, scores), share in zip(split.scores.items(), of, strict=True)
+            }
+        )
+        for split, of in zip(found, shares, strict=True)
+    ]
+
+
+def right(split):
+    """Of ours and of the other, (seeds, n)."""
+    return (split.scores[name].hits.astype(float) for name in ("ours", "cross_entropy"))
 
 
 def test_a_gain_of_accuracy_is_the_mean_over_splits():
-    rng = np.random.default_rng(0)
-    ours, other = [[hits(rng, 0.8), hits(rng, 0.8)] for _ in range(2)]
-    told = accuracy_gain(ours, other, bootstrap())
-    assert told.mean == pytest.approx(np.mean([a.mean() - b.mean() for a, b in zip(ours, other, strict=True)]))
+    found = hits((0.9, 0.8), (0.7, 0.8))
+    told = accuracy_gains(found, "ours", ["cross_entropy"], bootstrap())["cross_entropy"]
+    wanted = [ours.mean() - other.mean() for ours, other in map(right, found)]
+    assert told.mean == pytest.approx(np.mean(wanted))
 
 
 def test_the_interval_of_accuracy_is_that_of_drawing_seeds_and_images_one_by_one():
-    rng = np.random.default_rng(0)
-    ours, other = hits(rng, 0.9), hits(rng, 0.6)
-    told = accuracy_gain([ours], [other], bootstrap(4000))
+    found = hits((0.9, 0.6))
+    told = accuracy_gains(found, "ours", ["cross_entropy"], bootstrap(4000))["cross_entropy"]
+    (ours, other), rng = right(found[0]), np.random.default_rng(0)
     draws = []
     for _ in range(4000):
         seeds, images = rng.integers(0, 4, 4), rng.integers(0, 30, 30)
-        draws.append(np.mean([float(ours[s, i]) - other[s, i] for s in seeds for i in images]))
+        draws.append(np.mean([ours[s, i] - other[s, i] for s in seeds for i in images]))
     point = ours.mean() - other.mean()
     low, high = point + widening(4) * (np.quantile(draws, [0.025, 0.975]) - point)
     assert (told.low, told.high) == (pytest.approx(low, abs=0.05), pytest.approx(high, abs=0.05))
