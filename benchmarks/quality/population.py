@@ -1,12 +1,11 @@
 """The images of all splits of a benchmark and their seeds, drawn for the bootstrap of all splits together."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.score.bootstrap import Weights, blocks, drawn
-from pipeline.score.params import BootstrapParams
+from pipeline.score.bootstrap import Draw, Weights, drawn
 
 Contents = Mapping[str, NDArray[np.int64]]
 """The content hash of every image of a split, by image set."""
@@ -15,22 +14,26 @@ Contents = Mapping[str, NDArray[np.int64]]
 class Population:
     """Every image once, however many sets of however many splits have it.
 
-    Splits share images: far sets are the same in all, and what is held out of one is ID in others. Those that are drawn
-    one by one for each split would count as many more than there are.
+    Splits share images: far sets are the same in all, and what is held out of one is ID in others. Drawn split by split
+    they would count as so many images more, and as independent where one side of an image is the other's opposite.
     """
 
     def __init__(self, splits: Sequence[Contents], seeds: int) -> None:
         self.seeds = seeds
         self.images = np.unique(np.concatenate([images for split in splits for images in split.values()]))
 
-    def replicates(self, split: Contents, params: BootstrapParams) -> Iterator[Weights]:
-        """Yield how often seeds and images of a split count: those of a replicate are the same for all splits.
+    def draw(self, split: Contents, seed: int) -> Draw:
+        """Return what draws replicates of a split: how often seeds and images count in one is the same in all splits.
 
-        Seeds too, since networks of one seed begin with the same weights and see rows in the same order.
+        Seeds too: their mean over splits is what is drawn, which is right whether splits share the luck of a seed or
+        not. Networks of one seed do begin with the same weights.
         """
         places = {name: np.searchsorted(self.images, images) for name, images in split.items()}
-        rng = np.random.default_rng(params.seed)
-        for count in blocks(params.replicates):
+        rng = np.random.default_rng(seed)
+
+        def draw(count: int) -> Weights:
             seeds, images = drawn(rng, count, self.seeds), drawn(rng, count, len(self.images))
             of = {name: images[at] for name, at in places.items()}
-            yield Weights(seeds, of.pop("id_test"), of)
+            return Weights(seeds, of.pop("id_test"), of)
+
+        return draw

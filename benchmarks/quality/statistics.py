@@ -5,7 +5,7 @@ other splits. Values and replicates are averaged over the sets of a group, unwei
 images are drawn once for all splits.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,14 +17,14 @@ from pipeline.infer.params import ScoreName
 from pipeline.score.bootstrap import (
     GAINS,
     Difference,
+    Draw,
     Gain,
     Gains,
     Pair,
-    Verdict,
-    Weights,
+    blocks,
+    difference,
     differences,
     weighted_gains,
-    widening,
 )
 from pipeline.score.metrics import Metrics, metrics
 from pipeline.score.params import BootstrapParams
@@ -83,35 +83,30 @@ def gains(
 ) -> dict[tuple[Entrant, str], dict[Gain, Difference]]:
     """Return ours minus each other entrant, for each group in which the splits have sets."""
     population = _population(splits, ours.method)
-    drawn = [_gains_of_split(split, ours, others, population.replicates(split.contents, params)) for split in splits]
-    return {one: differences([found[one] for found in drawn]) for one in drawn[0]}
+    found = [
+        _gains_of_split(split, ours, others, params.replicates, population.draw(split.contents, params.seed))
+        for split in splits
+    ]
+    return {one: differences([of[one] for of in found]) for one in found[0]}
 
 
 def accuracy_gains(
     splits: Sequence[Split], ours: str, others: Sequence[str], params: BootstrapParams
 ) -> dict[str, Difference]:
-    """Return the ID accuracy of the method called `ours` minus that of each other, with its 95 % interval.
-
-    As for the other metrics: seeds and images are drawn with replacement, the same for both, and the interval is
-    widened for the small number of seeds.
-    """
+    """Return the ID accuracy of the method called `ours` minus that of each other, drawn as the other metrics are."""
     population = _population(splits, ours)
-    found = [_apart(split, ours, others, population.replicates(split.contents, params)) for split in splits]
+    found = [
+        _accuracy_gains_of_split(split, ours, others, params.replicates, population.draw(split.contents, params.seed))
+        for split in splits
+    ]
     points, draws = (np.mean(each, axis=0) for each in zip(*found, strict=True))  # (methods,), (methods, replicates)
     return {
-        name: _difference(point, of, population.seeds) for name, point, of in zip(others, points, draws, strict=True)
+        name: difference(point, of, population.seeds) for name, point, of in zip(others, points, draws, strict=True)
     }
 
 
-def verdict(low: float, high: float, seeds: int) -> Verdict:
-    """Say whether an interval of something that is better when larger excludes zero; one seed decides nothing."""
-    if seeds == 1 or low <= 0 <= high:
-        return "undecided"
-    return "better" if low > 0 else "worse"
-
-
 def _gains_of_split(
-    split: Split, ours: Entrant, others: Sequence[Entrant], replicates: Iterable[Weights]
+    split: Split, ours: Entrant, others: Sequence[Entrant], replicates: int, draw: Draw
 ) -> dict[tuple[Entrant, str], Gains]:
     """Return the gains of one split, averaged over the sets of each group."""
 
@@ -120,7 +115,7 @@ def _gains_of_split(
         return {_name(one): Pair(split.scores[one.method].of[image_set][one.score], mine) for one in others}
 
     unknown = {name: pairs(name) for members in split.groups.values() for name in members}
-    found = weighted_gains(pairs("id_test"), unknown, replicates)
+    found = weighted_gains(pairs("id_test"), unknown, replicates, draw)
     return {
         (one, group): _mean([found[name, _name(one)] for name in members])
         for one in others
@@ -156,22 +151,18 @@ def _population(splits: Sequence[Split], method: str) -> Population:
     return Population([split.contents for split in splits], len(splits[0].scores[method].hits))
 
 
-def _apart(split: Split, ours: str, others: Sequence[str], replicates: Iterable[Weights]) -> tuple[Array, Array]:
-    """Return ours minus others in ID accuracy: as it is (methods,), and in every replicate (methods, replicates)."""
+def _accuracy_gains_of_split(
+    split: Split, ours: str, others: Sequence[str], replicates: int, draw: Draw
+) -> tuple[Array, Array]:
+    """Return the gains over others as they are (methods,), and in every replicate (methods, replicates)."""
     hits = {name: split.scores[name].hits.astype(np.float64) for name in (ours, *others)}  # (seeds, n)
     apart = np.stack([hits[ours] - hits[name] for name in others])
-    draws = [
-        np.einsum("msn,sb,nb->mb", apart, weights.seeds, weights.known, optimize=True)
-        / (weights.seeds.sum(0) * weights.known.sum(0))
-        for weights in replicates
-    ]
+    draws = []
+    for count in blocks(replicates):
+        weights = draw(count)
+        total = np.einsum("msn,sb,nb->mb", apart, weights.seeds, weights.known, optimize=True)
+        draws.append(total / (weights.seeds.sum(0) * weights.known.sum(0)))
     return apart.mean((1, 2)), np.concatenate(draws, axis=1)
-
-
-def _difference(point: float, draws: Array, seeds: int) -> Difference:
-    """Return a difference with the interval of its replicates."""
-    low, high = point + widening(seeds) * (np.quantile(draws, [0.025, 0.975]) - point)
-    return Difference(float(point), float(low), float(high), verdict(low, high, seeds))
 
 
 def _name(entrant: Entrant) -> str:

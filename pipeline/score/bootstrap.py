@@ -1,6 +1,6 @@
 """Paired bootstrap of what a detector gains: over the seeds and over the test images, the same draw for both sides."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -35,6 +35,10 @@ class Weights(NamedTuple):
     unknown: Mapping[str, Counts]  # of each OOD set, (n, b)
 
 
+Draw = Callable[[int], Weights]
+"""Draws as many replicates more."""
+
+
 class Difference(NamedTuple):
     """A metric of the detector minus that of the baseline."""
 
@@ -65,38 +69,38 @@ def bootstrap(
     """
     first = next(iter(known.values())).baseline
     sizes = {name: next(iter(scores.values())).baseline.shape[1] for name, scores in unknown.items()}
+    rng = np.random.default_rng(seed)
 
-    def weights(rng: np.random.Generator, count: int) -> Weights:
+    def draw(count: int) -> Weights:
         seeds, ids = drawn(rng, count, first.shape[0]), drawn(rng, count, first.shape[1])
         return Weights(seeds, ids, {name: drawn(rng, count, size) for name, size in sizes.items()})
 
-    rng = np.random.default_rng(seed)
-    return weighted_gains(known, unknown, (weights(rng, count) for count in blocks(replicates)))
+    return weighted_gains(known, unknown, replicates, draw)
 
 
 def weighted_gains(
-    known: Mapping[Score, Pair], unknown: Mapping[str, Mapping[Score, Pair]], replicates: Iterable[Weights]
+    known: Mapping[Score, Pair], unknown: Mapping[str, Mapping[Score, Pair]], replicates: int, draw: Draw
 ) -> dict[tuple[str, Score], Gains]:
-    """Return the gains on each OOD set by each score where seeds and images count as often as some replicates say."""
+    """Return the gains on each OOD set by each score, in replicates where seeds and images count as often as drawn."""
     trials = {
         (name, score): [_Trial(known[score], pair, index) for index in range(len(pair.baseline))]
         for name, scores in unknown.items()
         for score, pair in scores.items()
     }
     draws: dict[tuple[str, Score], list[Array]] = {key: [] for key in trials}
-    for weights in replicates:
-        for (name, score), each in trials.items():
-            gains = np.stack([trial.gains(weights.known, weights.unknown[name]) for trial in each])
-            draws[name, score].append(np.einsum("smb,sb->bm", gains, weights.seeds) / len(each))
+    with progress("comparing, replicates", replicates) as advance:
+        for count in blocks(replicates):
+            weights = draw(count)
+            for (name, score), each in trials.items():
+                gains = np.stack([trial.gains(weights.known, weights.unknown[name]) for trial in each])
+                draws[name, score].append(np.einsum("smb,sb->bm", gains, weights.seeds) / len(each))
+            advance(count)
     return {key: Gains(_as_they_are(each), np.concatenate(draws[key]), len(each)) for key, each in trials.items()}
 
 
-def blocks(replicates: int) -> Iterator[int]:
-    """Yield how many replicates are to be drawn at once, and tell of the progress."""
-    with progress("comparing, replicates", replicates) as advance:
-        for start in range(0, replicates, BLOCK):
-            yield (count := min(BLOCK, replicates - start))
-            advance(count)
+def blocks(replicates: int) -> list[int]:
+    """Return how many replicates to draw at once, block by block."""
+    return [min(BLOCK, replicates - start) for start in range(0, replicates, BLOCK)]
 
 
 def drawn(rng: np.random.Generator, replicates: int, count: int) -> Counts:
@@ -106,20 +110,25 @@ def drawn(rng: np.random.Generator, replicates: int, count: int) -> Counts:
 
 
 def differences(over: list[Gains]) -> dict[Gain, Difference]:
-    """Return the mean gain over OOD sets (one or more) in each metric, with the 95 % percentile interval.
+    """Return the mean gain over OOD sets (one or more) in each metric; better is a higher AUROC and a lower FPR95."""
+    point, draws = np.mean([one.point for one in over], axis=0), np.mean([one.draws for one in over], axis=0)
+    return {
+        name: difference(point[place], draws[:, place], over[0].seeds, sign)
+        for place, (name, sign) in enumerate(GAINS.items())
+    }
+
+
+def difference(point: float, draws: Array, seeds: int, sign: int = 1) -> Difference:
+    """Return a difference with the 95 % percentile interval of its replicates (b,); sign: that of an improvement.
 
     The interval covers the noise of training and of sampling. Few seeds drawn from themselves vary too little, and
     their mean has heavier tails than a normal one; the interval is therefore widened about the mean by
     sqrt(s / (s - 1)) * t(0.975, s - 1) / z(0.975). One seed says nothing of the noise of training: its verdict is
-    always undecided. Better is a higher AUROC and a lower FPR95.
+    always undecided.
     """
-    seeds = over[0].seeds
-    point, draws = np.mean([one.point for one in over], axis=0), np.mean([one.draws for one in over], axis=0)
-    low, high = point + widening(seeds) * (np.quantile(draws, [0.025, 0.975], axis=0) - point)
-    return {
-        name: Difference(float(point[i]), float(low[i]), float(high[i]), _verdict(low[i] * sign, high[i] * sign, seeds))
-        for i, (name, sign) in enumerate(GAINS.items())
-    }
+    low, high = point + widening(seeds) * (np.quantile(draws, [0.025, 0.975]) - point)
+    worst, best = sorted((low * sign, high * sign))
+    return Difference(float(point), float(low), float(high), _verdict(worst, best, seeds))
 
 
 def widening(seeds: int) -> float:
@@ -188,8 +197,8 @@ def _as_they_are(trials: Sequence[_Trial]) -> Array:
     return mean
 
 
-def _verdict(low: float, high: float, seeds: int) -> Verdict:
-    """Say whether an interval excludes zero, and on which side; one seed decides nothing."""
-    if seeds == 1 or low <= 0 <= high or high <= 0 <= low:
-        return "undecided"
-    return "better" if low > 0 else "worse"
+def _verdict(worst: float, best: float, seeds: int) -> Verdict:
+    """Say whether an interval of what is better when larger excludes zero; one seed decides nothing, nor does NaN."""
+    if seeds > 1 and worst > 0:
+        return "better"
+    return "worse" if seeds > 1 and best < 0 else "undecided"

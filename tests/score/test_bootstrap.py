@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.score.bootstrap import GAINS, Pair, Ranking, bootstrap, differences
+from pipeline.score.bootstrap import GAINS, Pair, Ranking, bootstrap, difference, differences
 from pipeline.score.metrics import metrics
 from tests import oracles
 
@@ -133,3 +133,7 @@ def test_scores_and_sets_share_their_draws():
     known, unknown = pairs(0.2)
     found = bootstrap({"a": known, "b": known}, {"near": {"a": unknown, "b": unknown}}, 70, 0)
     np.testing.assert_array_equal(found["near", "a"].draws, found["near", "b"].draws)
+
+
+def test_an_interval_that_cannot_be_told_decides_nothing():
+    assert difference(0.1, np.full(200, np.nan), 5).verdict == "undecided"

@@ -3,20 +3,16 @@
 import numpy as np
 
 from benchmarks.quality.population import Population
-from pipeline.score.params import BootstrapParams
-from tests.make import section
 
 FIRST = {"id_test": np.array([7, 3, 9, 1]), "held_out": np.array([20, 22]), "noise": np.array([30, 31])}
 OTHER = {"id_test": np.array([22, 9, 20, 3, 5]), "held_out": np.array([7, 1]), "noise": np.array([31, 30])}
 
 
-def drawn(split, seed=0, replicates=100):
+def drawn(split, seed=0, blocks=(64, 36)):
     """How often each image and each seed counts in each replicate: by content hash, and by seed."""
-    weights = Population([FIRST, OTHER], 3).replicates(
-        split, section(BootstrapParams, {"replicates": replicates, "seed": seed})
-    )
+    draw = Population([FIRST, OTHER], 3).draw(split, seed)
     images, seeds = {}, []
-    for one in weights:
+    for one in map(draw, blocks):
         seeds.append(one.seeds)
         for name, counts in (("id_test", one.known), *one.unknown.items()):
             for content, row in zip(split[name], counts, strict=True):
@@ -42,7 +38,7 @@ def test_as_many_are_drawn_as_there_are_images_and_seeds():
 
 def test_an_image_counts_once_on_average_and_about_as_often_as_in_drawing_one_by_one():
     """Of nine draws each is it with one in nine: the mean is 1 and the variance 8 / 9."""
-    counts = np.stack([*drawn(FIRST, replicates=4000)[0].values()])
+    counts = np.stack([*drawn(FIRST, blocks=[4000])[0].values()])
     np.testing.assert_allclose(counts.mean(1), 1, atol=0.06)
     np.testing.assert_allclose(counts.var(1), 8 / 9, atol=0.12)
 
@@ -50,3 +46,10 @@ def test_an_image_counts_once_on_average_and_about_as_often_as_in_drawing_one_by
 def test_another_seed_draws_others():
     first, other = drawn(FIRST)[0], drawn(FIRST, seed=1)[0]
     assert any((first[content] != other[content]).any() for content in first)
+
+
+def test_an_image_that_a_set_has_twice_counts_alike_in_both_places():
+    twice = {"id_test": np.array([4, 8, 4]), "noise": np.array([1])}
+    known = Population([twice], 2).draw(twice, 0)(50).known
+    np.testing.assert_array_equal(known[0], known[2])
+    assert (known[0] != known[1]).any()

@@ -81,7 +81,7 @@ def test_a_real_outlier_that_is_tested_on_is_refused():
 
 
 def test_the_contents_are_those_of_id_test_and_of_the_sets_that_are_scored(tmp_path):
-    images = {"id_test": range(90), "noise": range(200, 290), "probe/jpeg": range(90)}
+    images = {"id_test": range(90, 0, -1), "noise": range(290, 200, -1), "probe/jpeg": range(90)}
     sets = {name: latents_store(tmp_path / name, content=content) for name, content in images.items()}
     project = Project(TASK, None, (), sets, {"near": [], "far": ["noise"]})
     found = {name: [*contents] for name, contents in project.contents().items()}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.quality.statistics import METRICS, Entrant, accuracy_gains, best_score, gains, reached, spread, verdict
+from benchmarks.quality.statistics import METRICS, Entrant, accuracy_gains, best_score, gains, reached, spread
 from pipeline.score.bootstrap import widening
 from pipeline.score.params import BootstrapParams
 from tests import oracles
@@ -86,9 +86,8 @@ def test_the_best_score_is_that_of_the_highest_auroc_on_the_group():
     assert [best_score(found, "ours", group) for group in ("near", "far")] == ["gen", "vim"]
 
 
-def test_one_seed_has_no_spread_and_no_verdict():
+def test_one_seed_has_no_spread():
     assert spread([np.array([0.5]), np.array([0.7])]) == (pytest.approx(0.6), None)
-    assert verdict(0.1, 0.2, 1) == "undecided"
 
 
 def hits(*shares, seeds=4, images=30):
@@ -129,3 +128,20 @@ def test_the_interval_of_accuracy_is_that_of_drawing_seeds_and_images_one_by_one
     point = ours.mean() - other.mean()
     low, high = point + widening(4) * (np.quantile(draws, [0.025, 0.975]) - point)
     assert (told.low, told.high) == (pytest.approx(low, abs=0.05), pytest.approx(high, abs=0.05))
+
+
+def accuracy_width(found):
+    told = accuracy_gains(found, "ours", ["cross_entropy"], bootstrap(1000))["cross_entropy"]
+    return told.high - told.low
+
+
+def test_images_of_two_splits_decide_no_more_of_accuracy_than_once():
+    (one,) = hits((0.9, 0.6))
+    assert accuracy_width([one, one]) == pytest.approx(accuracy_width([one]), rel=1e-6)
+
+
+def test_what_is_true_of_every_image_is_sure():
+    """A replicate may have more images of one split than of another: accuracy is of those it has."""
+    found = hits((1.0, 0.0), (1.0, 0.0))
+    told = accuracy_gains(found, "ours", ["cross_entropy"], bootstrap())["cross_entropy"]
+    assert (told.mean, told.low, told.high, told.verdict) == (1, pytest.approx(1), pytest.approx(1), "better")
