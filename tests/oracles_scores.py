@@ -69,15 +69,15 @@ def mahalanobis_pp(row, bank, labels, shrinkage):
 def combined(row, logits, known, kept, labels, settings):
     """Distances to the k-th of the kept images and to the nearest class, and GEN, each over its spread of all known.
 
-    known: features and logits; kept: the numbers of the images among which neighbours are.
+    known: features and logits; kept: the numbers of the images among which neighbours are, none of which is its own.
     """
     neighbours, shrinkage, gamma, gen_weight = settings
 
-    def parts(row, logits):
-        apart = sorted(math.dist(unit(row), unit(known[0][place])) for place in kept)
+    def parts(row, logits, itself=None):
+        apart = sorted(math.dist(unit(row), unit(known[0][place])) for place in kept if place != itself)
         return apart[neighbours - 1], mahalanobis_pp(row, known[0], labels, shrinkage), gen(logits, gamma, None)
 
-    columns = zip(*[parts(*one) for one in zip(*known, strict=True)], strict=True)
+    columns = zip(*[parts(*one, place) for place, one in enumerate(zip(*known, strict=True))], strict=True)
     spreads = [math.sqrt(sum((x - sum(column) / len(column)) ** 2 for x in column) / len(column)) for column in columns]
     weights = (1, 1, gen_weight)
     return sum(w * part / spread for w, part, spread in zip(weights, parts(row, logits), spreads, strict=True))

@@ -130,9 +130,9 @@ def fit_scores(
         vim = fit_vim(known, weight, bias, params.vim_principal)
         learnt["vim_origin"], learnt["vim_residual"], learnt["vim_alpha"] = vim
     if "kept" in wanted:
-        learnt["kept"] = normalize(known.features[evenly_spaced(labels, params.combined.images_per_class)], dim=1)
-        parts = _parts(known, learnt, params)
-        learnt["spreads"] = torch.where(parts.amax(1) > parts.amin(1), parts.std(1, correction=0), 0.0)
+        kept = evenly_spaced(labels, params.combined.images_per_class)
+        learnt["kept"] = normalize(known.features[kept], dim=1)
+        learnt["spreads"] = _spreads(known, kept, learnt, params)
     return FittedScores(names, learnt, params)
 
 
@@ -190,6 +190,19 @@ def _combined(of: Outputs, learnt: Learnt, params: InferParams) -> Tensor:
     """
     weights = learnt["spreads"].new_tensor([1.0, 1.0, params.combined.gen_weight])
     return torch.where(learnt["spreads"] > 0, weights / learnt["spreads"], 0.0) @ _parts(of, learnt, params)
+
+
+def _spreads(
+    known: Outputs,
+    kept: Tensor,  # numbers of the images that are kept
+    learnt: Learnt,
+    params: InferParams,
+) -> Tensor:  # (3,)
+    """Return the spread of each part over the ID training images, of which none is a neighbour of itself."""
+    parts = _parts(known, learnt, params)
+    one_more = min(params.combined.neighbours + 1, len(kept))
+    parts[0, kept] = knn_score(known.features[kept], learnt["kept"], one_more)
+    return torch.where(parts.amax(1) > parts.amin(1), parts.std(1, correction=0), 0.0)
 
 
 def _parts(of: Outputs, learnt: Learnt, params: InferParams) -> Tensor:  # (3, n)

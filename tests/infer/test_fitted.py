@@ -75,11 +75,15 @@ def test_how_long_a_feature_is_makes_no_difference_to_mahalanobis_plus_plus(foun
     np.testing.assert_allclose(longer["mahalanobis_pp"], found["mahalanobis_pp"], rtol=1e-9)
 
 
-def test_the_combined_score_is_a_sum_of_three_on_one_scale(found):
+@pytest.mark.parametrize("neighbours", [1, 2])
+def test_the_combined_score_is_a_sum_of_three_on_one_scale(neighbours):
+    nearest = PARAMS.combined.model_copy(update={"neighbours": neighbours})
+    params = PARAMS.model_copy(update={"combined": nearest})
+    found = fit_scores(network(), said(BANK), torch.tensor(LABELS), params, ("combined",))(said(IMAGES))
     logits, features = (rows.tolist() for rows in said(BANK))
     kept = [place for label in range(3) for place in np.flatnonzero(label == LABELS)[[0, 2, 5, 7]]]
     wanted = [
-        oracles_scores.combined(row, of, (features, logits), kept, LABELS, (2, 0.3, 0.1, 0.5))
+        oracles_scores.combined(row, of, (features, logits), kept, LABELS, (neighbours, 0.3, 0.1, 0.5))
         for of, row in zip(*(rows.tolist() for rows in said(IMAGES)), strict=True)
     ]
     np.testing.assert_allclose(found["combined"], wanted, rtol=1e-9)
