@@ -16,11 +16,10 @@ from torch import Tensor
 from pipeline.config import load_params
 from pipeline.device import STAGE_THREADS, prepare_torch
 from pipeline.encode.latents import Encoder
-from pipeline.guard.compare import typical_distance
 from pipeline.images.image_set import ImageSet, resized
 from pipeline.images.source import open_image_set
 from pipeline.latents import Latents, load_id_train, load_latents, to_standardised
-from pipeline.neighbours import nearest
+from pipeline.neighbours import nearest, typical_distance
 from pipeline.probe.images import reencoded, saved_as_jpeg
 from pipeline.probe.params import Params
 from pipeline.store.reader import Store

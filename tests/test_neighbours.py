@@ -87,3 +87,22 @@ def test_no_queries_give_no_distances():
 def test_a_neighbour_that_does_not_exist_is_refused(k):
     with pytest.raises(ValueError, match="does not exist among 11 rows"):
         neighbours.kth_distance(torch.tensor(QUERIES), torch.tensor(BANK), k)
+
+
+def nearest_others(bank, asked):
+    """Distance of each row that is asked to the nearest other one, ascending."""
+    return sorted(oracles.kth_distance(bank[row], np.delete(bank, row, axis=0), 1) for row in asked)
+
+
+@pytest.mark.parametrize("count", [2, 7, 40])
+def test_the_typical_distance_is_the_median_to_the_nearest_other(count):
+    bank = RNG.standard_normal((count, 3))
+    wanted = nearest_others(bank, range(count))[(count - 1) // 2]
+    assert neighbours.typical_distance(torch.tensor(bank)) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(("count", "asked"), [(7, [0, 2, 4]), (8, [0, 2, 5]), (9, [0, 3, 6])])
+def test_of_many_rows_a_few_at_even_steps_are_asked_what_is_typical(count, asked, monkeypatch):
+    monkeypatch.setattr(neighbours, "TYPICAL_OF", 3)
+    bank = RNG.standard_normal((count, 3))
+    assert neighbours.typical_distance(torch.tensor(bank)) == pytest.approx(nearest_others(bank, asked)[1])

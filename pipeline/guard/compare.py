@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.images.params import ID_SETS
-from pipeline.neighbours import even_steps, kth_distance, nearest
+from pipeline.neighbours import nearest
 
 EXAMPLES = 5
 """Pairs of rows that are named, of however many there are."""
-TYPICAL_OF = 2_048
-"""Rows that are asked what distance is usual; to ask all of them takes four times as long with twice as many images."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +59,6 @@ def shared_images(
             examples = list(zip(rows_a[first].tolist(), rows_b[first].tolist(), strict=True))
             found.append(Shared(a, b, len(rows_a), examples))
     return found
-
-
-def typical_distance(
-    rows: Tensor,  # (n, d), n at least 2
-) -> float:
-    """Return the median distance of a row to the nearest other one; the lower of the two in the middle.
-
-    The median is over TYPICAL_OF rows at even steps, or all of fewer; nearest is the nearest of all.
-    """
-    asked = rows[even_steps(len(rows), TYPICAL_OF, rows.device)]
-    return float(kth_distance(asked, rows, 2).median())
 
 
 def near_duplicates(

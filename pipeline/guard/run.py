@@ -9,13 +9,14 @@ from pipeline.config import load_params
 from pipeline.device import STAGE_THREADS, chosen_device, prepare_torch
 from pipeline.errors import ImageFileError, LeakError
 from pipeline.files import printable, write_json
-from pipeline.guard.compare import Shared, near_duplicates, repeats, shared_images, typical_distance
+from pipeline.guard.compare import Shared, near_duplicates, repeats, shared_images
 from pipeline.guard.files import account
 from pipeline.guard.params import Params
 from pipeline.guard.report import GUARD_FORMAT
 from pipeline.images.params import DataParams
 from pipeline.images.source import open_image_set
 from pipeline.latents import load_id_train, load_latents, store_contents
+from pipeline.neighbours import typical_distance
 from pipeline.progress import progress
 from pipeline.runlog import timed_run
 from pipeline.store.reader import Store

@@ -12,7 +12,7 @@ from torch import Tensor
 from pipeline.boundary import Boundary, require_neighbours
 from pipeline.latents import Latents
 from pipeline.memory import gathered
-from pipeline.neighbours import kth_distance
+from pipeline.neighbours import kth_distance, typical_distance
 from pipeline.quality.params import QualityParams
 
 Measured = dict[str, Any]
@@ -43,7 +43,7 @@ class Reference:
         self.rows = rows
         self.boundary = Boundary(banks, params.neighbours, params.boundary_share)
         self.radii = np.maximum(self.boundary.radii, SMALLEST)
-        self.nearest = max(float(kth_distance(rows, rows, 2).median()), SMALLEST)
+        self.nearest = max(typical_distance(rows), SMALLEST)
         self.spread = max(_mean_distance(rows[torch.from_numpy(spaced_rows(len(rows), params.rows))]), SMALLEST)
 
     def reach(self, values: Tensor) -> NDArray[np.float64]:

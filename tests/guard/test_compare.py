@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.guard import compare
-from pipeline.guard.compare import near_duplicates, repeats, shared_images, typical_distance
+from pipeline.guard.compare import near_duplicates, repeats, shared_images
 
 RNG = np.random.default_rng(0)
 
@@ -50,21 +49,6 @@ def test_only_ood_sets_may_share_images(a, b, leaks):
 def test_repeats_count_every_image_but_the_first():
     assert repeats(np.array([4, 4, 4, 1, 2, 2])) == 3
     assert repeats(np.array([4])) == 0
-
-
-@pytest.mark.parametrize("count", [2, 7, 40])
-def test_the_typical_distance_is_the_median_to_the_nearest_other(count):
-    bank = rows(count)
-    nearest = [min(distance(one, bank[j]) for j in range(count) if j != i) for i, one in enumerate(bank)]
-    assert typical_distance(bank) == pytest.approx(sorted(nearest)[(count - 1) // 2])
-
-
-@pytest.mark.parametrize(("count", "asked"), [(7, [0, 2, 4]), (8, [0, 2, 5]), (9, [0, 3, 6])])
-def test_of_many_rows_a_few_at_even_steps_are_asked(count, asked, monkeypatch):
-    monkeypatch.setattr(compare, "TYPICAL_OF", 3)
-    bank = rows(count)
-    nearest = [min(distance(bank[i], bank[j]) for j in range(count) if j != i) for i in asked]
-    assert typical_distance(bank) == pytest.approx(sorted(nearest)[1])
 
 
 def test_near_duplicates_are_those_that_a_loop_finds():
