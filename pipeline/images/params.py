@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.config import Count, Fraction, Section, Seed, nearest_name
+from pipeline.config import Count, Fraction, PlainName, Section, Seed, nearest_name
 from pipeline.images.folder_params import FolderImagesSource, FolderSource
 from pipeline.images.table_params import (
     DatasetImagesSource,
@@ -133,8 +133,8 @@ class DataParams(Section):
     """The images of a run."""
 
     image_size: Annotated[int, Field(ge=16, multiple_of=8)]
-    sources: dict[str, Source]
-    sets: dict[str, ImageSetParams]
+    sources: dict[PlainName, Source]
+    sets: dict[PlainName, ImageSetParams]
 
     @model_validator(mode="after")
     def _sets_are_possible(self) -> Self:
