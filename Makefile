@@ -61,7 +61,15 @@ $(VENV)/.developed: $(VENV)/.installed
 	$(INSTALL) --editable '.[dev]'
 	@touch $@
 
-clean:  ## delete what the stages made; the DVC cache, imported stores and .venv stay
-	rm -rf .work data/guarded.json data/latents data/probes data/scores models/[!n]* models/needed_by/label_mixup.json \
-	  reports/*
-	for store in data/outliers/*/; do [ -e "$${store%/}.dvc" ] || rm -rf "$$store"; done
+# MADE: the outputs of the stages in dvc.yaml; a test compares them. `find` follows no symbolic link, so nothing outside
+# of the project is deleted. What has a .dvc file beside it was imported.
+METHODS := label_mixup $(basename $(notdir $(wildcard models/needed_by/*.json)))
+MADE := data/guarded.json data/latents/* $(METHODS:%=data/outliers/%) data/probes data/scores models/autoencoder \
+  models/bundle models/decision models/denoiser models/detector models/needed_by/label_mixup.json \
+  models/pretrained_teacher models/teacher reports/guard.json reports/metrics.json reports/plots reports/quality \
+  reports/quality.json reports/report.html reports/summary.json reports/training/autoencoder.csv \
+  reports/training/denoiser.csv reports/training/teacher reports/training/train
+
+clean:  ## delete what the stages made; the DVC cache, .venv, imported stores and all that is yours stay
+	@find . -maxdepth 3 \( $(MADE:%=-path './%' -o) -path './.work' \) -prune ! -name '*.dvc' ! -exec test -e '{}.dvc' \; \
+	  -print -exec rm -rf {} +

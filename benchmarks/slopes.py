@@ -67,7 +67,7 @@ def make_project(folder: Path, size: int) -> None:
         (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
     for name in CODE:
         (folder / name).symlink_to(Path(name).absolute())
-    write_images(folder / "data/photos", size)
+    write_images(folder / "data/images/photos", size)
     (folder / "params.yaml").write_text(yaml.safe_dump(params(size), sort_keys=False))
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)  # noqa: S607  # DVC wants a repository
 
@@ -98,7 +98,7 @@ def params(size: int) -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load(Path("presets/imagefolder.yaml").read_text())
     data = found["data"]
     photos = data["sources"]["photos"] | {"validation": None, "test": None}
-    others = {"kind": "folder_images", "path": f"data/{OTHERS}", "images": None, "seed": 0}
+    others = {"kind": "folder_images", "path": f"data/images/{OTHERS}", "images": None, "seed": 0}
     others |= {name: photos[name] for name in ("on_bad_image", "largest_pixels")}
     data |= {"image_size": SIDE, "sources": {"photos": photos, OTHERS: others}}
     data["sets"][OTHERS] = {"group": "far", "source": OTHERS, "part": "all"}

@@ -47,6 +47,14 @@ def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def _plain(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise ValueError("wanted a name of letters (a to z), digits, _ and -, that begins with a letter or digit")
+    return name
+
+
+PlainName = Annotated[str, AfterValidator(_plain)]
+"""Names a folder below that of its kind, and nothing outside of it; dvc.yaml can put it into a parameter's path."""
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(distinct)]
 
 

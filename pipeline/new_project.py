@@ -25,6 +25,8 @@ from pipeline.params_text import dump_yaml, load_yaml
 from pipeline.schema import load_all
 
 PRESET, PHOTOS = "presets/imagefolder.yaml", "photos"
+LINKS = Path("data/images")
+"""Where a project has links to the folders of images. No stage writes there, whatever the folders are called."""
 PARTS = ("train", "validation", "test")
 SIZES = (32, 64)
 """Image sizes to choose from; larger ones are for pretrained autoencoders."""
@@ -62,8 +64,8 @@ def new_project(target: Path, images: Path, near: Sequence[Path], far: Sequence[
     """Look through the folders, make the project and print what is in it; `target` is there whole or not at all.
 
     The project is a git repository whose remote `upstream` is where its code comes from. The folders of images stay
-    where they are: `data/` has links to them. Raises OverwriteError when `target` is there, ImageFileError when a
-    folder cannot be used, and ProjectError when there is nothing to clone.
+    where they are: `data/images/` has links to them. Raises OverwriteError when `target` is there, ImageFileError when
+    a folder cannot be used, and ProjectError when there is nothing to clone.
     """
     require_new(target)
     checkout = _checkout()
@@ -76,9 +78,9 @@ def new_project(target: Path, images: Path, near: Sequence[Path], far: Sequence[
         _clone(checkout, unfinished)
         (unfinished / "params.yaml").write_text(dump_yaml(params), encoding="utf-8")
         load_all(unfinished / "params.yaml")
-        (unfinished / "data").mkdir()
+        (unfinished / LINKS).mkdir(parents=True)
         for name, folder in {PHOTOS: images, **{name: other.folder for name, other in others.items()}}.items():
-            (unfinished / "data" / name).symlink_to(folder.resolve(), target_is_directory=True)
+            (unfinished / LINKS / name).symlink_to(folder.resolve(), target_is_directory=True)
     _print_summary(target, photos, others, params, console)
 
 
@@ -131,7 +133,7 @@ def _fit(params: CommentedMap, photos: Photos, others: Mapping[str, Others]) -> 
     training["epochs"] = max(1, min(training["epochs"], round(PICTURES_SEEN / len(train))))
     keys = ("on_bad_image", "largest_pixels", "seed")
     for place, (name, other) in enumerate(others.items()):
-        source = {"kind": "folder_images", "path": f"data/{name}", "images": None}
+        source = {"kind": "folder_images", "path": (LINKS / name).as_posix(), "images": None}
         sources.insert(place, name, CommentedMap({**source, **{key: sources[PHOTOS][key] for key in keys}}))
         entry = CommentedMap({"group": other.group, "source": name, "part": "all"})
         entry.fa.set_flow_style()

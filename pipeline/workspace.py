@@ -35,8 +35,9 @@ def unfinished(output: Path, facts: Mapping[str, object], inputs: list[Path], **
     """
     home = WORK / f"{output.name}-{digest(str(output.absolute()).encode())[:8]}"
     work = home / fingerprint(facts, inputs)[:16]
-    work.mkdir(parents=True, exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True)
     with _alone(home, output):
+        work.mkdir(exist_ok=True)  # not before: another run that is ending deletes every folder in `home`
         remove_partial_files(work)
         with timed_run(output, work.as_posix(), **how):
             yield work

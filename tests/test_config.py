@@ -10,6 +10,8 @@ from pipeline.schema import load_all
 from pipeline.train.params import Params as TrainStageParams
 from tests.make import ROOT, changed, default_params, write_params
 
+NOISE = {"group": "far", "source": "noise", "part": "all"}
+
 
 def default_text(old, new):
     return (ROOT / "params.yaml").read_text().replace(old, new).encode()
@@ -38,7 +40,19 @@ def test_the_default_file_is_complete():
         ({"score__headline": "mps"}, "score.headline is 'mps': input should be 'msp', 'max_logit',"),
         ({"synthesize__methods": ["mixup", "mixup"]}, "methods and imported name a store twice: mixup, mixup"),
         ({"synthesize__imported": ["a", "a"]}, "name a store twice: perturb, shuffle, a, a"),
-        ({"synthesize__imported": ["../a"]}, "synthesize.imported.0"),
+        ({"synthesize__imported": ["../a"]}, "synthesize.imported.0 is '../a': wanted a name of letters"),
+        ({"data__sets__../../evil": NOISE}, "data.sets.../../evil is '../../evil': wanted a name of letters"),
+        (
+            {"data__sets__/evil": NOISE},
+            "data.sets./evil is '/evil': wanted a name of letters (a to z), digits, _ and -",
+        ),
+        ({"data__sets__more noise": NOISE}, "data.sets.more noise is 'more noise': wanted"),
+        ({"data__sets__noise\n": NOISE}, "'noise\\n': wanted a name of letters"),
+        ({"data__sets__": NOISE}, "data.sets. is '': wanted"),
+        (
+            {"data__sources__a.b": {"kind": "noise", "images": 1, "pixels": 8, "seed": 0}},
+            "data.sources.a.b is 'a.b': wanted",
+        ),
         (
             {"synthesize__methods": ["mixup"], "synthesize__imported": ["perturb"]},
             "imported may not have the name of a method: perturb",
@@ -56,7 +70,7 @@ def test_the_default_file_is_complete():
         ),
         ({"data__sets__id_test__part": "train"}, "sets.id_test: wanted source 'digits' and part 'test'"),
         ({"data__sets__id_validation": {"group": "id", "source": "noise", "part": "all"}}, "one split for all"),
-        ({"data__sets__again": {"group": "far", "source": "noise", "part": "all"}}, "again is the same images as"),
+        ({"data__sets__again": NOISE}, "again is the same images as"),
         ({"synthesize__mixup__rows": True}, "synthesize.mixup.rows is True: input should be a valid integer"),
         ({"encode__batch_size": "64"}, "encode.batch_size is '64': input should be a valid integer"),
         ({"data__image_size": 30}, "data.image_size is 30: input should be a multiple of 8"),

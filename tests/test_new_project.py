@@ -1,6 +1,7 @@
 """One command makes a project whose parameters fit a folder of photographs, or makes nothing."""
 
 import io
+import re
 import shutil
 import subprocess
 import sys
@@ -120,6 +121,16 @@ def test_other_things_become_sets_of_their_group(photos, monkeypatch):
     assert [len(open_image_set(name, params)) for name in ("other_birds", "cars")] == [3, 4]
 
 
+def test_no_stage_writes_where_the_images_are_linked(photos):
+    names = {path.split("/")[1] for path in re.findall(r"\bdata/\w+", (ROOT / "dvc.yaml").read_text())}
+    assert {"latents", "outliers", "probes", "scores"} <= names
+    make(photos, far=[pictures(f"more/{name}", ["."], 2, first=100 * place) for place, name in enumerate(names, 1)])
+    assert [path.name for path in (PROJECT / "data").iterdir()] == ["images"]
+    assert {path.name for path in (PROJECT / "data/images").iterdir()} == {"photos", *names}
+    assert {data()["sources"][name]["path"] for name in names} == {f"data/images/{name}" for name in names}
+    assert "images" not in names
+
+
 @pytest.mark.parametrize("name", ["photos", "id_test", "!!!"])
 def test_a_folder_whose_name_is_taken_is_refused(photos, name):
     with pytest.raises(ImageFileError, match="wanted a name that no other set has"):
@@ -198,4 +209,5 @@ def test_the_command_says_what_it_made(photos):
     )
     again = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert (again.returncode, again.stderr.count("\n")) == (1, 1)
-    assert yaml.safe_load(Path("owls/params.yaml").read_text())["data"]["sources"]["photos"]["path"] == "data/photos"
+    params = yaml.safe_load(Path("owls/params.yaml").read_text())
+    assert params["data"]["sources"]["photos"]["path"] == "data/images/photos"

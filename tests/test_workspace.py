@@ -1,5 +1,6 @@
 """Unfinished work is found again under the same conditions only, and becomes the output as the last act."""
 
+import fcntl
 import json
 import shutil
 from pathlib import Path
@@ -108,6 +109,21 @@ def test_two_processes_cannot_make_the_same_output():
     busy = pytest.raises(BusyError, match="data/out: another process is making it now")
     with unfinished(OUTPUT, FACTS, []), busy, unfinished(OUTPUT, FACTS, []):
         pass
+
+
+def test_a_run_that_is_ending_takes_nothing_from_the_next(monkeypatch):
+    lock_it = fcntl.flock
+
+    def lock_when_the_other_has_ended(lock, how):
+        for left in Path(lock.name).parent.iterdir():
+            if left.is_dir():
+                shutil.rmtree(left)
+        lock_it(lock, how)
+
+    monkeypatch.setattr(fcntl, "flock", lock_when_the_other_has_ended)
+    with unfinished(OUTPUT, FACTS, []):
+        pass
+    assert list(OUTPUT.iterdir()) == []
 
 
 def test_every_run_is_logged_with_its_end():

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.config import Count, Fraction, Section, Seed, nearest_name
+from pipeline.config import Count, Fraction, PlainName, Section, Seed, nearest_name
 from pipeline.images.folder_params import FolderImagesSource, FolderSource
 from pipeline.images.table_params import (
     DatasetImagesSource,
@@ -17,6 +17,8 @@ from pipeline.images.table_params import (
 )
 
 ID_SETS = ("id_train", "id_validation", "id_test")
+STAGES_WRITE = ("data/latents", "data/outliers", "data/probes", "data/scores")
+"""Folders whose content is replaced and deleted by stages, and by DVC before it runs them."""
 
 
 class DigitsSource(Section):
@@ -133,8 +135,8 @@ class DataParams(Section):
     """The images of a run."""
 
     image_size: Annotated[int, Field(ge=16, multiple_of=8)]
-    sources: dict[str, Source]
-    sets: dict[str, ImageSetParams]
+    sources: dict[PlainName, Source]
+    sets: dict[PlainName, ImageSetParams]
 
     @model_validator(mode="after")
     def _sets_are_possible(self) -> Self:
@@ -185,6 +187,16 @@ class DataParams(Section):
         for (inner, where), (outer, first) in permutations(taken, 2):
             if inner.is_inside(outer):
                 raise ValueError(f"{where} {inner} is inside {first} {outer}; keep them apart")
+        return self
+
+    @model_validator(mode="after")
+    def _no_stage_writes_among_the_images(self) -> Self:
+        for name, source in self.sources.items():
+            for parameter, place in _places(source).items():
+                for folder in map(_Place, STAGES_WRITE):
+                    if place.path == folder.path or place.is_inside(folder):
+                        where = f"sources.{name}.{parameter} is {place.path}, and stages write and delete in {folder}"
+                        raise ValueError(f"{where}; move it, or the link, to data/images")
         return self
 
     def provenance(self, name: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pipeline.config import Count, Fraction, Positive, Section, Seed, Weight, distinct
+from pipeline.config import Count, Fraction, PlainName, Positive, Section, Seed, Weight, distinct
 
 MethodName = Literal["perturb", "mixup", "shuffle", "label_mixup", "dream", "gaussian", "copies"]
 MixupKind = Literal["linear", "spherical", "masked", "channels"]
@@ -19,7 +19,6 @@ def _one_gap(prompt: str) -> str:
 
 
 Prompt = Annotated[str, AfterValidator(_one_gap)]
-StoreName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 class PerturbParams(Section):
@@ -140,7 +139,7 @@ class SynthesizeParams(Section):
     """The methods of a run, and the parameters of each method there is."""
 
     methods: tuple[MethodName, ...] = Field(min_length=1)
-    imported: tuple[StoreName, ...]
+    imported: tuple[PlainName, ...]
     """Folders of `data/outliers` that `dvc import` brought from another repository."""
     seed: Seed
     perturb: PerturbParams

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from pipeline.errors import ParamsError
-from pipeline.images.params import DataParams
+from pipeline.images.params import STAGES_WRITE, DataParams
 from tests.images.hugging import HUB, dataset_data
 from tests.images.odd import FOLDER, folder_data
 from tests.make import ROOT, changed, default_params, parquet_data, section
@@ -97,6 +97,8 @@ def test_a_source_that_no_set_uses_may_name_the_same_file():
         ),
         ({"others__path": "./photos"}, "sources.photos.path is the same images as sources.others.path"),
         ({"others__path": "photos/cat"}, "sources.others.path photos/cat is inside sources.photos.path photos; keep"),
+        ({"others__path": "data/scores/"}, "sources.others.path is data/scores, and stages write and delete in data/s"),
+        ({"photos__path": "./data/outliers/a"}, "sources.photos.path is data/outliers/a, and stages write and delete"),
         ({"photos__path": "others/a"}, "sources.photos.path others/a is inside sources.others.path others; keep them"),
     ],
 )
@@ -127,6 +129,11 @@ def test_a_labelled_folder_is_no_ood_set():
 
 def test_folders_beside_each_other_are_apart():
     section(DataParams, folder_data(sources__others__path="photos2"))
+
+
+def test_every_folder_below_data_that_stages_write_to_is_known():
+    outputs = re.findall(r"^ +- (data/\w+)(?:/\$.*)?$", (ROOT / "dvc.yaml").read_text(), re.MULTILINE)
+    assert set(outputs) == set(STAGES_WRITE)
 
 
 def test_the_readme_shows_sources_that_are_valid():
