@@ -20,7 +20,7 @@ from safetensors.torch import load as tensors_of
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
-from pipeline.errors import BundleError
+from pipeline.errors import BundleError, reason
 from pipeline.files import digest, file_digest, folder_files, json_bytes, write_bytes
 from pipeline.infer.fitted import LEARNT, FittedScores
 from pipeline.infer.params import InferParams
@@ -184,7 +184,7 @@ def _read_card(file: Path) -> BundleCard:
         where = ".".join(map(str, problem["loc"]))
         raise BundleError(file, f"{where}: {problem['msg']}", f"what {BUNDLE_FORMAT} has") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise BundleError(file, f"no readable JSON ({' '.join(str(error).split())})", "a whole file") from error
+        raise BundleError(file, f"no readable JSON ({reason(error)})", "a whole file") from error
 
 
 def _read_tensors(folder: Path, card: BundleCard, name: TensorFile) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.detector.bundle import AUTOENCODER, BUNDLE, MODEL_CARD, NETWORK, SCORER, Bundle, bundle_files
-from pipeline.errors import BundleError
+from pipeline.errors import BundleError, reason
 
 FETCHED = [BUNDLE, NETWORK, SCORER, MODEL_CARD, f"{AUTOENCODER}/*"]
 
@@ -16,7 +16,7 @@ def fetch_bundle(repo_id: str, revision: str | None, token: str | None) -> Path:
         folder = huggingface_hub.snapshot_download(repo_id, revision=revision, token=token, allow_patterns=FETCHED)
     except (OSError, ValueError) as error:
         advice = "Check the path or id, the revision and the network; `hf auth login` gives access to private ones."
-        raise BundleError(repo_id, _reason(error), "a folder, or a bundle on the Hugging Face hub", advice) from error
+        raise BundleError(repo_id, reason(error), "a folder, or a bundle on the Hugging Face hub", advice) from error
     return Path(folder)
 
 
@@ -45,9 +45,5 @@ def push_bundle(
         advice = (
             "Check the id, the network and that your token may write (`hf auth login`); nothing half-written is there."
         )
-        raise BundleError(repo_id, _reason(error), "a repository on the hub that can be written", advice) from error
+        raise BundleError(repo_id, reason(error), "a repository on the hub that can be written", advice) from error
     return made.commit_url
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
