@@ -8,7 +8,6 @@ README.md             the model card; it is for people, may be edited, and is no
 """
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -21,7 +20,7 @@ from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
 from pipeline.errors import BundleError, reason
-from pipeline.files import digest, file_digest, folder_files, json_bytes, write_bytes
+from pipeline.files import digest, file_digest, folder_files, json_bytes, whole_or_absent, write_bytes
 from pipeline.infer.fitted import LEARNT, FittedScores
 from pipeline.infer.params import InferParams
 from pipeline.networks.folder import NetworkCard
@@ -136,21 +135,20 @@ def read_bundle(folder: Path) -> Bundle:
 def copy_bundle(bundle: Bundle, folder: Path) -> None:
     """Copy a bundle, checked once more; `folder` appears when all is in it.
 
-    Raises BundleError when `folder` is there and not empty, or when the bundle is no longer what was read.
+    Raises BundleError when `folder` is there and not empty, also when another process was faster, or cannot be written,
+    and when the bundle is no longer what was read.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BundleError(folder, "something there", "a new folder, or an empty one", "Name another, or delete it.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        for name in bundle_files(bundle):
-            write_bytes(partial / name, (bundle.folder / name).read_bytes())
-        if read_bundle(partial).card != bundle.card:
-            raise BundleError(bundle.folder, "another bundle than was loaded", "the same one", "Load it again.")
-        partial.replace(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        with whole_or_absent(folder) as partial:
+            for name in bundle_files(bundle):
+                write_bytes(partial / name, (bundle.folder / name).read_bytes())
+            if read_bundle(partial).card != bundle.card:
+                raise BundleError(bundle.folder, "another bundle than was loaded", "the same one", "Load it again.")
+    except OSError as error:
+        advice = "Name another folder, or see that this one can be written."
+        raise BundleError(folder, reason(error), f"a copy of {bundle.folder}", advice) from error
 
 
 def bundle_files(bundle: Bundle) -> list[str]:

@@ -1,6 +1,7 @@
 """A bundle comes back as it was written; anything else under its name is refused in one line."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -183,6 +184,31 @@ def test_a_copy_replaces_nothing(whole):
     with pytest.raises(BundleError, match="mine: found something there, wanted a new folder"):
         copy_bundle(read_bundle(whole), Path("mine"))
     assert [path.name for path in Path("mine").iterdir()] == ["thesis.tex"]
+
+
+def test_a_copy_fills_an_empty_folder_and_leaves_what_lies_beside_it(whole):
+    beside = [Path("mine.partial/thesis.tex"), Path(f"mine.elsewhere.{os.getpid()}.partial/bundle.json")]
+    for file in beside:  # somebody's own, and what another machine writes just now
+        file.parent.mkdir()
+        file.write_text("years")
+    Path("mine").mkdir()
+    found = read_bundle(whole)
+    copy_bundle(found, Path("mine"))
+    assert read_bundle(Path("mine")).card == found.card
+    assert [file.read_text() for file in beside] == ["years"] * 2
+
+
+def test_of_two_copies_to_one_folder_the_first_stays(whole, monkeypatch):
+    def finished_meanwhile(folder):
+        shutil.copytree(whole, "mine")
+        return read_bundle(folder)
+
+    found = read_bundle(whole)
+    monkeypatch.setattr(layout, "read_bundle", finished_meanwhile)
+    with pytest.raises(BundleError, match=r"mine: found .*not empty.*, wanted a copy of bundle\. Name another"):
+        copy_bundle(found, Path("mine"))
+    assert read_bundle(Path("mine")).card == found.card
+    assert sorted(path.name for path in Path().iterdir()) == ["bundle", "mine"]
 
 
 def test_a_bundle_that_was_damaged_since_is_not_copied(whole):
