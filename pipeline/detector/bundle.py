@@ -3,7 +3,7 @@
 bundle.json           what the detector is: network, score, threshold, classes, and digest and tensors of each file
 network.safetensors   the weights, byte for byte as they were trained
 scorer.safetensors    what the score learnt from the ID training images
-autoencoder/          a copy, in diffusers' own layout
+autoencoder/          a copy, in diffusers' own layout, and no other file
 README.md             the model card; it is for people, may be edited, and is not checked
 """
 
@@ -20,7 +20,7 @@ from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
 from pipeline.errors import BundleError, reason
-from pipeline.files import digest, file_digest, folder_files, json_bytes, whole_or_absent, write_bytes
+from pipeline.files import digest, file_digest, folder_files, json_bytes, printable, whole_or_absent, write_bytes
 from pipeline.infer.fitted import LEARNT, FittedScores
 from pipeline.infer.params import InferParams
 from pipeline.networks.folder import NetworkCard
@@ -119,12 +119,16 @@ def write_bundle(folder: Path, parts: Ingredients, model_card: str) -> None:
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read a bundle and check every byte of it; raises BundleError unless it is whole and of this format."""
+    """Read a bundle and check every byte of it; raises BundleError unless it is whole and of this format.
+
+    Files beside those of a bundle are never read, and refused in the folder of the autoencoder.
+    """
     card = _read_card(folder / BUNDLE)
     for name, wanted in card.files.items():
         if name not in (NETWORK, SCORER):
             _require_digest(folder / name, _digest_of(folder / name), wanted)
     _require_same_autoencoder(folder, card)
+    _require_no_others(folder, card)
     network, scorer = _read_tensors(folder, card, NETWORK), _read_tensors(folder, card, SCORER)
     score = card.decision.score
     if set(scorer) != set(LEARNT[score]):
@@ -206,6 +210,14 @@ def _read_tensors(folder: Path, card: BundleCard, name: TensorFile) -> dict[str,
 def _digests(folder: Path) -> dict[str, str]:
     names = {file.relative_to(folder).as_posix() for file in folder_files(folder)} - {BUNDLE, MODEL_CARD}
     return {name: file_digest(folder / name) for name in sorted(names)}
+
+
+def _require_no_others(folder: Path, card: BundleCard) -> None:
+    """Refuse files of the autoencoder that are not listed: diffusers takes some of them in place of those that are."""
+    found = {file.relative_to(folder).as_posix() for file in (folder / AUTOENCODER).rglob("*") if not file.is_dir()}
+    if others := sorted(found - card.files.keys()):
+        advice = "Delete it where the bundle comes from, and copy, push or fetch the bundle again."
+        raise BundleError(folder / printable(others[0]), f"a file that {BUNDLE} does not list", "none there", advice)
 
 
 def _require_same_autoencoder(folder: Path, card: BundleCard) -> None:

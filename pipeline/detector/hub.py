@@ -25,7 +25,7 @@ def push_bundle(
 ) -> str:
     """Upload a bundle to a repository, made if it is not there, in one commit; return the commit's address.
 
-    Raises BundleError.
+    What an older bundle had in the folder of the autoencoder, and this one has not, goes. Raises BundleError.
     """
     import huggingface_hub
 
@@ -38,6 +38,7 @@ def push_bundle(
             repo_id=repo_id,
             folder_path=bundle.folder,
             allow_patterns=bundle_files(bundle),
+            delete_patterns=f"{AUTOENCODER}/*",
             commit_message=message,
             revision=revision,
         )

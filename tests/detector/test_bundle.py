@@ -96,6 +96,20 @@ def test_a_file_that_is_swapped_for_that_of_another_bundle_is_named(whole):
         read_bundle(whole)
 
 
+@pytest.mark.parametrize(
+    "name", ["diffusion_pytorch_model.safetensors.index.json", "diffusion_pytorch_model.bin", "more/odd\nname"]
+)
+def test_a_file_of_the_autoencoder_that_is_not_listed_is_refused(whole, name):
+    """An index would be read in place of the weights that were checked, and name any others."""
+    (whole / ".gitattributes").write_text("which a hub adds")
+    read_bundle(whole)
+    (whole / "autoencoder/more").mkdir()
+    (whole / "autoencoder" / name).write_text("{}")
+    with pytest.raises(BundleError, match=r"bundle/autoencoder/\S+: found a file that bundle.json does not list") as e:
+        read_bundle(whole)
+    assert "\n" not in str(e.value)
+
+
 def test_a_folder_without_bundle_json_is_none():
     HERE.mkdir()
     with pytest.raises(BundleError, match="bundle: found no bundle.json, wanted a bundle. Name the folder of a bundle"):
