@@ -1,5 +1,7 @@
 """Bundles on the Hugging Face hub: fetched into its cache, uploaded in one commit."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.detector.bundle import AUTOENCODER, BUNDLE, MODEL_CARD, NETWORK, SCORER, Bundle, bundle_files
@@ -12,12 +14,9 @@ def fetch_bundle(repo_id: str, revision: str | None, token: str | None) -> Path:
     """Return the folder in the hub's cache that the files of a bundle were fetched to; raises BundleError."""
     import huggingface_hub
 
-    try:
-        folder = huggingface_hub.snapshot_download(repo_id, revision=revision, token=token, allow_patterns=FETCHED)
-    except (OSError, ValueError) as error:
-        advice = "Check the path or id, the revision and the network; `hf auth login` gives access to private ones."
-        raise BundleError(repo_id, reason(error), "a folder, or a bundle on the Hugging Face hub", advice) from error
-    return Path(folder)
+    advice = "Check the path or id, the revision and the network; `hf auth login` gives access to private ones."
+    with _explained(repo_id, "a folder, or a bundle on the Hugging Face hub", advice):
+        return Path(huggingface_hub.snapshot_download(repo_id, revision=revision, token=token, allow_patterns=FETCHED))
 
 
 def push_bundle(
@@ -30,7 +29,8 @@ def push_bundle(
     import huggingface_hub
 
     api = huggingface_hub.HfApi(token=token)
-    try:
+    advice = "Check the id, the network and that your token may write (`hf auth login`); nothing half-written is there."
+    with _explained(repo_id, "a repository on the hub that can be written", advice):
         api.create_repo(repo_id, private=private, exist_ok=True)
         if revision is not None:
             api.create_branch(repo_id, branch=revision, exist_ok=True)
@@ -42,9 +42,12 @@ def push_bundle(
             commit_message=message,
             revision=revision,
         )
-    except (OSError, ValueError) as error:
-        advice = (
-            "Check the id, the network and that your token may write (`hf auth login`); nothing half-written is there."
-        )
-        raise BundleError(repo_id, reason(error), "a repository on the hub that can be written", advice) from error
     return made.commit_url
+
+
+@contextmanager
+def _explained(repo_id: str, wanted: str, advice: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # those of a connection are of whatever package the hub's client connects with
+        raise BundleError(repo_id, reason(error), wanted, advice) from error

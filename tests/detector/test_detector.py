@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -210,3 +211,13 @@ def test_a_push_that_fails_is_one_line(monkeypatch, detector):
     monkeypatch.setattr(huggingface_hub, "HfApi", FakeApi)
     with pytest.raises(BundleError, match="a b: found no such name, wanted a repository on the hub"):
         detector.push_to_hub("a b")
+
+
+def test_a_push_without_a_network_is_one_line(monkeypatch, detector):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", nobody)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    with pytest.raises(BundleError, match="team/digits: found .*Connection refused.*, wanted a repository .* network"):
+        detector.push_to_hub("team/digits", token="hf_of_nobody")
