@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.device import ENVIRONMENT, chosen_device
-from pipeline.errors import ClusterError, MissingExtraError, PipelineError
+from pipeline.errors import ClusterError, MissingExtraError, PipelineError, reason
 from pipeline.files import file_digest
 from pipeline.workspace import WORK, library_versions, loaded_code
 
@@ -122,7 +122,7 @@ class RanksPool(RayPool):
                     if isinstance(mistake, PipelineError) or not left:
                         raise mistake from error
                 if not left:
-                    raise BrokenProcessPool(_line(error)) from error
+                    raise BrokenProcessPool(reason(error)) from error
             else:
                 return
 
@@ -150,7 +150,7 @@ def _connected(address: str) -> Any:
     try:
         ray = import_module("ray")
     except ImportError as error:
-        raise MissingExtraError("ray", EXTRA, OPTION, _line(error)) from error
+        raise MissingExtraError("ray", EXTRA, OPTION, reason(error)) from error
     try:
         _require_listener(address)
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
@@ -159,7 +159,7 @@ def _connected(address: str) -> Any:
             "Start it with `ray start --head`, join this machine to it with `ray start --address=…`, see that both "
             "have the same token (docs/cluster.md), or unset RAY_ADDRESS to compute here."
         )
-        raise ClusterError(f"{OPTION} {address}", f"no cluster ({_line(error)})", "a running one", advice) from error
+        raise ClusterError(f"{OPTION} {address}", f"no cluster ({reason(error)})", "a running one", advice) from error
     return ray
 
 
@@ -231,9 +231,4 @@ def _hand_over(ray: Any, outcome: Future[Any], done: Future[Any]) -> None:
         error.cause.__cause__ = error  # which holds the worker's traceback
         outcome.set_exception(error.cause)
     else:
-        outcome.set_exception(BrokenProcessPool(_line(error)))
-
-
-def _line(error: BaseException) -> str:
-    """Return what an error of another library says, short and in one line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+        outcome.set_exception(BrokenProcessPool(reason(error)))

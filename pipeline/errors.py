@@ -36,6 +36,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
+def reason(error: BaseException) -> str:
+    """Return what an error of another library says, short and in one line."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 class PipelineError(Exception):
     """A problem the user can put right; its message is complete without a traceback."""
 

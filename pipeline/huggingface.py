@@ -1,11 +1,11 @@
-"""The optional package transformers: imported where a parameter asks for it, kept quiet, its errors in one line."""
+"""The optional package transformers: imported where a parameter asks for it and kept quiet."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from pipeline.errors import MissingExtraError
+from pipeline.errors import MissingExtraError, reason
 
 EXTRA = "pretrained"
 
@@ -16,11 +16,6 @@ def import_transformers(parameter: str) -> Any:
         return import_module("transformers")
     except ImportError as error:
         raise MissingExtraError("transformers", EXTRA, parameter, reason(error)) from error
-
-
-def reason(error: BaseException) -> str:
-    """Return what an error of another library says, short and in one line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from safetensors.torch import save as tensor_bytes
 from torch import Tensor, nn
 
 from pipeline.denoiser.params import DenoiserParams
-from pipeline.errors import IncompatibleStoreError, ModelError, PipelineError
+from pipeline.errors import IncompatibleStoreError, ModelError, PipelineError, reason
 from pipeline.files import read_json, write_bytes, write_json
 from pipeline.store.format import Header, LatentSpace, Standardisation
 
@@ -155,6 +155,5 @@ def load_denoiser(folder: Path, header: Header) -> TrainedDenoiser:
         denoiser.classes.load_state_dict({"weight": load_file(folder / EMBEDDINGS)["classes"]})
         schedule = DDIMScheduler.from_pretrained(folder / SCHEDULER)
     except (OSError, ValidationError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{folder}: no denoiser could be read ({reason}). Run `dvc repro denoiser`.") from error
+        raise ModelError(f"{folder}: no denoiser could be read ({reason(error)}). Run `dvc repro denoiser`.") from error
     return TrainedDenoiser(denoiser.eval().requires_grad_(requires_grad=False), schedule, card)

@@ -3,12 +3,11 @@
 bundle.json           what the detector is: network, score, threshold, classes, and digest and tensors of each file
 network.safetensors   the weights, byte for byte as they were trained
 scorer.safetensors    what the score learnt from the ID training images
-autoencoder/          a copy, in diffusers' own layout
+autoencoder/          a copy, in diffusers' own layout, and no other file
 README.md             the model card; it is for people, may be edited, and is not checked
 """
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,8 +19,8 @@ from safetensors.torch import load as tensors_of
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
-from pipeline.errors import BundleError
-from pipeline.files import digest, file_digest, folder_files, json_bytes, write_bytes
+from pipeline.errors import BundleError, reason
+from pipeline.files import digest, file_digest, folder_files, json_bytes, printable, whole_or_absent, write_bytes
 from pipeline.infer.fitted import LEARNT, FittedScores
 from pipeline.infer.params import InferParams
 from pipeline.networks.folder import NetworkCard
@@ -120,12 +119,16 @@ def write_bundle(folder: Path, parts: Ingredients, model_card: str) -> None:
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read a bundle and check every byte of it; raises BundleError unless it is whole and of this format."""
+    """Read a bundle and check every byte of it; raises BundleError unless it is whole and of this format.
+
+    Files beside those of a bundle are never read, and refused in the folder of the autoencoder.
+    """
     card = _read_card(folder / BUNDLE)
     for name, wanted in card.files.items():
         if name not in (NETWORK, SCORER):
             _require_digest(folder / name, _digest_of(folder / name), wanted)
     _require_same_autoencoder(folder, card)
+    _require_no_others(folder, card)
     network, scorer = _read_tensors(folder, card, NETWORK), _read_tensors(folder, card, SCORER)
     score = card.decision.score
     if set(scorer) != set(LEARNT[score]):
@@ -136,21 +139,20 @@ def read_bundle(folder: Path) -> Bundle:
 def copy_bundle(bundle: Bundle, folder: Path) -> None:
     """Copy a bundle, checked once more; `folder` appears when all is in it.
 
-    Raises BundleError when `folder` is there and not empty, or when the bundle is no longer what was read.
+    Raises BundleError when `folder` is there and not empty, also when another process was faster, or cannot be written,
+    and when the bundle is no longer what was read.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BundleError(folder, "something there", "a new folder, or an empty one", "Name another, or delete it.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        for name in bundle_files(bundle):
-            write_bytes(partial / name, (bundle.folder / name).read_bytes())
-        if read_bundle(partial).card != bundle.card:
-            raise BundleError(bundle.folder, "another bundle than was loaded", "the same one", "Load it again.")
-        partial.replace(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        with whole_or_absent(folder) as partial:
+            for name in bundle_files(bundle):
+                write_bytes(partial / name, (bundle.folder / name).read_bytes())
+            if read_bundle(partial).card != bundle.card:
+                raise BundleError(bundle.folder, "another bundle than was loaded", "the same one", "Load it again.")
+    except OSError as error:
+        advice = "Name another folder, or see that this one can be written."
+        raise BundleError(folder, reason(error), f"a copy of {bundle.folder}", advice) from error
 
 
 def bundle_files(bundle: Bundle) -> list[str]:
@@ -184,7 +186,7 @@ def _read_card(file: Path) -> BundleCard:
         where = ".".join(map(str, problem["loc"]))
         raise BundleError(file, f"{where}: {problem['msg']}", f"what {BUNDLE_FORMAT} has") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise BundleError(file, f"no readable JSON ({' '.join(str(error).split())})", "a whole file") from error
+        raise BundleError(file, f"no readable JSON ({reason(error)})", "a whole file") from error
 
 
 def _read_tensors(folder: Path, card: BundleCard, name: TensorFile) -> dict[str, Tensor]:
@@ -208,6 +210,14 @@ def _read_tensors(folder: Path, card: BundleCard, name: TensorFile) -> dict[str,
 def _digests(folder: Path) -> dict[str, str]:
     names = {file.relative_to(folder).as_posix() for file in folder_files(folder)} - {BUNDLE, MODEL_CARD}
     return {name: file_digest(folder / name) for name in sorted(names)}
+
+
+def _require_no_others(folder: Path, card: BundleCard) -> None:
+    """Refuse files of the autoencoder that are not listed: diffusers takes some of them in place of those that are."""
+    found = {file.relative_to(folder).as_posix() for file in (folder / AUTOENCODER).rglob("*") if not file.is_dir()}
+    if others := sorted(found - card.files.keys()):
+        advice = "Delete it where the bundle comes from, and copy, push or fetch the bundle again."
+        raise BundleError(folder / printable(others[0]), f"a file that {BUNDLE} does not list", "none there", advice)
 
 
 def _require_same_autoencoder(folder: Path, card: BundleCard) -> None:

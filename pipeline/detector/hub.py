@@ -1,9 +1,11 @@
 """Bundles on the Hugging Face hub: fetched into its cache, uploaded in one commit."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.detector.bundle import AUTOENCODER, BUNDLE, MODEL_CARD, NETWORK, SCORER, Bundle, bundle_files
-from pipeline.errors import BundleError
+from pipeline.errors import BundleError, reason
 
 FETCHED = [BUNDLE, NETWORK, SCORER, MODEL_CARD, f"{AUTOENCODER}/*"]
 
@@ -12,12 +14,9 @@ def fetch_bundle(repo_id: str, revision: str | None, token: str | None) -> Path:
     """Return the folder in the hub's cache that the files of a bundle were fetched to; raises BundleError."""
     import huggingface_hub
 
-    try:
-        folder = huggingface_hub.snapshot_download(repo_id, revision=revision, token=token, allow_patterns=FETCHED)
-    except (OSError, ValueError) as error:
-        advice = "Check the path or id, the revision and the network; `hf auth login` gives access to private ones."
-        raise BundleError(repo_id, _reason(error), "a folder, or a bundle on the Hugging Face hub", advice) from error
-    return Path(folder)
+    advice = "Check the path or id, the revision and the network; `hf auth login` gives access to private ones."
+    with _explained(repo_id, "a folder, or a bundle on the Hugging Face hub", advice):
+        return Path(huggingface_hub.snapshot_download(repo_id, revision=revision, token=token, allow_patterns=FETCHED))
 
 
 def push_bundle(
@@ -25,12 +24,13 @@ def push_bundle(
 ) -> str:
     """Upload a bundle to a repository, made if it is not there, in one commit; return the commit's address.
 
-    Raises BundleError.
+    What an older bundle had in the folder of the autoencoder, and this one has not, goes. Raises BundleError.
     """
     import huggingface_hub
 
     api = huggingface_hub.HfApi(token=token)
-    try:
+    advice = "Check the id, the network and that your token may write (`hf auth login`); nothing half-written is there."
+    with _explained(repo_id, "a repository on the hub that can be written", advice):
         api.create_repo(repo_id, private=private, exist_ok=True)
         if revision is not None:
             api.create_branch(repo_id, branch=revision, exist_ok=True)
@@ -38,16 +38,16 @@ def push_bundle(
             repo_id=repo_id,
             folder_path=bundle.folder,
             allow_patterns=bundle_files(bundle),
+            delete_patterns=f"{AUTOENCODER}/*",
             commit_message=message,
             revision=revision,
         )
-    except (OSError, ValueError) as error:
-        advice = (
-            "Check the id, the network and that your token may write (`hf auth login`); nothing half-written is there."
-        )
-        raise BundleError(repo_id, _reason(error), "a repository on the hub that can be written", advice) from error
     return made.commit_url
 
 
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+@contextmanager
+def _explained(repo_id: str, wanted: str, advice: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # those of a connection are of whatever package the hub's client connects with
+        raise BundleError(repo_id, reason(error), wanted, advice) from error

@@ -11,7 +11,7 @@ from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
 from pipeline.device import full_float32
-from pipeline.errors import IncompatibleStoreError, ModelError
+from pipeline.errors import IncompatibleStoreError, ModelError, reason
 from pipeline.files import write_bytes, write_json
 from pipeline.networks.params import HeadParams, NetworkParams
 from pipeline.networks.resnet import LatentResNet
@@ -65,8 +65,7 @@ def load_network(folder: Path, space: LatentSpace, class_names: tuple[str, ...])
         network = card.build()
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, ValidationError, SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{folder}: no trained network could be read ({reason}). Run `dvc repro`.") from error
+        raise ModelError(f"{folder}: no trained network could be read ({reason(error)}). Run `dvc repro`.") from error
     return TrainedNetwork(network.eval().requires_grad_(requires_grad=False), card)
 
 

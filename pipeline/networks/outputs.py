@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, reason
 from pipeline.files import write_bytes
 
 OUTPUTS = "outputs.safetensors"
@@ -35,8 +35,7 @@ def load_outputs(folder: Path, rows: int, classes: int) -> TeacherOutputs:
         tensors = load_file(path)
         outputs = TeacherOutputs(tensors["logits"], tensors["features"])
     except (OSError, SafetensorError, KeyError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path}: no teacher outputs could be read ({reason}). Run `dvc repro`.") from error
+        raise ModelError(f"{path}: no teacher outputs could be read ({reason(error)}). Run `dvc repro`.") from error
     wanted = {"logits": f"({rows}, {classes})", "features": f"({rows}, any)"}
     for name, tensor in outputs._asdict().items():
         shape = tuple(tensor.shape)

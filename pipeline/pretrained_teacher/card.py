@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.errors import IncompatibleStoreError, ModelError
+from pipeline.errors import IncompatibleStoreError, ModelError, reason
 from pipeline.files import file_digest, write_json
 from pipeline.networks.outputs import OUTPUTS, TeacherOutputs, load_outputs
 from pipeline.store.format import Frozen, Header
@@ -67,8 +67,9 @@ def read_card(folder: Path, id_train: Header) -> PretrainedTeacher | None:
     try:
         model = Card.model_validate_json((folder / CARD).read_bytes()).model
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{folder / CARD}: no card of a teacher could be read ({reason}). Run `dvc repro`.") from error
+        raise ModelError(
+            f"{folder / CARD}: no card of a teacher could be read ({reason(error)}). Run `dvc repro`."
+        ) from error
     if model is None:
         return None
     images = {name: id_train.provenance.get(name) for name in model.images}

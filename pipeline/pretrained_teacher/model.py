@@ -10,9 +10,9 @@ from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, reason
 from pipeline.files import folder_digest
-from pipeline.huggingface import import_transformers, quiet, reason
+from pipeline.huggingface import import_transformers, quiet
 
 CONFIG = "config.json"
 

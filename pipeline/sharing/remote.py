@@ -1,15 +1,17 @@
 """Compare what DVC recorded with what a remote holds, byte by byte, and say how to mend it.
 
 `dvc push` looks no further than the listing of a folder (its `.dir` object), and calls a remote up to date whose
-objects are damaged or gone.
+objects are damaged or gone. While one listing is there that names an object, of whatever folder, it is not sent again.
 """
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -37,9 +39,9 @@ class Wanted:
     oid: str
     """MD5 of its content; that of a listing ends with `.dir`."""
     file: str
-    """The file, or the folder of a listing."""
-    listing: str | None
-    """The listing that names it."""
+    """The first file with that content, or the folder of a listing."""
+    listings: tuple[str, ...]
+    """All listings that name it, those of outputs that are not compared among them."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class RemoteReport:
     imported: tuple[str, ...]
     """Outputs that `dvc import` brought: they lie on the remote of where they come from, and were not compared."""
     findings: tuple[Finding, ...]
-    listing_urls: dict[str, str]
+    to_delete: tuple[str, ...]
+    """URLs of what is there and keeps `dvc push` from sending again what is missing or altered."""
 
 
 def check_remote(remote: str | None, targets: Iterable[Path]) -> RemoteReport:
@@ -76,13 +79,13 @@ def check_remote(remote: str | None, targets: Iterable[Path]) -> RemoteReport:
             odb = repo.cloud.get_remote_odb(remote, "remote-check")
             outs = _outputs(repo, list(targets))
             own = [out for out in outs if not out.stage.is_import]
-            wanted = {one.oid: one for out in own for one in _objects(out, repo.cache.local, odb)}
+            findings = _read_all(_wanted(own, repo, odb), odb)
             return RemoteReport(
                 remote=str(odb.fs.unstrip_protocol(odb.path)),
                 outputs=tuple(map(str, own)),
                 imported=tuple(str(out) for out in outs if out.stage.is_import),
-                findings=_read_all(list(wanted.values()), odb),
-                listing_urls={one.listing: _url(odb, one.listing) for one in wanted.values() if one.listing},
+                findings=findings,
+                to_delete=_to_delete(findings, odb),
             )
 
 
@@ -99,10 +102,7 @@ def print_findings(report: RemoteReport, console: Console) -> None:
         return
     for found in bad:
         say(f"{found.state}: {found.wanted.file}", soft_wrap=True)
-    altered = {found.url for found in bad if found.state == "altered"}
-    missing = {found.url for found in bad if found.state == "missing"}
-    listings = {report.listing_urls[found.wanted.listing] for found in bad if found.wanted.listing}
-    for url in sorted((altered | listings) - missing):
+    for url in report.to_delete:
         say(f"delete: {url}", soft_wrap=True)
     raise RemoteDamagedError(report.remote, len(bad), len(report.findings))
 
@@ -121,13 +121,28 @@ def _outputs(repo: "Repo", targets: list[Path]) -> list["Output"]:
     return found
 
 
-def _objects(out: "Output", cache: "HashFileDB", odb: "HashFileDB") -> Iterator[Wanted]:
+def _wanted(outs: list["Output"], repo: "Repo", odb: "HashFileDB") -> list[Wanted]:
+    """Return the objects of `outs`, each once; the listings that name them may be those of any output."""
+    others = [out for out in repo.index.outs if out.hash_info and not out.stage.is_import and out not in outs]
+    files: dict[str, str] = {}
+    listings: defaultdict[str, set[str]] = defaultdict(set)
+    for out in outs:
+        files.setdefault(str(out.hash_info.value), str(out))
+        for oid, name, listing in _listed(out, repo, odb):
+            files.setdefault(oid, f"{out}/{name}")
+            listings[oid].add(listing)
+    for oid, _, listing in chain.from_iterable(_listed(out, repo, odb) for out in others):
+        if oid in files:
+            listings[oid].add(listing)
+    return [Wanted(oid, file, tuple(listings[oid])) for oid, file in files.items()]
+
+
+def _listed(out: "Output", repo: "Repo", odb: "HashFileDB") -> Iterator[tuple[str, str, str]]:
+    """Yield the object and name of each file of a folder, and the folder's listing."""
     oid = str(out.hash_info.value)
-    yield Wanted(oid, str(out), None)
-    if not oid.endswith(LISTING):
-        return
-    for entry in _listing(oid, cache) or _listing(oid, odb) or ():
-        yield Wanted(entry["md5"], f"{out}/{entry['relpath']}", oid)
+    if oid.endswith(LISTING):
+        for entry in _listing(oid, repo.cache.local) or _listing(oid, odb) or ():
+            yield entry["md5"], entry["relpath"], oid
 
 
 def _listing(oid: str, odb: "HashFileDB") -> list[dict[str, Any]] | None:
@@ -165,6 +180,14 @@ def _compared(wanted: Wanted, odb: "HashFileDB") -> Finding:
         return Finding(wanted, "missing", url, 0)
     same = found.hexdigest() == wanted.oid.removesuffix(LISTING)
     return Finding(wanted, "whole" if same else "altered", url, size)
+
+
+def _to_delete(findings: tuple[Finding, ...], odb: "HashFileDB") -> tuple[str, ...]:
+    """Return the URLs of what is altered, and of every listing that is there and names something missing or altered."""
+    bad = [found for found in findings if found.state != "whole"]
+    listings = {listing for found in bad for listing in found.wanted.listings}
+    altered = {found.url for found in bad if found.state == "altered"}
+    return tuple(sorted(altered | {_url(odb, listing) for listing in listings if odb.exists(listing)}))
 
 
 def _url(odb: "HashFileDB", oid: str) -> str:

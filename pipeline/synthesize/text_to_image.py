@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, reason
 from pipeline.files import digest, file_digest, folder_files, read_json
-from pipeline.huggingface import import_transformers, quiet, reason
+from pipeline.huggingface import import_transformers, quiet
 from pipeline.store.format import LatentSpace
 
 KIND = "StableDiffusionPipeline"

@@ -1,6 +1,7 @@
 """A bundle comes back as it was written; anything else under its name is refused in one line."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -95,6 +96,20 @@ def test_a_file_that_is_swapped_for_that_of_another_bundle_is_named(whole):
         read_bundle(whole)
 
 
+@pytest.mark.parametrize(
+    "name", ["diffusion_pytorch_model.safetensors.index.json", "diffusion_pytorch_model.bin", "more/odd\nname"]
+)
+def test_a_file_of_the_autoencoder_that_is_not_listed_is_refused(whole, name):
+    """An index would be read in place of the weights that were checked, and name any others."""
+    (whole / ".gitattributes").write_text("which a hub adds")
+    read_bundle(whole)
+    (whole / "autoencoder/more").mkdir()
+    (whole / "autoencoder" / name).write_text("{}")
+    with pytest.raises(BundleError, match=r"bundle/autoencoder/\S+: found a file that bundle.json does not list") as e:
+        read_bundle(whole)
+    assert "\n" not in str(e.value)
+
+
 def test_a_folder_without_bundle_json_is_none():
     HERE.mkdir()
     with pytest.raises(BundleError, match="bundle: found no bundle.json, wanted a bundle. Name the folder of a bundle"):
@@ -183,6 +198,31 @@ def test_a_copy_replaces_nothing(whole):
     with pytest.raises(BundleError, match="mine: found something there, wanted a new folder"):
         copy_bundle(read_bundle(whole), Path("mine"))
     assert [path.name for path in Path("mine").iterdir()] == ["thesis.tex"]
+
+
+def test_a_copy_fills_an_empty_folder_and_leaves_what_lies_beside_it(whole):
+    beside = [Path("mine.partial/thesis.tex"), Path(f"mine.elsewhere.{os.getpid()}.partial/bundle.json")]
+    for file in beside:  # somebody's own, and what another machine writes just now
+        file.parent.mkdir()
+        file.write_text("years")
+    Path("mine").mkdir()
+    found = read_bundle(whole)
+    copy_bundle(found, Path("mine"))
+    assert read_bundle(Path("mine")).card == found.card
+    assert [file.read_text() for file in beside] == ["years"] * 2
+
+
+def test_of_two_copies_to_one_folder_the_first_stays(whole, monkeypatch):
+    def finished_meanwhile(folder):
+        shutil.copytree(whole, "mine")
+        return read_bundle(folder)
+
+    found = read_bundle(whole)
+    monkeypatch.setattr(layout, "read_bundle", finished_meanwhile)
+    with pytest.raises(BundleError, match=r"mine: found .*not empty.*, wanted a copy of bundle\. Name another"):
+        copy_bundle(found, Path("mine"))
+    assert read_bundle(Path("mine")).card == found.card
+    assert sorted(path.name for path in Path().iterdir()) == ["bundle", "mine"]
 
 
 def test_a_bundle_that_was_damaged_since_is_not_copied(whole):

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -168,7 +169,9 @@ def test_what_is_neither_a_folder_nor_on_the_hub_is_one_line():
 
 
 class FakeApi:
-    """Takes what is pushed, as the hub would."""
+    """Takes what is pushed, as the hub would; it has files already."""
+
+    there = frozenset({"notes.md", "autoencoder/config.json", "autoencoder/old.safetensors.index.json"})
 
     def __init__(self, token=None):
         self.token = token
@@ -179,21 +182,23 @@ class FakeApi:
     def create_branch(self, repo_id, *, branch, exist_ok):
         FakeApi.pushed["branch"] = branch
 
-    def upload_folder(self, *, repo_id, folder_path, allow_patterns, commit_message, revision):
-        filtered = huggingface_hub.utils.filter_repo_objects(
-            [path.relative_to(folder_path).as_posix() for path in Path(folder_path).rglob("*") if path.is_file()],
-            allow_patterns=allow_patterns,
-        )
-        FakeApi.pushed |= {"files": set(filtered), "revision": revision}
+    def upload_folder(self, *, repo_id, folder_path, allow_patterns, delete_patterns, commit_message, revision):
+        here = [path.relative_to(folder_path).as_posix() for path in Path(folder_path).rglob("*") if path.is_file()]
+        files = set(huggingface_hub.utils.filter_repo_objects(here, allow_patterns=allow_patterns))
+        gone = set(huggingface_hub.utils.filter_repo_objects(FakeApi.there, allow_patterns=delete_patterns)) - files
+        FakeApi.pushed |= {"files": files, "deleted": gone, "revision": revision}
         return SimpleNamespace(commit_url=f"https://example.org/{repo_id}/commit/1")
 
 
-def test_a_push_uploads_the_bundle_and_nothing_else(monkeypatch, detector):
+def test_a_push_uploads_the_bundle_and_nothing_else_and_deletes_what_was_of_an_older_one(monkeypatch, detector):
     monkeypatch.setattr(huggingface_hub, "HfApi", FakeApi)
     Path("bundle/secret.txt").write_text("not part of it")
     assert detector.push_to_hub("team/digits", private=True) == "https://example.org/team/digits/commit/1"
     wanted = {*detector.bundle.card.files, "README.md", "bundle.json"}
-    assert FakeApi.pushed == {"repo": "team/digits", "private": True, "files": wanted, "revision": None}
+    gone = {"autoencoder/old.safetensors.index.json"}
+    assert FakeApi.pushed == {
+        "repo": "team/digits", "private": True, "files": wanted, "deleted": gone, "revision": None,
+    }  # fmt: skip
     detector.push_to_hub("team/digits", revision="v2")
     assert (FakeApi.pushed["branch"], FakeApi.pushed["revision"]) == ("v2", "v2")
 
@@ -206,3 +211,13 @@ def test_a_push_that_fails_is_one_line(monkeypatch, detector):
     monkeypatch.setattr(huggingface_hub, "HfApi", FakeApi)
     with pytest.raises(BundleError, match="a b: found no such name, wanted a repository on the hub"):
         detector.push_to_hub("a b")
+
+
+def test_a_push_without_a_network_is_one_line(monkeypatch, detector):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", nobody)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    with pytest.raises(BundleError, match="team/digits: found .*Connection refused.*, wanted a repository .* network"):
+        detector.push_to_hub("team/digits", token="hf_of_nobody")

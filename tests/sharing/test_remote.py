@@ -1,7 +1,9 @@
 """Every object is compared with its name, and what is wrong is named with what to do."""
 
 import hashlib
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -13,6 +15,8 @@ from tests.make import outliers_store
 from tests.project import call, commit, make_repository
 
 STORE = "data/outliers/mixup"
+OTHER = "data/outliers/shuffle"
+"""Of as many rows: it shares `zarr.json` and the columns with the first."""
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +24,10 @@ def alice(tmp_path_factory):
     home = tmp_path_factory.mktemp("pushed")
     folder, remote = home / "alice", home / "remote"
     outliers_store(folder / STORE)
+    outliers_store(folder / OTHER, seed=2)
     make_repository(folder)
     call(folder, "dvc", "remote", "add", "--default", "team", remote)
-    call(folder, "dvc", "add", "--quiet", STORE)
+    call(folder, "dvc", "add", "--quiet", STORE, OTHER)
     call(folder, "dvc", "push", "--quiet")
     commit(folder, "pushed")
     return folder, remote
@@ -41,6 +46,11 @@ def pushed(alice, tmp_path, monkeypatch):
 
 def object_of(folder, remote, name):
     md5 = hashlib.md5((folder / STORE / name).read_bytes()).hexdigest()
+    return remote / "files/md5" / md5[:2] / md5[2:]
+
+
+def listing_of(folder, remote, store):
+    md5 = re.search(r"md5: (\w+\.dir)", (folder / f"{store}.dvc").read_text())[1]
     return remote / "files/md5" / md5[:2] / md5[2:]
 
 
@@ -64,7 +74,7 @@ def test_what_is_missing_or_altered_is_named(pushed, name, damage, capsys):
     path.unlink() if damage == "missing" else path.write_bytes(path.read_bytes()[:-1])
     report = check_remote("team", ["data/outliers"])
     assert states(report) == {f"{STORE}/{name}": damage}
-    with pytest.raises(RemoteDamagedError, match="1 of 11 objects are missing or altered") as caught:
+    with pytest.raises(RemoteDamagedError, match="1 of 14 objects are missing or altered") as caught:
         print_findings(report, Console())
     told = capsys.readouterr().out
     assert "\n" not in str(caught.value)
@@ -72,10 +82,26 @@ def test_what_is_missing_or_altered_is_named(pushed, name, damage, capsys):
     assert ".dir" in told
 
 
+@pytest.mark.parametrize("damage", ["missing", "altered"])
+@pytest.mark.parametrize("target", [STORE, "data/outliers"])
+def test_what_two_stores_share_is_mended_by_deleting_what_is_printed_and_a_push(pushed, target, damage, capsys):
+    folder, _ = pushed
+    path = object_of(*pushed, "lam/c/0")
+    path.chmod(0o644)
+    path.unlink() if damage == "missing" else path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(RemoteDamagedError, match="1 of 1"):
+        print_findings(check_remote(None, [target]), Console())
+    told = re.findall(r"^delete: (.+)$", capsys.readouterr().out, re.MULTILINE)
+    listings = {str(listing_of(*pushed, store)) for store in (STORE, OTHER)}
+    assert set(told) == listings | ({str(path)} if damage == "altered" else set())
+    for name in told:
+        Path(name).unlink()
+    call(folder, "dvc", "push")
+    assert states(check_remote(None, ["data/outliers"])) == {}
+
+
 def test_a_listing_that_is_gone_is_named_and_its_files_are_still_compared(pushed):
-    _, remote = pushed
-    (listing,) = remote.rglob("*.dir")
-    listing.unlink()
+    listing_of(*pushed, STORE).unlink()
     report = check_remote(None, [STORE])
     assert states(report) == {STORE: "missing"}
     assert len(report.findings) == 11
