@@ -20,6 +20,7 @@ from pipeline.command import PARAMS_FILE
 from pipeline.files import read_json, write_bytes, write_json
 from pipeline.runlog import git_revision
 from pipeline.schema import load_all
+from pipeline.synthesize.params import WITHOUT_PARENTS
 
 METRICS = "reports/metrics.json"
 RESULTS, PAGE = Path("benchmarks/results/ablation.json"), Path("docs/ablation.md")
@@ -136,7 +137,7 @@ def grid() -> list[Cell]:
         families = [
             family
             for family, methods in FAMILIES.items()
-            if CLUB not in weights or not {"label_mixup", "gaussian"}.issuperset(methods)
+            if CLUB not in weights or not set(WITHOUT_PARENTS).issuperset(methods)
         ]
         cells += [Cell(training, family) for family in (families if uses_outliers else families[:1])]
     return cells

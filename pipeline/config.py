@@ -147,7 +147,8 @@ def _describe(problem: ErrorDetails, content: object, model: type[BaseModel]) ->
     reason = problem["msg"].removeprefix("Value error, ")
     given = list(problem["input"]) if isinstance(problem["input"], tuple) else problem["input"]
     found = "" if isinstance(given, dict) else f" is {given!r}"
-    return f"{where}{found}: {reason[0].lower()}{reason[1:]}"
+    told = f"{reason[0].lower()}{reason[1:]}"
+    return f"{where}{found}: {told}" if where else told  # of no section alone: it names the keys itself
 
 
 def _unknown_key(where: str, name: str, valid: Sequence[str]) -> str:

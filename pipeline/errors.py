@@ -1,7 +1,7 @@
 """Everything that can go wrong and that the user can put right.
 
     PipelineError
-    ├── ParamsError              params.yaml asks for something that does not exist
+    ├── ParamsError              params.yaml asks for something that does not exist or cannot be
     ├── MissingInputError        what an earlier stage makes is not there
     ├── OverwriteError           a file or folder is in the way and may be the only one of its kind
     ├── ProjectError             a project cannot be made from where this code lies
@@ -56,7 +56,7 @@ def _restored(kind: type[PipelineError], message: str) -> PipelineError:
 
 
 class ParamsError(PipelineError):
-    """One or more values in the parameter file are unknown, missing or out of range."""
+    """One or more values in the parameter file are unknown, missing, out of range or at odds with each other."""
 
     def __init__(self, path: Path | str, problems: list[str]) -> None:
         super().__init__(f"{path}: " + "; ".join(problems))

@@ -14,7 +14,7 @@ from pipeline.autoencoder.model import Autoencoder, load_stage_output
 from pipeline.errors import IncompatibleStoreError
 from pipeline.files import printable
 from pipeline.latents import to_scaled
-from pipeline.pictures import Line, decoded, draw_grid
+from pipeline.pictures import Line, captions, decoded, draw_grid
 from pipeline.store.format import LATENT
 from pipeline.store.reader import Store
 
@@ -96,7 +96,8 @@ def draw_rows(path: Path, store: Store, autoencoder: Autoencoder, count: int) ->
     latents = torch.from_numpy(store.take(LATENT, rows).astype(np.float32))
     if store.header.kind == "outliers":
         latents = to_scaled(latents, store.header.standardisation)
-    images, titles = decoded(latents, autoencoder), _titles(store, rows)
+    images = decoded(latents, autoencoder)
+    titles = captions(store, rows) if "class_a" in store.header.columns else _labels(store, rows)
     lines = [
         Line(f"row {rows[start]} …", images[start : start + PER_LINE], titles[start : start + PER_LINE])
         for start in range(0, len(rows), PER_LINE)
@@ -160,11 +161,6 @@ def _words(value: object) -> str:
     return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
 
 
-def _titles(store: Store, rows: NDArray[np.int64]) -> list[str]:
+def _labels(store: Store, rows: NDArray[np.int64]) -> list[str]:
     names = [*store.header.class_names, "-"]
-    column = "class_a" if "class_a" in store.header.columns else "label"
-    firsts = [names[index] for index in store.take(column, rows)]
-    if column == "label":
-        return firsts
-    shares, seconds = store.take("lam", rows), [names[index] for index in store.take("class_b", rows)]
-    return [a if a == b else f"{share:.0%} {a} + {b}" for a, b, share in zip(firsts, seconds, shares, strict=True)]
+    return [names[index] for index in store.take("label", rows)]

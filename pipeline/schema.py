@@ -1,6 +1,9 @@
 """The whole of `params.yaml`, to check a file before the first stage runs."""
 
 from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
 
 from pipeline.autoencoder.params import AutoencoderParams
 from pipeline.bundle.params import BundleParams
@@ -37,6 +40,26 @@ class AllParams(Section):
     infer: InferParams
     score: ScoreParams
     bundle: BundleParams
+
+    @model_validator(mode="after")
+    def _sections_fit_each_other(self) -> Self:
+        """Refuse what a stage would refuse much later, where these parameters alone decide it."""
+        made, found = self.synthesize, []
+        if "label_mixup" in made.methods:
+            found += made.label_mixup.problems(self.denoiser.noise_levels, self.denoiser.class_dropout)
+        if "dream" in made.methods and self.autoencoder.pretrained is None:
+            found.append(
+                "synthesize.methods has dream, which wants the VAE of synthesize.dream.model, its subfolder 'vae', in "
+                "autoencoder.pretrained; found null"
+            )
+        if self.train.micl.club.weight and not made.may_have_parents:
+            found.append(
+                f"train.micl.club.weight is {self.train.micl.club.weight}, but no row of {', '.join(made.methods)} "
+                f"has a parent: set it to 0, or add to synthesize.methods one that starts from ID latents"
+            )
+        if found:
+            raise ValueError("; ".join(found))
+        return self
 
 
 def load_all(path: Path) -> AllParams:

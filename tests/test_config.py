@@ -84,6 +84,60 @@ def test_a_wrong_value_is_named_with_its_full_path(tmp_path, wrong, message):
     assert message in problems_of(tmp_path, changed(default_params(), **wrong))
 
 
+LABEL_MIXUP = {"synthesize__methods": ["label_mixup"]}
+GAUSSIAN_CLUB = {"synthesize__methods": ["gaussian", "label_mixup"], "train__micl__club__weight": 0.5}
+DREAM = {"synthesize__methods": ["dream"], "synthesize__dream__model": {"source": "sd", "revision": None}}
+VAE = {"source": "sd", "subfolder": "vae", "revision": None}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message", "right"),
+    [
+        (
+            LABEL_MIXUP | {"synthesize__label_mixup__steps": 7},
+            "params.yaml: synthesize.label_mixup.steps is 7, wanted a divisor of denoiser.noise_levels, 1000: the",
+            {"denoiser__noise_levels": 700},
+        ),
+        (
+            LABEL_MIXUP | {"synthesize__label_mixup__steps": 2000},
+            "synthesize.label_mixup.steps is 2000, wanted a divisor of denoiser.noise_levels, 1000",
+            {"synthesize__methods": ["mixup"]},
+        ),
+        (
+            LABEL_MIXUP | {"synthesize__label_mixup__guidance": 2.0, "denoiser__class_dropout": 0.0},
+            "params.yaml: synthesize.label_mixup.guidance is 2.0, which wants a denoiser that was trained without",
+            {"synthesize__label_mixup__guidance": 1.0},
+        ),
+        (
+            GAUSSIAN_CLUB,
+            "params.yaml: train.micl.club.weight is 0.5, but no row of gaussian, label_mixup has a parent: set it to 0",
+            {"synthesize__imported": ["theirs"]},
+        ),
+        (GAUSSIAN_CLUB, "add to synthesize.methods one that starts from ID", {"synthesize__methods": ["copies"]}),
+        (
+            DREAM,
+            "params.yaml: synthesize.methods has dream, which wants the VAE of synthesize.dream.model",
+            {"autoencoder__pretrained": VAE},
+        ),
+        (
+            {"train__energy_bound__known_energy": -3.0},
+            "train.energy_bound: known_energy -3.0 is not below outlier_energy -3.0",
+            {"train__energy_bound__outlier_energy": -2.9},
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_each_other_are_refused(tmp_path, wrong, message, right):
+    assert message in problems_of(tmp_path, changed(default_params(), **wrong))
+    load_all(write_params(tmp_path, changed(default_params(), **(wrong | right))))
+
+
+def test_all_parts_that_do_not_fit_are_reported_at_once(tmp_path):
+    wrong = GAUSSIAN_CLUB | {"synthesize__label_mixup__steps": 7}
+    found = problems_of(tmp_path, changed(default_params(), **wrong))
+    assert "label_mixup.steps is 7" in found
+    assert "club.weight is 0.5" in found
+
+
 def test_a_missing_value_is_named_and_never_defaulted(tmp_path):
     content = default_params()
     del content["train"]["micl"]["info_nce"]["temperature"]

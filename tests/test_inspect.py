@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from pipeline import inspect as inspecting
 from pipeline.autoencoder.model import Autoencoder
 from pipeline.errors import IncompatibleStoreError
 from pipeline.files import folder_digest
@@ -114,6 +115,16 @@ def test_rows_are_drawn_as_a_grid_of_their_decoded_images(tmp_path, decoder, mak
         width, height = picture.size
         assert (np.asarray(picture.convert("L")) < 250).mean() > 0.3
     assert width > 2 * height  # eight to a line, three lines
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_rows_are_drawn_under_every_class_that_meets_in_them(tmp_path, decoder, monkeypatch):
+    drawn, shares = [], {"lam": np.full(40, 0.4), "lam_3": np.full(40, 0.25)}
+    classes = {"class_a": np.full(40, 0), "class_b": np.full(40, 1), "class_3": np.full(40, 2)}
+    folder = outliers_store(tmp_path / "s", space=decoder, **classes, **shares)
+    monkeypatch.setattr(inspecting, "draw_grid", lambda path, lines, heading: drawn.extend(lines))
+    draw_rows(tmp_path / "a.png", Store(folder), load_decoder(tmp_path / "decoder", Store(folder)), 2)
+    assert drawn[0].titles == ["40% 'class 0'\n+ 35% 'class 1'\n+ 25% 'class 2'"] * 2
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from pipeline.config import Section, Seeds
 from pipeline.infer.params import InferParams
+from pipeline.synthesize.params import SynthesizeParams
+from pipeline.train.params import TrainParams
 
 Line = Annotated[str, Field(min_length=1, pattern=r"^[^\r\n]*\S[^\r\n]*$")]
 
@@ -19,8 +21,10 @@ class BundleParams(Section):
 
 
 class Params(Section):
-    """What this stage reads of params.yaml."""
+    """What this stage reads of params.yaml; of `synthesize` only which stores there are."""
 
     seeds: Seeds
+    synthesize: SynthesizeParams
+    train: TrainParams
     infer: InferParams
     bundle: BundleParams

@@ -45,8 +45,7 @@ def bundle(params_file: Path, inputs: Inputs, output: Path) -> None:
     ):
         for seed in params.seeds:
             parts = ingredients(inputs.models, seed, id_train, params.infer)
-            card = model_card(parts, params.bundle.title, params.bundle.licence, metrics)
-            write_bundle(work / str(seed), parts, card)
+            write_bundle(work / str(seed), parts, model_card(params, parts, metrics))
             advance(1)
 
 

@@ -4,9 +4,12 @@ from typing import Any
 
 import yaml
 
+from pipeline.bundle.params import Params
 from pipeline.detector.bundle import BUNDLE, Ingredients
 
-TAGS = ["image-classification", "out-of-distribution-detection", "outlier-exposure", "latent-outliers"]
+TAGS = ["image-classification", "out-of-distribution-detection", "latent-outliers"]
+COPIES = "copies"
+"""The store whose rows are no outliers."""
 USE = """\
 ```python
 from pipeline.detector.detector import Detector  # of the package latent-outliers
@@ -28,26 +31,37 @@ LIMITS = """\
 - Every image is converted to RGB and resized to {size} x {size} pixels."""
 
 
-def model_card(parts: Ingredients, title: str, licence: str | None, metrics: dict[str, Any]) -> str:
+def model_card(params: Params, parts: Ingredients, metrics: dict[str, Any]) -> str:
     """Return README.md of a bundle; metrics: the content of `metrics.json`."""
-    header = {"library_name": "latent-outliers", "pipeline_tag": "image-classification", "tags": TAGS}
-    if licence is not None:
-        header["license"] = licence
+    stores = params.synthesize.stores if params.train.uses_outliers else ()
+    tags = [*TAGS, "outlier-exposure"] if {*stores} - {COPIES} else TAGS
+    header = {"library_name": "latent-outliers", "pipeline_tag": "image-classification", "tags": tags}
+    if params.bundle.licence is not None:
+        header["license"] = params.bundle.licence
     decision, space = parts.decision, parts.network.space
     what = (
         f"An image classifier that says when an image shows none of the {len(parts.network.class_names)} classes it "
         f"knows: {', '.join(parts.network.class_names)}. An autoencoder turns an image into a latent, a residual "
         f"network classifies the latent, and the post-hoc score `{decision.score}` says how unlike the training images "
-        f"it is. The network was trained with outliers synthesized in latent space, by latent-outliers."
+        f"it is. The network was trained by latent-outliers, {_trained_with(stores)}."
     )
     threshold = (
         f"`is_outlier` is true above {decision.threshold:.6g}, the threshold that rejects at most "
         f"{_percent(decision.id_rejection_target)} of ID validation images: "
         f"{_percent(decision.id_rejection_validation)} of {decision.validation_images}."
     )
-    parts_of_it = ["# " + title, what, "## Use", USE, "## Decision", threshold, "## How good", _quality(parts, metrics)]
+    parts_of_it = ["# " + params.bundle.title, what, "## Use", USE, "## Decision", threshold]
+    parts_of_it += ["## How good", _quality(parts, metrics)]
     parts_of_it += ["## Limits", LIMITS.format(size=space.image_size), "## Made from", _origin(parts)]
     return f"---\n{yaml.safe_dump(header, sort_keys=True)}---\n\n" + "\n\n".join(parts_of_it) + "\n"
+
+
+def _trained_with(stores: tuple[str, ...]) -> str:
+    """Say which outliers the losses looked at."""
+    made = [f"`{name}`" for name in stores if name != COPIES]
+    told = [f"outliers synthesized in latent space ({', '.join(made)})"] if made else []
+    told += ["copies of training latents in the place of outliers, a null control"] if COPIES in stores else []
+    return f"with {' and '.join(told)}" if told else "without outliers"
 
 
 def _quality(parts: Ingredients, metrics: dict[str, Any]) -> str:

@@ -149,7 +149,10 @@ def _made_with(graph: Graph | None) -> list[tuple[str, str]]:
 def cards(lines: tuple[Line, ...]) -> list[dict[str, Any]]:
     """Return one card per outlier: its title, and the name and picture of its parents and of itself."""
     return [
-        {"title": lines[0].titles[index], "pictures": [(line.name, line.images[index]) for line in lines]}
+        {
+            "title": lines[0].titles[index],
+            "pictures": [(line.name, line.images[index]) for line in lines if index not in line.absent],
+        }
         for index in range(len(lines[0].images))
     ]
 

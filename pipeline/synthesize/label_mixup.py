@@ -1,14 +1,13 @@
 """Outliers between classes, drawn and not mixed: a diffusion model is asked for several classes at once."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.denoiser.model import Denoiser, DenoiserCard, load_denoiser
+from pipeline.denoiser.model import Denoiser, load_denoiser
 from pipeline.errors import PipelineError
 from pipeline.synthesize.diffusion import guided, sample
 from pipeline.synthesize.method import Method, Outliers, Parents
@@ -32,7 +31,8 @@ class LabelMixup(Method):
                 f"synthesize.label_mixup.classes is {params.classes}, but there are {len(parents.members)} ID classes."
             )
         denoiser, self.schedule, card = load_denoiser(folder, parents.header)
-        _check_sampler(self.schedule, card, params)
+        if problems := params.problems(self.schedule.config.num_train_timesteps, card.class_dropout):
+            raise PipelineError(f"{'; '.join(problems)}.")
         self.denoiser: Denoiser = denoiser.to(parents.values.device)
         self.parents = parents
         self.params = params
@@ -68,18 +68,3 @@ class LabelMixup(Method):
         condition = self.denoiser.mixed(weights.to(device))
         predict = guided(self.denoiser, condition, self.denoiser.nothing(len(noise)), self.params.guidance)
         return sample(predict, self.schedule, noise.to(device), self.params.steps)
-
-
-def _check_sampler(schedule: Any, card: DenoiserCard, params: LabelMixupParams) -> None:
-    """Raise PipelineError where the sampler would leave its levels, or guidance ask for what was never trained."""
-    if params.guidance != 1 and card.class_dropout == 0:
-        raise PipelineError(
-            f"synthesize.label_mixup.guidance is {params.guidance}, which wants a denoiser that was trained without "
-            f"classes too; its class_dropout is 0. Set guidance to 1, or denoiser.class_dropout to 0.1 or so."
-        )
-    levels = schedule.config.num_train_timesteps
-    if params.steps > levels or levels % params.steps:
-        raise PipelineError(
-            f"synthesize.label_mixup.steps is {params.steps}, wanted a divisor of denoiser.noise_levels, {levels}: "
-            f"the sampler steps through these evenly."
-        )

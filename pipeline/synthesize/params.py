@@ -10,6 +10,8 @@ MethodName = Literal["perturb", "mixup", "shuffle", "label_mixup", "dream", "gau
 MixupKind = Literal["linear", "spherical", "masked", "channels"]
 NOBODY = -1
 """Parent or class of a row that has none."""
+WITHOUT_PARENTS: tuple[MethodName, ...] = ("label_mixup", "dream", "gaussian")
+"""Methods whose rows do not start from ID latents."""
 
 
 def _one_gap(prompt: str) -> str:
@@ -73,6 +75,21 @@ class LabelMixupParams(Shares):
     """Of the sampler, from noise to a latent."""
     guidance: Weight
     """Scale of classifier-free guidance: 1 is none, more exaggerates the classes."""
+
+    def problems(self, noise_levels: int, class_dropout: float) -> list[str]:
+        """Return what is asked of a denoiser, trained with these of its parameters, that it cannot do."""
+        found = []
+        if self.guidance != 1 and class_dropout == 0:
+            found.append(
+                f"synthesize.label_mixup.guidance is {self.guidance}, which wants a denoiser that was trained without "
+                f"classes too, but denoiser.class_dropout is 0: set guidance to 1, or class_dropout to 0.1 or so"
+            )
+        if noise_levels % self.steps:
+            found.append(
+                f"synthesize.label_mixup.steps is {self.steps}, wanted a divisor of denoiser.noise_levels, "
+                f"{noise_levels}: the sampler steps through these evenly"
+            )
+        return found
 
 
 class TextToImageParams(Section):
@@ -154,6 +171,11 @@ class SynthesizeParams(Section):
     def stores(self) -> tuple[str, ...]:
         """Every store in `data/outliers` that the detector trains on."""
         return (*self.methods, *self.imported)
+
+    @property
+    def may_have_parents(self) -> bool:
+        """Whether a row of any store may start from ID training latents; of imported ones only their rows tell."""
+        return bool(self.imported) or not set(WITHOUT_PARENTS).issuperset(self.methods)
 
     @model_validator(mode="after")
     def _stores_are_distinct(self) -> Self:

@@ -1,8 +1,8 @@
 """The `train` section of params.yaml."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config import Count, Positive, Section, Seeds, Weight, distinct
 from pipeline.networks.params import HeadParams, OptimiserParams
@@ -29,6 +29,12 @@ class EnergyBoundParams(Section):
     weight: Weight
     known_energy: float
     outlier_energy: float
+
+    @model_validator(mode="after")
+    def _bounds_are_apart(self) -> Self:
+        if self.known_energy >= self.outlier_energy:
+            raise ValueError(f"known_energy {self.known_energy} is not below outlier_energy {self.outlier_energy}")
+        return self
 
 
 class ReconstructionParams(Section):

@@ -94,18 +94,18 @@ def train_detector(unit: DetectorUnit) -> None:
     params, device = unit.params, chosen_device()
     latents = load_id_train(unit.latents)
     teacher = load_network(unit.teacher, latents.header.space, latents.class_names)
-    known = _teacher_outputs(unit, latents)
+    taught = _teacher_outputs(unit, latents)
     card = teacher.card.model_copy(update={"role": "detector", "head": params.head})
     with seeded(unit.seed, device):
         network = card.build()
         if params.start == "teacher":
             network.take_over(teacher.network)
         network.to(device)
-        objective = Objective(params, network.features, known.features.shape[1], latents.header.space.shape, device)
+        objective = Objective(params, network.features, taught.features.shape[1], latents.header.space.shape, device)
     order = torch.Generator().manual_seed(unit.seed)
     outliers = OutlierBatches(open_outliers(unit.outliers, latents), params.outlier_batch_size, order)
     mixing = Mixing(params.mixing, len(latents.class_names), order)
-    step = DetectorStep(spread(network), objective, latents, known, outliers, mixing)
+    step = DetectorStep(spread(network), objective, latents, taught, outliers, mixing)
     learning, rows = nn.ModuleList([network, objective]), len(latents.values)
     watch = Curve(unit.curve).show if is_first() else len
     parts = Step(step.draw, step.losses, recordable=step.recordable)
@@ -133,7 +133,7 @@ class DetectorStep:
         network: LatentResNet | Spread,
         objective: Objective,
         latents: Latents,
-        known: TeacherOutputs,
+        taught: TeacherOutputs,  # on these latents
         outliers: OutlierBatches,
         mixing: Mixing,
     ) -> None:
@@ -141,7 +141,7 @@ class DetectorStep:
         self.network, self.objective, self.outliers, self.mixing = network, objective, outliers, mixing
         self.values = latents.values.to(self.device)
         self.labels = torch.from_numpy(latents.labels).long().to(self.device)
-        self.teacher = TeacherOutputs(*(values.to(self.device) for values in known))
+        self.teacher = TeacherOutputs(*(values.to(self.device) for values in taught))
 
     def draw(self, batch: Tensor) -> Drawn:
         """Draw what the losses of the ID rows numbered `batch` (n,) are computed from, with the next outliers."""

@@ -68,6 +68,28 @@ def test_the_model_card_is_one_of_the_hub_and_tells_what_was_measured(inputs):
         assert told in card.text, told
 
 
+LOSSES = ("outlier_exposure", "energy_bound", "micl__info_nce", "micl__club", "micl__paper")
+NO_OUTLIERS = {f"train__{loss}__weight": 0.0 for loss in LOSSES}
+MADE = "with outliers synthesized in latent space"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, f"{MADE} (`perturb`, `mixup`, `shuffle`)."),
+        ({"synthesize__imported": ["theirs"], "synthesize__methods": ["gaussian"]}, f"{MADE} (`gaussian`, `theirs`)."),
+        (NO_OUTLIERS, "without outliers."),
+        (NO_OUTLIERS | {"synthesize__methods": ["copies"]}, "without outliers."),
+        ({"synthesize__methods": ["copies"]}, "with copies of training latents in the place of outliers, a null"),
+        ({"synthesize__methods": ["copies", "mixup"]}, f"{MADE} (`mixup`) and copies of training latents in the"),
+    ],
+)
+def test_the_model_card_says_which_outliers_the_losses_looked_at(inputs, changes, said):
+    card = ModelCard.load(made(inputs, **changes) / "0/README.md")
+    assert f"The network was trained by latent-outliers, {said}" in card.text
+    assert ("outlier-exposure" in card.data.tags) == (MADE in said)
+
+
 def test_the_model_card_of_a_run_without_ood_images_has_its_caution(inputs):
     write_json(METRICS, read_json(METRICS) | {"stand_in": {"caution": "Mind this."}})
     assert "\n\n**Mind this.**\n\n## Limits" in (made(inputs) / "0/README.md").read_text()

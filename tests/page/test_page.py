@@ -191,6 +191,13 @@ def test_an_outlier_stands_under_its_own_parents():
     np.testing.assert_array_equal(found[1]["pictures"][1][1], images[3])
 
 
+def test_a_parent_that_an_outlier_lacks_is_not_shown():
+    images = pictures(4)
+    lacking = Line("parent", images[:2], ["first", "second"], frozenset({1}))
+    found = cards((lacking, Line("outlier", images[2:], [])))
+    assert [[name for name, _ in card["pictures"]] for card in found] == [["parent", "outlier"], ["outlier"]]
+
+
 @pytest.mark.parametrize(
     ("key", "said"),
     [("entropy", "50.0 ± 10.0\xa0%"), ("beyond_all", "25.0\xa0%"), ("nearest_id", "1.50"), ("own_class_distance", "-")],

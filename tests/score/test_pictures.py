@@ -32,7 +32,18 @@ def drawn(monkeypatch):
 def test_rows_without_parents_stand_alone_under_their_classes(drawn):
     lines = drawn(lam=np.full(40, 0.3))
     assert [*lines] == ["outlier"]
-    assert lines["outlier"].titles[3] == "one\n30% 'class 0' + 70% 'class 1'"
+    assert lines["outlier"].titles[3] == "one\n30% 'class 0'\n+ 70% 'class 1'"
+
+
+def test_a_caption_has_every_class_and_its_share(drawn):
+    shares = {"lam": np.full(40, 0.4), "lam_3": np.full(40, 0.25)}
+    lines = drawn(class_3=np.full(40, 2), parent_3=np.full(40, NOBODY), **shares)
+    assert lines["outlier"].titles[3] == "one\n40% 'class 0'\n+ 35% 'class 1'\n+ 25% 'class 2'"
+
+
+def test_of_two_classes_in_a_store_of_three_a_caption_has_two(drawn):
+    lines = drawn(lam=np.full(40, 0.3), class_3=np.full(40, NOBODY), lam_3=np.zeros(40))
+    assert lines["outlier"].titles[3] == "one\n30% 'class 0'\n+ 70% 'class 1'"
 
 
 def test_rows_of_no_class_say_so(drawn):
@@ -53,3 +64,11 @@ def test_rows_of_two_parents_stand_under_both(drawn):
     lines = drawn(parent_a=np.arange(40), parent_b=np.arange(40)[::-1])
     assert [*lines] == ["parent a", "parent b", "outlier"]
     assert torch.equal(lines["parent b"].images, load_id_train(Path("id")).values[[39, 26, 13, 0]])
+
+
+def test_rows_of_three_parents_stand_under_all_of_them(drawn):
+    third = np.where(np.arange(40) == 13, NOBODY, 5)
+    lines = drawn(parent_a=np.arange(40), parent_b=np.arange(40)[::-1], parent_3=third, lam_3=third, class_3=third % 3)
+    assert [*lines] == ["parent a", "parent b", "parent 3", "outlier"]
+    assert torch.equal(lines["parent 3"].images[[0, 2, 3]], load_id_train(Path("id")).values[[5, 5, 5]])
+    assert [line.absent for line in lines.values()] == [set(), set(), {1}, set()]

@@ -11,12 +11,11 @@ from pipeline.launch import Launch
 from pipeline.store import format as layout
 from pipeline.store.reader import Store
 from pipeline.store.writer import StoreWriter
-from pipeline.synthesize.params import NOBODY
+from pipeline.synthesize.params import NOBODY, WITHOUT_PARENTS
 from pipeline.synthesize.run import Inputs, synthesize
 from tests.make import interrupt_shard, latents_store, models, tiny_params, write_params
 
 METHODS = ["perturb", "mixup", "shuffle", "label_mixup", "gaussian", "copies"]
-WITH_PARENTS = ["perturb", "mixup", "shuffle", "copies"]
 ROWS = 1300
 ID = Path("id")
 
@@ -98,7 +97,7 @@ def test_every_row_says_where_it_came_from(method):
     assert set(store.column("seed")) == {0}
     names = store.header.provenance["method_names"]
     assert {names[code].split("/")[0] for code in store.column("method")} == {method}
-    if method in WITH_PARENTS:
+    if method not in WITHOUT_PARENTS:
         np.testing.assert_array_equal(id_train.labels[store.column("parent_a")], store.column("class_a"))
     else:
         assert set(store.column("parent_a")) == set(store.column("parent_b")) == {NOBODY}
