@@ -70,6 +70,11 @@ def require_outliers(store: Store, id_train: Header) -> None:
         raise IncompatibleStoreError(str(store.source), "its standardisation", found, wanted)
 
 
+def knows_parents(store: Store, id_train: Latents) -> bool:
+    """Return whether the parents of a store's outliers are rows of these latents; an imported one has its own."""
+    return store.header.provenance.get("latents") == id_train.digest
+
+
 def to_scaled(values: Tensor, standardisation: Standardisation) -> Tensor:
     """Undo the standardisation: (n, c, h, w) as the autoencoder's decoder takes it."""
     mean, std = _per_channel(standardisation)

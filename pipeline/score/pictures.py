@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.autoencoder.model import Autoencoder
-from pipeline.latents import Latents, to_scaled
+from pipeline.latents import Latents, knows_parents, to_scaled
 from pipeline.pictures import Line, captions, decoded, further_places
 from pipeline.store.format import LATENT
 from pipeline.store.reader import Store
@@ -15,9 +15,12 @@ from pipeline.synthesize.params import NOBODY
 
 
 def outlier_lines(store: Store, id_train: Latents, autoencoder: Autoencoder, count: int) -> tuple[Line, ...]:
-    """Return `count` outliers of a store, the last line, each under its parents if it has any, all decoded alike."""
+    """Return `count` outliers of a store, the last line, each under its parents if it has any, all decoded alike.
+
+    Parents of a store that was made from other ID latents, such as an imported one, are not there to be shown.
+    """
     rows = np.linspace(0, store.rows - 1, min(count, store.rows)).astype(np.int64)
-    parents = _parents(store, rows)
+    parents = _parents(store, rows) if knows_parents(store, id_train) else {}
     shown = {name: id_train.values[torch.from_numpy(known.clip(min=0))] for name, known in parents.items()}
     shown["outlier"] = torch.from_numpy(store.take(LATENT, rows).astype(np.float32))
     variants = [name.rsplit("/", 1)[-1] for name in store.header.provenance["method_names"]]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.errors import PipelineError
-from pipeline.latents import Latents, require_outliers
+from pipeline.latents import Latents, knows_parents, require_outliers
 from pipeline.store.format import Header
 from pipeline.store.pool import RowPool
 from pipeline.store.reader import Store
@@ -76,8 +76,8 @@ def _pools(folders: Sequence[Path], id_train: Header) -> Iterator[RowPool]:
 
 
 def _parents(store: Store, id_train: Latents) -> NDArray[np.int64]:
-    """Return each row's main parent; a store made from other ID rows, such as an imported one, knows none of these."""
-    if store.header.provenance.get("latents") != id_train.digest:
+    """Return each row's main parent; NOBODY where the store was made from other ID rows."""
+    if not knows_parents(store, id_train):
         return np.full(store.rows, NOBODY)
     further = sorted(name.removeprefix("lam_") for name in store.header.columns if name.startswith("lam_"))
     if any(f"parent_{place}" not in store.header.columns for place in further):

@@ -20,10 +20,11 @@ def drawn(monkeypatch):
     """Return a function that makes a store of 40 rows and returns the lines of its picture."""
     monkeypatch.setattr(pictures, "decoded", lambda latents, autoencoder: latents)
 
-    def draw(**columns):
-        store = Store(outliers_store(Path("s"), **METHOD, **columns))
+    def draw(*, made_from=None, **columns):
+        id_train = load_id_train(latents_store(Path("id")))
+        store = Store(outliers_store(Path("s"), latents=made_from or id_train.digest, **METHOD, **columns))
         store.header.provenance.update(method="m", method_names=["m/one"])
-        lines = pictures.outlier_lines(store, load_id_train(latents_store(Path("id"))), None, 4)
+        lines = pictures.outlier_lines(store, id_train, None, 4)
         return {line.name: line for line in lines}
 
     return draw
@@ -72,3 +73,10 @@ def test_rows_of_three_parents_stand_under_all_of_them(drawn):
     assert [*lines] == ["parent a", "parent b", "parent 3", "outlier"]
     assert torch.equal(lines["parent 3"].images[[0, 2, 3]], load_id_train(Path("id")).values[[5, 5, 5]])
     assert [line.absent for line in lines.values()] == [set(), set(), {1}, set()]
+
+
+def test_parents_of_other_id_latents_are_not_looked_for_among_these(drawn):
+    """An imported store may name rows that are not there, or are of other images."""
+    far = np.arange(40) + 10**6
+    lines = drawn(made_from="of another project", parent_a=far, parent_b=far)
+    assert [*lines] == ["outlier"]
