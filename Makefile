@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help install develop repro results compare test check fix ablation quality bench clean
+.PHONY: help install develop repro results compare test check fix ablation leaderboard bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,16 +33,17 @@ check: develop  ## lint, formatting and strict types
 	ruff format --check .
 	mypy
 
-fix: develop  ## mend what the linter and the formatter can
+fix: develop  ## mend what the linter and the formatter can, write the code dependencies into dvc.yaml
 	ruff check --fix .
 	ruff format .
+	latent-outliers dependencies
 
-ablation: install  ## train with every loss on every kind of outliers, write docs/ablation.md (about an hour)
+ablation: install  ## train with every loss on every kind of outliers, write docs/benchmarks/ablation.md (about an hour)
 	python -m benchmarks.ablation
 
-quality: install  ## compare our default with published methods on real data, write docs/results.md (many hours)
-	python -m benchmarks.quality
-	python -m benchmarks.quality --rows
+leaderboard: install  ## compare our default with published methods on real data, write docs/benchmarks/results.md (many hours)
+	python -m benchmarks.leaderboard
+	python -m benchmarks.leaderboard --rows
 
 bench: develop  ## measure speed as ratios in one run, write benchmarks/results/
 	python -m benchmarks.bench
@@ -63,13 +64,13 @@ $(VENV)/.developed: $(VENV)/.installed
 
 # MADE: the outputs of the stages in dvc.yaml; a test compares them. `find` follows no symbolic link, so nothing outside
 # of the project is deleted. What has a .dvc file beside it was imported.
-METHODS := label_mixup $(basename $(notdir $(wildcard models/needed_by/*.json)))
+METHODS := $(basename $(notdir $(wildcard pipeline/outliers/methods/[a-z]*.py)))
 MADE := data/guarded.json data/latents/* $(METHODS:%=data/outliers/%) data/probes data/scores models/autoencoder \
-  models/bundle models/decision models/denoiser models/detector models/needed_by/label_mixup.json \
-  models/pretrained_teacher models/teacher reports/guard.json reports/metrics.json reports/plots reports/quality \
-  reports/quality.json reports/report.html reports/summary.json reports/training/autoencoder.csv \
-  reports/training/denoiser.csv reports/training/teacher reports/training/train
+  models/bundle models/decision $(METHODS:%=models/denoiser/%) models/detector models/pretrained_teacher models/teacher \
+  reports/guard.json reports/metrics.json reports/plots reports/quality reports/quality.json reports/report.html \
+  reports/summary.json reports/training/autoencoder.csv $(METHODS:%=reports/training/denoiser/%.csv) \
+  reports/training/teacher reports/training/train
 
 clean:  ## delete what the stages made; the DVC cache, .venv, imported stores and all that is yours stay
-	@find . -maxdepth 3 \( $(MADE:%=-path './%' -o) -path './.work' \) -prune ! -name '*.dvc' ! -exec test -e '{}.dvc' \; \
+	@find . -maxdepth 4 \( $(MADE:%=-path './%' -o) -path './.work' \) -prune ! -name '*.dvc' ! -exec test -e '{}.dvc' \; \
 	  -print -exec rm -rf {} +

@@ -1,8 +1,8 @@
 """Which loss helps with which outliers: every combination as one DVC experiment, all with the same outlier budget.
 
 Run `make ablation` (`python -m benchmarks.ablation`) in a clean checkout: it queues the experiments that are not there
-yet, runs them, and writes `docs/ablation.md` and `benchmarks/results/ablation.json`. An interrupted run goes on with
-the experiments that are missing. Baseline of every line: the same seed's teacher, cross-entropy alone.
+yet, runs them, and writes `docs/benchmarks/ablation.md` and `benchmarks/results/ablation.json`. An interrupted run goes
+on with the experiments that are missing. Baseline of every line: the same seed's teacher, cross-entropy alone.
 """
 
 import json
@@ -16,24 +16,25 @@ from typing import Any
 from scipy.stats import t
 
 from benchmarks.bench import hardware
-from pipeline.command import PARAMS_FILE
-from pipeline.files import read_json, write_bytes, write_json
-from pipeline.runlog import git_revision
-from pipeline.schema import load_all
-from pipeline.synthesize.params import WITHOUT_PARENTS
+from pipeline.params.all_params import load_all
+from pipeline.params.methods.section import method_params_class
+from pipeline.runtime.command import PARAMS_FILE
+from pipeline.runtime.files import read_json, write_bytes, write_json
+from pipeline.runtime.run_log import git_revision
 
 METRICS = "reports/metrics.json"
-RESULTS, PAGE = Path("benchmarks/results/ablation.json"), Path("docs/ablation.md")
+RESULTS, PAGE = Path("benchmarks/results/ablation.json"), Path("docs/benchmarks/ablation.md")
 BUDGET = 2048
 """Outliers that a detector may see, from one method or in equal parts from several."""
 FOUR = ("perturb", "mixup", "shuffle", "label_mixup")
-FAMILIES: dict[str, tuple[str, ...]] = {
+METHODS_OF: dict[str, tuple[str, ...]] = {
     **{name: (name,) for name in FOUR},
     "first three": FOUR[:3],
     "all four": FOUR,
     "gaussian (null)": ("gaussian",),
     "copies (null)": ("copies",),
 }
+"""Synthesis methods of the outliers that a line has."""
 OE, INFO_NCE, CLUB, PAPER, KD = (
     "outlier_exposure.weight",
     "micl.info_nce.weight",
@@ -69,18 +70,18 @@ class Cell:
     """One line of the table."""
 
     training: str
-    family: str
+    outliers: str
 
     @property
     def name(self) -> str:
         """The experiment's name: no spaces, no signs."""
-        words = f"ablation {self.training} {self.family}"
+        words = f"ablation {self.training} {self.outliers}"
         return "-".join("".join(sign if sign.isalnum() else " " for sign in words).split()).lower()
 
     @property
     def settings(self) -> list[str]:
         """What differs from params.yaml, as `dvc exp run -S` takes it."""
-        methods, weights = FAMILIES[self.family], TRAININGS[self.training]
+        methods, weights = METHODS_OF[self.outliers], TRAININGS[self.training]
         every = (OE, INFO_NCE, CLUB, PAPER, KD, *OTHER_WEIGHTS)
         return [
             f"synthesize.methods=[{','.join(methods)}]",
@@ -108,7 +109,7 @@ def main() -> None:
             "seconds": round(time.monotonic() - started) if len(missing) == len(cells) else None,
             "seeds": list(load_all(PARAMS_FILE).seeds),
             "budget": BUDGET,
-            "cells": [{"training": cell.training, "outliers": cell.family, **found[cell.name]} for cell in cells],
+            "cells": [{"training": cell.training, "outliers": cell.outliers, **found[cell.name]} for cell in cells],
         }
         write_json(RESULTS, report)
     write_bytes(PAGE, page(read_json(RESULTS)).encode())
@@ -130,17 +131,18 @@ def run(cells: list[Cell]) -> None:
 
 
 def grid() -> list[Cell]:
-    """Return every cell that makes sense: without outliers the family does not matter, CLUB wants rows with parents."""
+    """Return every cell that makes sense: without outliers no method matters, CLUB wants rows with parents."""
     cells = []
     for training, weights in TRAININGS.items():
         uses_outliers = {OE, INFO_NCE, CLUB, PAPER} & set(weights)
-        families = [
-            family
-            for family, methods in FAMILIES.items()
-            if CLUB not in weights or not set(WITHOUT_PARENTS).issuperset(methods)
-        ]
-        cells += [Cell(training, family) for family in (families if uses_outliers else families[:1])]
+        possible = [name for name, methods in METHODS_OF.items() if CLUB not in weights or have_parents(methods)]
+        cells += [Cell(training, name) for name in (possible if uses_outliers else possible[:1])]
     return cells
+
+
+def have_parents(methods: tuple[str, ...]) -> bool:
+    """Return whether rows of any of these methods start from ID latents."""
+    return any(method_params_class(PARAMS_FILE, name).has_parents for name in methods)
 
 
 def results(names: set[str]) -> dict[str, Any]:
@@ -185,17 +187,17 @@ def page(report: dict[str, Any]) -> str:
 
 
 def distillation_table(report: dict[str, Any]) -> list[str]:
-    """Return ID accuracy with outliers alone and with distillation beside them, family by family."""
+    """Return ID accuracy with outliers alone and with distillation beside them, by synthesis method."""
     accuracy = {(cell["training"], cell["outliers"]): cell["id_accuracy"]["detector"] for cell in report["cells"]}
-    families = [family for training, family in accuracy if training == "OE"]
+    choices = [outliers for training, outliers in accuracy if training == "OE"]
     lines = []
-    for family in families:
-        without, kept = accuracy["OE", family], accuracy["OE + KD", family]
+    for outliers in choices:
+        without, kept = accuracy["OE", outliers], accuracy["OE + KD", outliers]
         low, high = welch_interval(kept, without, len(report["seeds"]))
         verdict = "better" if low > 0 else "worse" if high < 0 else "undecided"
         gain = kept["mean"] - without["mean"]
         told = f"{100 * gain:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}]"
-        lines.append(f"| {family} | {_spread(without)} | {_spread(kept)} | {told} | {verdict} |")
+        lines.append(f"| {outliers} | {_spread(without)} | {_spread(kept)} | {told} | {verdict} |")
     return ["| outliers | OE | OE + KD | gain | with KD it is |", "|---|---|---|---|---|", *lines]
 
 

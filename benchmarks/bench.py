@@ -20,10 +20,10 @@ from benchmarks.cases.encode import encode_cases
 from benchmarks.cases.store import store_cases
 from benchmarks.cases.synthesis import synthesis_cases
 from benchmarks.cases.train import train_cases
-from pipeline.device import chosen_device
-from pipeline.files import write_json
-from pipeline.page.load import processor
-from pipeline.runlog import git_revision
+from pipeline.report.page.load import processor
+from pipeline.runtime.device import chosen_device
+from pipeline.runtime.files import write_json
+from pipeline.runtime.run_log import git_revision
 
 FORMAT = "latent-outliers-bench/1"
 RESULTS = {"cpu": Path("benchmarks/results/bench-cpu.json"), "cuda": Path("benchmarks/results/bench-gpu.json")}

@@ -22,8 +22,6 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from benchmarks.bench import hardware
-from pipeline.device import UNIT_THREADS, prepare_torch, seeded
-from pipeline.files import write_json
 from pipeline.losses.club import (
     LOG_VARIANCE_BOUND,
     OAL_LOG_VARIANCE_BOUND,
@@ -32,8 +30,10 @@ from pipeline.losses.club import (
     random_pair_club,
 )
 from pipeline.losses.info_nce import info_nce
-from pipeline.progress import progress
-from pipeline.runlog import git_revision
+from pipeline.runtime.device import UNIT_THREADS, prepare_torch, seeded
+from pipeline.runtime.files import write_json
+from pipeline.runtime.progress import progress
+from pipeline.runtime.run_log import git_revision
 
 FORMAT = "latent-outliers-estimators/1"
 RESULT, PICTURE = Path("benchmarks/results/estimators.json"), Path("docs/images/mutual-information.png")

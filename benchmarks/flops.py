@@ -18,17 +18,17 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.cases.encode import STABLE_DIFFUSION
 from benchmarks.cases.synthesis import CLASSES, ID_ROWS, PERTURB
-from pipeline.config import load_params
-from pipeline.denoiser.model import untrained
-from pipeline.denoiser.params import Params as DenoiserSections
-from pipeline.files import write_json
-from pipeline.runlog import git_revision
+from pipeline.networks.denoiser import untrained
+from pipeline.params.denoiser import DenoiserParams
+from pipeline.params.synthesize import SynthesizeParams
+from pipeline.runtime.command import PARAMS_FILE
+from pipeline.runtime.files import write_json
+from pipeline.runtime.run_log import git_revision
+from pipeline.schema.reader import ParamsFile
 from pipeline.store.format import LatentSpace
-from pipeline.synthesize.params import Params as SynthesizeSections
 
 FORMAT = "latent-outliers-flops/1"
 RESULT = Path("benchmarks/results/flops.json")
-PARAMS = Path("params.yaml")
 STEPS, WITH_AND_WITHOUT_PROMPT = 50, 2
 TEXT = (77, 768)
 VALUES = 4 * 32 * 32
@@ -81,10 +81,11 @@ def text_to_image_step(side: int) -> int:
 
 def label_mixup() -> int:
     """Return what the default denoiser takes for one latent of 4 x 32 x 32, in all its steps."""
-    params = load_params(PARAMS, SynthesizeSections).synthesize.label_mixup
+    file = ParamsFile(PARAMS_FILE)
+    params = file.section("synthesize", SynthesizeParams).label_mixup
     space = LatentSpace(autoencoder="counted", scaling_factor=1.0, image_size=256, shape=(4, 32, 32))
     with torch.device("meta"):
-        denoiser = untrained(space, CLASSES, load_params(PARAMS, DenoiserSections).denoiser)
+        denoiser = untrained(space, CLASSES, file.section("denoiser", DenoiserParams))
         rows = torch.empty(1, *space.shape), torch.ones(1), denoiser.classes.weight[:1]
         return params.steps * (1 if params.guidance == 1 else 2) * counted(lambda: denoiser(*rows))
 

@@ -27,14 +27,14 @@ import yaml
 from PIL import Image
 
 from benchmarks.bench import hardware
-from pipeline.config import load_params, validate
 from pipeline.detector.bundle import BUNDLE, BUNDLE_FORMAT, read_bundle
-from pipeline.errors import PipelineError
-from pipeline.files import digest, json_bytes, write_json
 from pipeline.images.decode import NoPictureError, decode, quiet
-from pipeline.progress import progress
-from pipeline.runlog import git_revision
-from pipeline.schema import AllParams
+from pipeline.params.all_params import AllParams, load_all
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import digest, json_bytes, write_json
+from pipeline.runtime.progress import progress
+from pipeline.runtime.run_log import git_revision
+from pipeline.schema.reader import validate
 
 RESULTS = Path("benchmarks/results/fuzz.json")
 SECONDS = 20
@@ -162,7 +162,7 @@ def readers(folder: Path) -> list[Reader]:
 
     def read_params(content: bytes) -> object:
         file.write_bytes(content)
-        return load_params(file, AllParams)
+        return load_all(file)
 
     def read_card(content: bytes) -> object:
         (folder / BUNDLE).write_bytes(content)

@@ -3,7 +3,7 @@
 Run `python -m benchmarks.heads NAME` in a project that `dvc repro` has run with all of `METHODS`. Every head of
 `HEADS` is trained with every seed of params.yaml: alone, with label-mixup outliers, as in the paper, and with those of
 the other three methods; cross-entropy and, on outliers, outlier exposure, nothing else. Finished trainings are kept.
-Writes `benchmarks/results/heads-NAME.json` and, with what is there of other data, `docs/heads.md`.
+Writes `benchmarks/results/heads-NAME.json` and, with what is there of other data, `docs/benchmarks/heads.md`.
 """
 
 from dataclasses import dataclass
@@ -13,25 +13,25 @@ from typing import Any
 import typer
 
 from benchmarks.bench import hardware
-from pipeline.command import PARAMS_FILE
-from pipeline.errors import PipelineError
-from pipeline.files import read_json, write_bytes, write_json
-from pipeline.infer.params import ScoreName
-from pipeline.infer.run import judged
-from pipeline.latents import Latents, load_id_train, load_latents
-from pipeline.launch import Launch
-from pipeline.progress import progress
-from pipeline.runlog import git_revision
-from pipeline.schema import AllParams, load_all
-from pipeline.score.decision import decide
-from pipeline.score.report import build_report
-from pipeline.train.params import TrainParams
-from pipeline.train.run import DetectorUnit, train_detector
-from pipeline.units import run_units
-from pipeline.workspace import fingerprint
+from pipeline.latents.latents import Latents, load_id_train, load_latents
+from pipeline.params.all_params import AllParams, load_all
+from pipeline.params.infer import ScoreName
+from pipeline.params.train import TrainParams
+from pipeline.posthoc.decision import decide
+from pipeline.posthoc.scoring import score_table
+from pipeline.report.metrics_json import build_report
+from pipeline.runtime.command import PARAMS_FILE
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import read_json, write_bytes, write_json
+from pipeline.runtime.launch import Launch
+from pipeline.runtime.progress import progress
+from pipeline.runtime.run_log import git_revision
+from pipeline.runtime.units import run_units
+from pipeline.runtime.workspace import fingerprint
+from pipeline.training.detector import DetectorUnit, train_detector
 
 LATENTS, OUTLIERS, MODELS = Path("data/latents"), Path("data/outliers"), Path("models")
-RESULTS, WORK, PAGE = Path("benchmarks/results"), Path(".work/heads"), Path("docs/heads.md")
+RESULTS, WORK, PAGE = Path("benchmarks/results"), Path(".work/heads"), Path("docs/benchmarks/heads.md")
 METHODS = ("perturb", "mixup", "shuffle", "label_mixup")
 HEADS: dict[str, dict[str, Any]] = {
     "soft-max": {"kind": "linear"},
@@ -71,9 +71,10 @@ def main(name: str) -> None:
     if missing := [method for method in METHODS if not (OUTLIERS / method).is_dir()]:
         raise PipelineError(f"{OUTLIERS}: no {', '.join(missing)}; add to synthesize.methods and run `dvc repro`.")
     variants = [Variant(head, outliers) for head in HEADS for outliers in OUTLIERS_OF]
-    units = [unit(variant, seed, params) for variant in variants for seed in params.seeds]
-    run_units(train_detector, units, launch=Launch(), what="training detectors")
-    found = compared(params, variants)
+    folders = {variant: variant.folder(params) for variant in variants}  # once: scoring loads code that would count too
+    units = [unit(variant, seed, params, folder) for variant, folder in folders.items() for seed in params.seeds]
+    run_units(train_detector, units, launch=Launch(), title="training detectors")
+    found = compared(params, folders)
     report = {
         "format": "latent-outliers-heads/1",
         "data": name,
@@ -89,7 +90,7 @@ def main(name: str) -> None:
     typer.echo(f"written: {PAGE}")
 
 
-def unit(variant: Variant, seed: int, params: AllParams) -> DetectorUnit:
+def unit(variant: Variant, seed: int, params: AllParams, folder: Path) -> DetectorUnit:
     """Return one training; what is not named here is as in params.yaml."""
     content = params.train.model_dump()
     content["head"] = HEADS[variant.head]
@@ -109,38 +110,37 @@ def unit(variant: Variant, seed: int, params: AllParams) -> DetectorUnit:
         outliers=tuple(OUTLIERS / method for method in OUTLIERS_OF[variant.outliers] or METHODS[:1]),
         teacher=MODELS / "teacher" / str(seed),
         pretrained_teacher=MODELS / "pretrained_teacher",
-        output=variant.folder(params) / str(seed),
-        curve=variant.folder(params) / f"{seed}.csv",
+        output=folder / str(seed),
+        curve=folder / f"{seed}.csv",
     )
 
 
-def compared(params: AllParams, variants: list[Variant]) -> list[dict[str, Any]]:
+def compared(params: AllParams, folders: dict[Variant, Path]) -> list[dict[str, Any]]:
     """Return each variant beside what its claim is about: without outliers the soft-max, with them itself without."""
     id_train = load_id_train(LATENTS / "id_train")
     ood = params.data.ood_sets()
     groups = {group: [name for name in ood if ood[name] == group] for group in ("near", "far")}
     sets = {name: load_latents(LATENTS / name, id_train.header) for name in ("id_validation", "id_test", *ood)}
     entries = []
-    with progress("comparing", len(variants)) as advance:
-        for variant in variants:
+    with progress("comparing", len(folders)) as advance:
+        for variant, folder in folders.items():
             against = Variant(variant.head, "none") if OUTLIERS_OF[variant.outliers] else Variant("soft-max", "none")
             words = {"head": variant.head, "outliers": variant.outliers, "against": against.head}
-            entries.append(words | difference(params, against, variant, id_train, sets, groups))
+            sides = {"baseline": folders[against], "detector": folder}
+            entries.append(words | difference(params, sides, id_train, sets, groups))
             advance(1)
     return entries
 
 
 def difference(
     params: AllParams,
-    against: Variant,
-    variant: Variant,
+    sides: dict[str, Path],
     id_train: Latents,
     sets: dict[str, Latents],
     groups: dict[str, list[str]],
 ) -> dict[str, Any]:
-    """Return the accuracy and the groups of a variant's report, whose baseline is `against`."""
-    folders = {"baseline": against.folder(params), "detector": variant.folder(params)}
-    table = judged(params.seeds, folders, id_train, sets, params.infer, lambda _: None)
+    """Return the accuracy and the groups of a variant's report; sides: where its networks and its baseline's are."""
+    table = score_table(params.seeds, sides, id_train, sets, params.infer, lambda _: None)
     decisions = decide(table, params.score.headline, params.score.id_rejection)
     report = build_report(table, groups, decisions, params.score, SCORES)
     return {"id_accuracy": report["id_accuracy"]["detector"], "groups": report["groups"]}

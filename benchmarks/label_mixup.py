@@ -1,7 +1,8 @@
 """Show that label-mixup samples between classes: the teachers' posterior over the share of a class, and pictures.
 
-Run `python -m benchmarks.label_mixup` after `dvc repro denoiser teacher`. For every pair of classes the denoiser is
-asked for shares from 0 to 1, from the same noise along a line. Prints a table and writes two figures into docs/images/.
+Run `python -m benchmarks.label_mixup` after `dvc repro denoiser@label_mixup teacher`. For every pair of classes the
+denoiser is asked for shares from 0 to 1, from the same noise along a line. Prints a table and writes two figures into
+docs/images/.
 """
 
 from itertools import combinations
@@ -13,17 +14,17 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.autoencoder.model import load_stage_output
-from pipeline.command import PARAMS_FILE
-from pipeline.device import STAGE_THREADS, chosen_device, prepare_torch
-from pipeline.latents import Latents, load_id_train, to_scaled
-from pipeline.networks.folder import load_network, predict
-from pipeline.pictures import Line, decoded, draw_grid
-from pipeline.quality.figures import draw_posteriors
-from pipeline.quality.measure import Rows
-from pipeline.schema import AllParams, load_all
-from pipeline.synthesize.label_mixup import LabelMixup
-from pipeline.synthesize.method import Parents
+from pipeline.latents.latents import Latents, load_id_train, to_scaled
+from pipeline.networks.autoencoder import load_stage_output
+from pipeline.networks.saved_network import load_network, predict
+from pipeline.outliers.method import Parents
+from pipeline.outliers.methods.label_mixup import LabelMixup
+from pipeline.outliers.quality import MeasuredRows
+from pipeline.outliers.quality_figures import draw_posteriors
+from pipeline.params.all_params import AllParams, load_all
+from pipeline.report.grid import PictureRow, decoded, draw_grid
+from pipeline.runtime.command import PARAMS_FILE
+from pipeline.runtime.device import STAGE_THREADS, chosen_device, prepare_torch
 
 LATENTS, MODELS, IMAGES = Path("data/latents/id_train"), Path("models"), Path("docs/images")
 SHARES = np.linspace(0, 1, 12)
@@ -35,7 +36,9 @@ def main() -> None:
     """Sample, print the table and draw."""
     prepare_torch(STAGE_THREADS)
     params, id_train = load_all(PARAMS_FILE), load_id_train(LATENTS)
-    method = LabelMixup(Parents(id_train, chosen_device()), params.synthesize.label_mixup, MODELS / "denoiser")
+    method = LabelMixup(
+        Parents(id_train, chosen_device()), params.synthesize.label_mixup, MODELS / "denoiser/label_mixup"
+    )
     pairs = list(combinations(range(len(id_train.class_names)), 2))
     made = [sampled(method, pairs, share) for share in SHARES]
     rows = asked(params, id_train, pairs, torch.cat(made))
@@ -55,7 +58,7 @@ def sampled(method: LabelMixup, pairs: list[tuple[int, int]], share: float) -> t
     return method.sample(weights, noise).cpu()
 
 
-def asked(params: AllParams, id_train: Latents, pairs: list[tuple[int, int]], values: torch.Tensor) -> Rows:
+def asked(params: AllParams, id_train: Latents, pairs: list[tuple[int, int]], values: torch.Tensor) -> MeasuredRows:
     """Return the rows with what the teachers of all seeds say of them."""
     posteriors = []
     for seed in params.seeds:
@@ -63,10 +66,10 @@ def asked(params: AllParams, id_train: Latents, pairs: list[tuple[int, int]], va
         network = load_network(folder, id_train.header.space, id_train.class_names).network
         posteriors.append(predict(network, values)[0].double().softmax(1).numpy())
     classes = np.tile(np.repeat(np.array(pairs), PER_PAIR, axis=0), (len(SHARES), 1))
-    return Rows(values.flatten(1), classes, np.repeat(SHARES, len(pairs) * PER_PAIR), np.stack(posteriors))
+    return MeasuredRows(values.flatten(1), classes, np.repeat(SHARES, len(pairs) * PER_PAIR), np.stack(posteriors))
 
 
-def show(rows: Rows) -> None:
+def show(rows: MeasuredRows) -> None:
     """Print what the teachers say at each share."""
     table = Table(title=f"{len(rows.values)} rows, posterior in percent, mean over rows and teachers")
     for name in ("share of a", "class a", "class b", "all others", "highest", "surer than 90 %"):
@@ -89,13 +92,13 @@ def at(posterior: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.
 def draw_lines(id_train: Latents, pairs: list[tuple[int, int]], made: list[torch.Tensor]) -> None:
     """Draw some pairs, one per line, from the second class to the first, decoded."""
     autoencoder, _ = load_stage_output(MODELS / "autoencoder")
-    lines: list[Line] = []
+    lines: list[PictureRow] = []
     for number in np.linspace(0, len(pairs) - 1, LINES).astype(int):
         rows = torch.stack([values[number * PER_PAIR] for values in made])
         first, second = (id_train.class_names[label] for label in pairs[number])
         images = decoded(to_scaled(rows, id_train.header.standardisation), autoencoder)
         titles = [f"{share:.0%}" for share in SHARES] if not lines else []
-        lines.append(Line(f"'{second}' to '{first}'", images, titles))
+        lines.append(PictureRow(f"'{second}' to '{first}'", images, titles))
     draw_grid(IMAGES / "label-mixup.png", lines, "label_mixup: share of the last class, the same noise along a line")
 
 

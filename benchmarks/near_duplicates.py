@@ -13,15 +13,16 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from pipeline.config import load_params
-from pipeline.device import STAGE_THREADS, prepare_torch
-from pipeline.encode.latents import Encoder
 from pipeline.images.image_set import ImageSet, resized
-from pipeline.images.source import open_image_set
-from pipeline.latents import Latents, load_id_train, load_latents, to_standardised
-from pipeline.neighbours import nearest, typical_distance
-from pipeline.probe.images import reencoded, saved_as_jpeg
-from pipeline.probe.params import Params
+from pipeline.latents.encoding import Encoder
+from pipeline.latents.latents import Latents, load_id_train, load_latents, to_standardised
+from pipeline.latents.neighbours import nearest, typical_distance
+from pipeline.latents.probes import reencoded, saved_as_jpeg
+from pipeline.params.data import DataParams
+from pipeline.params.encode import EncodeParams
+from pipeline.runtime.command import PARAMS_FILE
+from pipeline.runtime.device import STAGE_THREADS, prepare_torch
+from pipeline.schema.reader import ParamsFile
 from pipeline.store.reader import Store
 
 LATENTS, AUTOENCODER = Path("data/latents"), Path("models/autoencoder")
@@ -30,16 +31,17 @@ QUALITIES = (95, 90, 75, 50)
 
 def main() -> None:
     """Print smallest, median and largest distance of copies to their originals, and of other images to the nearest."""
-    params = load_params(Path("params.yaml"), Params)
+    file = ParamsFile(PARAMS_FILE)
+    data, batch_size = file.section("data", DataParams), file.section("encode", EncodeParams).batch_size
     prepare_torch(STAGE_THREADS)
-    encoder = Encoder.load(AUTOENCODER, params.data.image_size, params.encode.batch_size)
-    images, id_train = open_image_set("id_train", params.data), load_id_train(LATENTS / "id_train")
+    encoder = Encoder.load(AUTOENCODER, data.image_size, batch_size)
+    images, id_train = data.open("id_train"), load_id_train(LATENTS / "id_train")
     bank = id_train.values.flatten(1)
     scaled = Store(LATENTS / "id_train").latents()
     copies = {f"JPEG, quality {quality}": saved_as_jpeg(images, quality) for quality in QUALITIES}
     copies["decoded"] = reencoded(images, scaled, encoder.autoencoder, encoder.batch_size)
     found = {name: (_encoded(copy, encoder, id_train) - bank).norm(dim=1) for name, copy in copies.items()}
-    for name in params.data.sets:
+    for name in data.sets:
         if name != "id_train":
             found[name] = nearest(load_latents(LATENTS / name, id_train.header).values.flatten(1), bank)[0]
     unit, table = typical_distance(bank), Table("distance", "smallest", "5 %", "median", "95 %", "largest")

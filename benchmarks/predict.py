@@ -29,25 +29,27 @@ from PIL import Image
 
 from benchmarks.bench import hardware
 from benchmarks.cases.encode import tiny_autoencoder
-from pipeline.autoencoder.model import Autoencoder
-from pipeline.autoencoder.train import untrained
-from pipeline.detector.bundle import Ingredients, write_bundle
+from pipeline.commands.compose import load_preset
+from pipeline.detector.bundle import BundleParts, write_bundle
 from pipeline.detector.detector import BATCH_SIZE, Detector
 from pipeline.detector.images import read_pixels
 from pipeline.detector.listing import count_images, image_files
-from pipeline.detector.output import open_output
-from pipeline.detector.predict import judged, readers_for, write_answers
-from pipeline.detector.reading import Reading
-from pipeline.files import digest, folder_digest, write_json
+from pipeline.detector.predict import predicted_rows, prefetcher_for, write_rows
+from pipeline.detector.prediction_file import open_output
+from pipeline.detector.prefetch import PixelPrefetcher
 from pipeline.images.image_set import from_8_bits
-from pipeline.infer.fitted import Outputs, fit_scores
-from pipeline.latents import to_standardised
-from pipeline.networks.folder import NetworkCard, save_network
-from pipeline.progress import progress
-from pipeline.runlog import git_revision
-from pipeline.schema import AllParams, load_all
-from pipeline.score.decision import Decision
+from pipeline.latents.latents import to_standardised
+from pipeline.networks.autoencoder import Autoencoder
+from pipeline.networks.saved_network import NetworkCard, save_network
+from pipeline.params.all_params import AllParams
+from pipeline.posthoc.decision import Decision
+from pipeline.posthoc.fitted import fit_scores
+from pipeline.posthoc.score import NetworkOutputs
+from pipeline.runtime.files import digest, folder_digest, write_json
+from pipeline.runtime.progress import progress
+from pipeline.runtime.run_log import git_revision
 from pipeline.store.format import LatentSpace, Standardisation
+from pipeline.training.autoencoder import untrained
 
 FORMAT = "latent-outliers-predict-bench/3"
 FEW, MANY, SIDE = 10_000, 100_000, 32
@@ -56,7 +58,7 @@ TIMED, TIMED_WITH_TAESD, ROUNDS = 6_400, 640, 9
 MOST_MEMORY, LEAST_SPEED = 1.05, 0.8
 PRESET, ID_IMAGES = "cifar10_small", 9_000
 RESULT = Path("benchmarks/results/predict-cpu.json")
-IN_A_PROCESS = "import sys; from benchmarks.predict import judged_in_this_process as judged; judged(*sys.argv[1:])"
+IN_A_PROCESS = "import sys; from benchmarks.predict import predict_in_this_process as run; run(*sys.argv[1:])"
 """Not run as a module: processes that it starts would import this one, and PyTorch with it."""
 
 
@@ -68,7 +70,7 @@ def main(
         few, many, preset, taesd = (Path(name) / part for part in ("few", "many", PRESET, "taesd"))
         write_images(few, FEW)
         write_images(many, MANY)
-        params = load_all(Path("presets") / f"{PRESET}.yaml")
+        params = load_preset(Path("presets") / f"{PRESET}.yaml")
         write_random_bundle(preset, params, preset_autoencoder(params))
         write_random_bundle(taesd, params, tiny_autoencoder())
         target = Path(name) / "answers.parquet"
@@ -128,11 +130,11 @@ def write_random_bundle(folder: Path, params: AllParams, autoencoder: Autoencode
     weights = (models / "network/model.safetensors").read_bytes()
     score, features = params.score.headline, torch.randn(ID_IMAGES, network.features)
     with torch.inference_mode():
-        known = Outputs(network.eval().head(features).double(), features.double())
-    scorer = fit_scores(network, known, torch.arange(ID_IMAGES) % len(card.class_names), params.infer, (score,))
+        id_outputs = NetworkOutputs(network.eval().head(features).double(), features.double())
+    scorer = fit_scores(network, id_outputs, torch.arange(ID_IMAGES) % len(card.class_names), params.infer, (score,))
     facts = {"threshold": 1.0, "id_rejection_target": 0.05, "id_rejection_validation": 0.05, "validation_images": 1}
     decision = Decision(seed=0, weights=digest(weights), score=score, **facts)
-    write_bundle(folder, Ingredients(models / "autoencoder", weights, card, decision, scorer, ""), "")
+    write_bundle(folder, BundleParts(models / "autoencoder", weights, card, decision, scorer, ""), "")
 
 
 def measured_speed(bundle: Path, folder: Path, target: Path, count: int) -> dict[str, float | bool]:
@@ -143,11 +145,11 @@ def measured_speed(bundle: Path, folder: Path, target: Path, count: int) -> dict
     cores = torch.get_num_threads()
     times: dict[str, list[float]] = {"shared": [], "own": [], "predict": [], "decoding": []}
     with (
-        readers_for(detector, MANY, BATCH_SIZE) as reading,
+        prefetcher_for(detector, MANY, BATCH_SIZE) as prefetched,
         ThreadPoolExecutor(cores, "bare", torch.set_num_threads, (1,)) as side_by_side,
     ):
         sides: dict[str, Callable[[], object]] = {
-            "predict": lambda: predicted(detector, files, reading, target),
+            "predict": lambda: predicted(detector, files, prefetched, target),
             "shared": lambda: [networks(detector, batch) for batch in batches],
             "own": lambda: list(side_by_side.map(lambda batch: networks(detector, batch), batches)),
             "decoding": lambda: [np.asarray(Image.open(file)) for file in files],
@@ -185,10 +187,10 @@ def networks(detector: Detector, batch: torch.Tensor) -> None:
     detector.network(to_standardised(detector.autoencoder.encode(batch), standardisation))
 
 
-def predicted(detector: Detector, files: list[str], reading: Reading, target: Path) -> None:
+def predicted(detector: Detector, files: list[str], prefetched: PixelPrefetcher, target: Path) -> None:
     """Go from names of files to a Parquet file of answers."""
     with open_output(target) as output:
-        write_answers(judged(detector, files, reading, strict=True), output, lambda _: None)
+        write_rows(predicted_rows(detector, files, prefetched, strict=True), output, lambda _: None)
 
 
 def in_a_process(bundle: Path, folder: Path) -> dict[str, float]:
@@ -199,13 +201,15 @@ def in_a_process(bundle: Path, folder: Path) -> dict[str, float]:
     return told
 
 
-def judged_in_this_process(bundle: str, folder: str) -> None:
+def predict_in_this_process(bundle: str, folder: str) -> None:
     """Judge a folder as the command does; print seconds, loading included, and the peak memory of all processes."""
     began = time.perf_counter()
     images, detector = count_images([Path(folder)]), Detector.load(bundle)
     target = Path(folder).with_suffix(".parquet")
-    with open_output(target) as output, readers_for(detector, images, BATCH_SIZE) as reading:
-        write_answers(judged(detector, image_files([Path(folder)]), reading, strict=True), output, lambda _: None)
+    with open_output(target) as output, prefetcher_for(detector, images, BATCH_SIZE) as prefetched:
+        write_rows(
+            predicted_rows(detector, image_files([Path(folder)]), prefetched, strict=True), output, lambda _: None
+        )
         peaks = [peak_mib(process.pid) for process in (current_process(), *active_children())]
     told = {"seconds": round(time.perf_counter() - began, 1), "peak_mib": round(sum(peaks), 1)}
     print(json.dumps(told | {"processes": len(peaks)}))  # noqa: T201  # read by the process that started this

@@ -20,15 +20,19 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.bench import hardware
-from pipeline.command import PARAMS_FILE
-from pipeline.files import write_json
-from pipeline.params_text import dump_yaml, load_yaml
-from pipeline.runlog import LOG, git_revision
+from pipeline.runtime.command import PARAMS_FILE
+from pipeline.runtime.files import write_json
+from pipeline.runtime.run_log import LOG, git_revision
+from pipeline.schema.text import dump_yaml, load_yaml
 
 FORMAT = "latent-outliers-repro-costs/1"
 RESULT = Path("benchmarks/results/repro-costs-cpu.json")
 METHOD, PARAMETER = "perturb", "sigma"
-IMPORTS = f"import pipeline.synthesize.run, pipeline.synthesize.{METHOD}, zarr"
+IMPORTS = (
+    "import zarr, stages.synthesize, pipeline.outliers.make, pipeline.params.methods.section; "
+    "import pipeline.runtime.launch, pipeline.runtime.workspace; "
+    f"import pipeline.outliers.methods.{METHOD}, pipeline.params.methods.{METHOD}"
+)
 ROUNDS = 5
 FIRST, STEP = 0.91, 0.01
 """Values of the parameter, another one in each round."""

@@ -29,14 +29,14 @@ from scipy.optimize import nnls
 
 from benchmarks.bench import hardware
 from benchmarks.cases.store import SPACE, UNIT
-from pipeline.command import run
-from pipeline.files import folder_files, write_json
-from pipeline.progress import progress
-from pipeline.runlog import git_revision
+from pipeline.outliers.method import ANCESTRY
+from pipeline.runtime.command import run
+from pipeline.runtime.files import folder_files, write_json
+from pipeline.runtime.progress import progress
+from pipeline.runtime.run_log import git_revision
 from pipeline.store import format as store_format
 from pipeline.store.reader import Store
 from pipeline.store.writer import StoreWriter
-from pipeline.synthesize.method import ANCESTRY
 
 FORMAT = "latent-outliers-scaling/1"
 RESULT = Path("benchmarks/results/scaling-cpu.json")

@@ -28,13 +28,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.bench import hardware
-from pipeline.files import write_json
-from pipeline.progress import progress
-from pipeline.runlog import git_revision
+from pipeline.commands.compose import preset_text
+from pipeline.runtime.files import write_json
+from pipeline.runtime.progress import progress
+from pipeline.runtime.run_log import git_revision
 
 FORMAT = "latent-outliers-slopes/1"
 RESULT = Path("benchmarks/results/slopes-cpu.json")
-PROJECT = ("dvc.yaml", "models/needed_by", ".dvc/config", ".dvcignore")
+PROJECT = ("dvc.yaml", ".dvc/config", ".dvcignore")
 CODE = ("pipeline", "stages")
 SIZES = (2_000, 6_000, 18_000)
 """Training images; a tenth as many for validation, a tenth for testing, a tenth OOD."""
@@ -95,7 +96,7 @@ def _write(file: Path, level: int, rng: np.random.Generator) -> None:
 
 def params(size: int) -> dict[str, Any]:
     """Return preset `imagefolder`, with one seed, one epoch of everything and as many outliers as images."""
-    found: dict[str, Any] = yaml.safe_load(Path("presets/imagefolder.yaml").read_text())
+    found: dict[str, Any] = yaml.safe_load(preset_text(Path("presets/imagefolder.yaml")))
     data = found["data"]
     photos = data["sources"]["photos"] | {"validation": None, "test": None}
     others = {"kind": "folder_images", "path": f"data/images/{OTHERS}", "images": None, "seed": 0}

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.bench import hardware
-from pipeline.files import write_json
-from pipeline.runlog import git_revision
+from pipeline.runtime.files import write_json
+from pipeline.runtime.run_log import git_revision
 
 RESULTS = Path("benchmarks/results")
 KIB = 1 if sys.platform == "darwin" else 1024

@@ -15,14 +15,14 @@ from rich.console import Console
 from rich.table import Table
 from torch.nn.functional import cross_entropy
 
-from pipeline.command import PARAMS_FILE
-from pipeline.device import chosen_device, default_workers
-from pipeline.latents import load_id_train, load_latents
-from pipeline.networks.folder import load_network, predict
-from pipeline.progress import progress
-from pipeline.schema import load_all
-from pipeline.teacher.params import TeacherParams
-from pipeline.teacher.run import TeacherUnit, train_teacher
+from pipeline.latents.latents import load_id_train, load_latents
+from pipeline.networks.saved_network import load_network, predict
+from pipeline.params.all_params import load_all
+from pipeline.params.teacher import TeacherParams
+from pipeline.runtime.command import PARAMS_FILE
+from pipeline.runtime.device import chosen_device, default_workers
+from pipeline.runtime.progress import progress
+from pipeline.training.teacher import TeacherUnit, train_teacher
 
 LATENTS = Path("data/latents")
 WORK = Path(".work/teacher-selection")

@@ -1,11 +1,11 @@
-"""The `latent-outliers` command: what is not a stage."""
+"""The `latent-outliers` command: everything that is not a stage."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from pipeline.command import PARAMS_FILE, ParamsFile, guard
+from pipeline.runtime.command import PARAMS_FILE, ParamsPath, run_app
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,29 +23,29 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Teach an image classifier what it does not know. Stages run with `dvc repro`; this is for the rest.",
+    help="Teach an image classifier what it does not know. `dvc repro` runs the stages; these commands do the rest.",
 )
 
 
 @app.command()
-def check(params: ParamsFile = PARAMS_FILE) -> None:
+def check(params: ParamsPath = PARAMS_FILE) -> None:
     """Check the whole parameter file before any stage runs."""
-    from pipeline.schema import load_all
+    from pipeline.params.all_params import load_all
 
-    found = load_all(params)
-    stores, sets = ", ".join(found.synthesize.stores), ", ".join(found.data.ood_sets())
-    typer.echo(f"{params}: good; {len(found.seeds)} seeds, outliers {stores}, OOD sets {sets or 'none'}")
+    all_params = load_all(params)
+    stores, sets = ", ".join(all_params.synthesize.names), ", ".join(all_params.data.ood_sets())
+    typer.echo(f"{params}: good; {len(all_params.seeds)} seeds, outliers {stores}, OOD sets {sets or 'none'}")
 
 
 @app.command()
 def preset(
     name: Annotated[str | None, typer.Argument(help="Preset to use; without a name all are listed.")] = None,
-    params: ParamsFile = PARAMS_FILE,
+    params: ParamsPath = PARAMS_FILE,
     *,
     force: Annotated[bool, typer.Option("--force", help="Overwrite parameters that are not committed.")] = False,
 ) -> None:
     """List the presets, or copy one over the parameter file and show what changes."""
-    from pipeline.presets import available, print_presets, use_preset
+    from pipeline.commands.presets import available, print_presets, use_preset
 
     if name is None:
         print_presets(available(params), wide_console())
@@ -60,10 +60,10 @@ def new_project(
     target: Annotated[Path, typer.Argument(help="Folder to make.")],
     images: Annotated[Path, typer.Option(help="Photographs, in one folder per class; perhaps in train/ and test/.")],
     near: Annotated[list[Path] | None, typer.Option(help="Folder of images that could be taken for a class.")] = None,
-    far: Annotated[list[Path] | None, typer.Option(help="Folder of images of quite other things.")] = None,
+    far: Annotated[list[Path] | None, typer.Option(help="Folder of images of entirely different things.")] = None,
 ) -> None:
-    """Make a project for a folder of photographs: look through them, and fit the parameters to what is there."""
-    from pipeline.new_project import new_project as make_project
+    """Make a project for a folder of photographs, with parameters that fit the images."""
+    from pipeline.commands.new_project import new_project as make_project
 
     make_project(target, images, near or [], far or [], wide_console())
 
@@ -74,16 +74,16 @@ def results(
     *,
     all_scores: Annotated[bool, typer.Option("--all-scores", help="Every score, not only the headline one.")] = False,
 ) -> None:
-    """Print verdict and result table of the last run."""
-    from pipeline.results import print_results
+    """Print the verdict and the result table of the last run."""
+    from pipeline.report.tables import print_results
 
     print_results(metrics, wide_console(), all_scores=all_scores)
 
 
 @app.command()
 def quality(report: QualityFile = QUALITY_FILE) -> None:
-    """Print what the outliers of each method are like, before anything was trained on them."""
-    from pipeline.results import print_quality
+    """Print the quality of the outliers of each method, measured before any training."""
+    from pipeline.report.tables import print_quality
 
     print_quality(report, wide_console())
 
@@ -91,16 +91,16 @@ def quality(report: QualityFile = QUALITY_FILE) -> None:
 @app.command()
 def compare(
     revisions: Annotated[list[str], typer.Argument(help="Commits, branches, tags or DVC experiments; or `workspace`.")],
-    score: Annotated[list[str] | None, typer.Option(help="Score to compare by, several times for several.")] = None,
+    score: Annotated[list[str] | None, typer.Option(help="Score to compare by; can be given several times.")] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Compare the detectors of runs side by side, with paired intervals; a single one is compared with what is here."""
+    """Compare the detectors of runs, with paired intervals; a single run is compared with the workspace."""
     import json
 
-    from pipeline.compare import WORKSPACE, load_run
-    from pipeline.compare import compare as compare_runs
-    from pipeline.comparison_table import print_comparison
+    from pipeline.commands.compare import WORKSPACE, load_run
+    from pipeline.commands.compare import compare as compare_runs
+    from pipeline.report.comparison import print_comparison
 
     names = revisions if len(revisions) > 1 else [*revisions, WORKSPACE]
     report = compare_runs([load_run(name) for name in names], score or ())
@@ -115,7 +115,7 @@ def verify(path: StoreFolder, repo: Repository = None, rev: Revision = None) -> 
     """Check every byte of a store of latents or outliers against its manifest."""
     import time
 
-    from pipeline.progress import progress
+    from pipeline.runtime.progress import progress
     from pipeline.sharing.revision import open_store
 
     began = time.perf_counter()
@@ -141,10 +141,10 @@ def inspect(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, draw nothing.")] = False,
 ) -> None:
-    """Say what a store is, where it came from and what its rows are like, and draw some of them."""
+    """Describe a store: its origin and statistics of its rows; draw some rows."""
     import json
 
-    from pipeline.inspect import describe, draw_rows, load_decoder, print_description
+    from pipeline.commands.inspect import describe, draw_rows, load_decoder, print_description
     from pipeline.sharing.revision import open_store
 
     store = open_store(path, repo, rev)
@@ -156,9 +156,9 @@ def inspect(
     if not autoencoder.is_dir():
         typer.echo(f"no picture: {autoencoder} is not here; `dvc pull autoencoder` fetches it")
     elif rows:
-        drawn = picture or Path("reports/inspect") / f"{path.name}.png"
-        draw_rows(drawn, store, load_decoder(autoencoder, store), rows)
-        typer.echo(f"decoded rows: {drawn}")
+        png_path = picture or Path("reports/inspect") / f"{path.name}.png"
+        draw_rows(png_path, store, load_decoder(autoencoder, store), rows)
+        typer.echo(f"decoded rows: {png_path}")
 
 
 @app.command()
@@ -168,15 +168,17 @@ def export(
     repo: Repository = None,
     rev: Revision = None,
     image_format: Annotated[
-        Literal["png", "jpeg"], typer.Option("--format", help="png, or jpeg, which leaves marks.")
+        Literal["png", "jpeg"], typer.Option("--format", help="png, or jpeg, which leaves artefacts.")
     ] = "png",
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many rows, evenly spaced; else all.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Largest number of rows, evenly spaced; by default all.")
+    ] = None,
     autoencoder: Decoder = AUTOENCODER,
 ) -> None:
-    """Decode a store into an image folder with a list, so that any trainer that works on pixels can use it."""
-    from pipeline.export import export_images
-    from pipeline.files import require_new
-    from pipeline.inspect import load_decoder
+    """Decode a store into an image folder with a list, for any trainer that works on pixels."""
+    from pipeline.commands.export import export_images
+    from pipeline.commands.inspect import load_decoder
+    from pipeline.runtime.files import require_new
     from pipeline.sharing.revision import open_store
 
     require_new(to)
@@ -190,23 +192,25 @@ def remote_check(
     paths: Annotated[list[Path] | None, typer.Argument(help="Outputs to check; by default all stores.")] = None,
     remote: Annotated[str | None, typer.Option(help="DVC remote; by default the default one.")] = None,
 ) -> None:
-    """Compare every object of the stores with the remote, byte by byte; DVC itself trusts what is there."""
-    from pipeline.sharing.remote import check_remote, print_findings
+    """Compare every object of the stores with the remote, byte by byte; `dvc push` checks only the listings."""
+    from pipeline.sharing.remote import check_remote, print_remote_report
 
     targets = paths or [Path("data/latents"), Path("data/outliers")]
-    print_findings(check_remote(remote, targets), wide_console())
+    print_remote_report(check_remote(remote, targets), wide_console())
 
 
 @app.command()
 def predict(
     bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, such as models/bundle/0.")],
-    images: Annotated[list[Path], typer.Argument(help="Images, and folders of them; PNG, JPEG and a few more.")],
+    images: Annotated[
+        list[Path], typer.Argument(help="Images and folders of images; PNG, JPEG and a few other formats.")
+    ],
     out: Annotated[str, typer.Option(help="File to write, .parquet or .csv; - prints.")] = "-",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass; changes no answer.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass; does not change the results.")] = 64,
     *,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")] = False,
 ) -> None:
-    """Say of every image which class it shows, and whether it shows one at all."""
+    """Predict for every image its class, and whether it is OOD."""
     if out != "-" and Path(out).suffix not in (".parquet", ".csv"):
         raise typer.BadParameter(f"{out!r} ends in neither .parquet nor .csv", param_hint="--out")
     from pipeline.detector.predict import predict_files
@@ -215,14 +219,23 @@ def predict(
     predict_files(bundle, images, target, batch_size=batch_size, strict=strict)
 
 
+@app.command()
+def dependencies() -> None:
+    """Write the code dependencies of each stage into dvc.yaml, from its imports; needed after changes to the code."""
+    from pipeline.commands.dependencies import PIPELINE, write_dependencies
+
+    changed = write_dependencies()
+    typer.echo(f"{PIPELINE}: {'code dependencies written' if changed else 'code dependencies are up to date'}")
+
+
 def wide_console() -> "Console":
-    """Return where tables are printed: the terminal, or 150 columns where there is none."""
+    """Return the console for tables: the terminal, or 170 columns without a terminal."""
     from rich.console import Console
 
     console = Console()
-    return console if console.is_terminal else Console(width=150)
+    return console if console.is_terminal else Console(width=170)
 
 
 def main() -> None:
     """Run the command line."""
-    guard(app)
+    run_app(app)

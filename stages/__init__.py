@@ -1,1 +1,1 @@
-"""One thin script per DVC stage; each parses its arguments and calls one function of `pipeline`."""
+"""The verbs: one file per DVC stage, with its command and its work. Run one as `python -m stages.<name>`."""

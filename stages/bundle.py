@@ -1,19 +1,48 @@
 """Stage `bundle`: the detector of each seed with all it needs, in one folder, `models/bundle/<seed>/`."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
-from pipeline.command import PARAMS_FILE, ParamsFile, run
+from pipeline.runtime.command import PARAMS_FILE, ParamsPath, run
 
 
-def bundle(id_train: Path, models: Path, metrics: Path, output: Path, params: ParamsFile = PARAMS_FILE) -> None:
+def bundle(id_train: Path, models: Path, metrics: Path, output: Path, params: ParamsPath = PARAMS_FILE) -> None:
     """Put autoencoder, detector and decision of each seed in MODELS into OUTPUT; scores learn from ID_TRAIN again.
 
-    METRICS are told of in the model card.
+    The model card quotes METRICS.
     """
-    from pipeline.bundle.run import Inputs
-    from pipeline.bundle.run import bundle as write_bundles
+    from pipeline.detector.bundle import write_bundle
+    from pipeline.detector.bundle_parts import bundle_parts
+    from pipeline.detector.model_card import model_card
+    from pipeline.latents.latents import load_id_train
+    from pipeline.params.bundle import BundleParams
+    from pipeline.params.infer import InferParams
+    from pipeline.params.methods.enabled import OutlierStores
+    from pipeline.params.score import METRICS_FORMAT
+    from pipeline.params.train import TrainParams
+    from pipeline.runtime.device import STAGE_THREADS, prepare_torch
+    from pipeline.runtime.progress import progress
+    from pipeline.runtime.report_file import read_report
+    from pipeline.runtime.workspace import publish_when_done
+    from pipeline.schema.reader import ParamsFile
 
-    write_bundles(params, Inputs(id_train, models, metrics), output)
+    file = ParamsFile(params)
+    infer, settings = file.section("infer", InferParams), file.section("bundle", BundleParams)
+    names = file.section("synthesize", OutlierStores).names
+    stores = names if file.section("train", TrainParams).uses_outliers else ()
+    prepare_torch(STAGE_THREADS)
+    latents, content = load_id_train(id_train), read_report(metrics, METRICS_FORMAT, "score")
+    inputs = [id_train, metrics, *(models / name for name in ("autoencoder", "detector", "decision"))]
+    facts = {"seeds": file.seeds, "infer": infer.model_dump(mode="json"), "bundle": settings.model_dump(mode="json")}
+    with (
+        publish_when_done(output, facts | {"stores": stores}, inputs) as work,
+        progress("bundling detectors", len(file.seeds)) as advance,
+    ):
+        for seed in file.seeds:
+            parts = bundle_parts(models, seed, latents, infer)
+            write_bundle(work / str(seed), parts, model_card(settings, stores, parts, content))
+            advance(1)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,39 @@
 """Stage `probe`: ID test images decoded or saved as JPEG, and encoded again, to `data/probes/`."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
-from pipeline.command import PARAMS_FILE, ParamsFile, run
+from pipeline.runtime.command import PARAMS_FILE, ParamsPath, run
 
 
-def probe(autoencoder: Path, id_test: Path, output: Path, params: ParamsFile = PARAMS_FILE) -> None:
+def probe(autoencoder: Path, id_test: Path, output: Path, params: ParamsPath = PARAMS_FILE) -> None:
     """Encode what the model in AUTOENCODER and JPEG make of the ID_TEST images into two stores of latents in OUTPUT."""
-    from pipeline.probe.run import make_probes
+    from pipeline.latents.encoding import load_encoder, write_latents
+    from pipeline.latents.probes import checked_images, reencoded, saved_as_jpeg
+    from pipeline.params.data import DataParams
+    from pipeline.params.encode import EncodeParams
+    from pipeline.params.probe import PROBES, ProbeParams
+    from pipeline.runtime.workspace import publish_when_done
+    from pipeline.schema.reader import ParamsFile
+    from pipeline.store.reader import Store
 
-    make_probes(params, autoencoder, id_test, output)
+    file = ParamsFile(params)
+    data, encoding = file.section("data", DataParams), file.section("encode", EncodeParams)
+    quality = file.section("probe", ProbeParams).jpeg_quality
+    encoder = load_encoder(autoencoder, data.image_size, encoding.batch_size)
+    store = Store(id_test)
+    store.require("latents", encoder.space)
+    images = checked_images(store, data.open("id_test"))
+    sets = {
+        "jpeg": (saved_as_jpeg(images, quality), {"quality": quality}),
+        "reencoded": (reencoded(images, store.latents(), encoder.autoencoder, encoder.batch_size), {}),
+    }
+    facts = {"data": data.model_dump(mode="json"), "encode": encoding.model_dump(mode="json"), "quality": quality}
+    with publish_when_done(output, facts, [autoencoder, id_test]) as work:
+        for name, (probed, how) in sets.items():
+            made_from = {"probe": {"name": name, **how}, "latents": store.digest, **data.provenance("id_test")}
+            write_latents(work / name, probed, encoder, made_from, f"ID test images {PROBES[name]}")
 
 
 if __name__ == "__main__":

@@ -1,23 +1,40 @@
 """Stage `teacher`: ID latents to one cross-entropy classifier per seed, `models/teacher/<seed>/`."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
-from pipeline.command import PARAMS_FILE, ParamsFile, Ray, Workers, run
+from pipeline.runtime.command import PARAMS_FILE, ParamsPath, Ray, Workers, run
 
 
 def teacher(
     latents: Path,
     output: Path,
     curves: Path,
-    params: ParamsFile = PARAMS_FILE,
+    params: ParamsPath = PARAMS_FILE,
     workers: Workers = None,
     ray: Ray = None,
 ) -> None:
-    """Train the teacher of every seed on the ID training store LATENTS, to OUTPUT; show epochs in CURVES."""
-    from pipeline.launch import Launch
-    from pipeline.teacher.run import train_teachers
+    """Train the teacher of every seed on the ID training store LATENTS, to OUTPUT; show epochs in CURVES.
 
-    train_teachers(params, latents, output, curves, Launch(workers, ray))
+    Teachers that a killed run finished are kept.
+    """
+    from pipeline.latents.latents import load_id_train
+    from pipeline.params.teacher import TeacherParams
+    from pipeline.runtime.launch import Launch
+    from pipeline.runtime.workspace import publish_when_done
+    from pipeline.schema.reader import ParamsFile
+    from pipeline.training.seeds import train_seeds
+    from pipeline.training.teacher import TeacherUnit, train_teacher
+
+    launch, file = Launch(workers, ray), ParamsFile(params)
+    seeds, settings = file.seeds, file.section("teacher", TeacherParams)
+    load_id_train(latents)  # a damaged store is an error of the stage, not of its first unit
+    facts = {"seeds": seeds, "teacher": settings.model_dump(mode="json")}
+    with publish_when_done(output, facts, [latents]) as work:
+        units = [TeacherUnit(seed, settings, latents, work / str(seed), curves / f"{seed}.csv") for seed in seeds]
+        epochs = settings.optimiser.epochs
+        train_seeds(train_teacher, units, curves=curves, epochs=epochs, launch=launch, title="training teachers")
 
 
 if __name__ == "__main__":

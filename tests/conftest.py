@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from benchmarks.local_cluster import local_cluster
-from tests.project import call, make_project, stages_run
+from benchmarks.cluster.local import local_cluster
+from tests.helpers.project import call, make_project, stages_run
 
 
 def pytest_configure():

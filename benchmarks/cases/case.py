@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.progress import progress
+from pipeline.runtime.progress import progress
 
 Side = Callable[[], object]
 
@@ -56,7 +56,7 @@ def _seconds(side: Side, case: Case) -> float:
     """
     import torch
 
-    from pipeline.device import prepare_torch
+    from pipeline.runtime.device import prepare_torch
 
     case.clear()
     prepare_torch(case.threads)

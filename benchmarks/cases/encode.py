@@ -10,20 +10,19 @@ import torch
 from PIL import Image
 
 from benchmarks.cases.case import Case
-from pipeline.autoencoder.model import Autoencoder
-from pipeline.autoencoder.params import Params
-from pipeline.autoencoder.train import untrained
-from pipeline.config import load_params
-from pipeline.device import STAGE_THREADS, chosen_device
-from pipeline.encode.latents import Encoder, write_latents
-from pipeline.images.bomb import LARGEST_PIXELS
-from pipeline.images.folder import folder_images
-from pipeline.images.folder_params import FolderImagesSource
+from pipeline.images.decode import LARGEST_PIXELS
 from pipeline.images.image_set import ImageSet, from_8_bits, resized
+from pipeline.images.sources.folder import FolderImagesSource
+from pipeline.latents.encoding import Encoder, write_latents
+from pipeline.networks.autoencoder import Autoencoder
+from pipeline.params.autoencoder import AutoencoderParams
+from pipeline.runtime.command import PARAMS_FILE
+from pipeline.runtime.device import STAGE_THREADS, chosen_device
+from pipeline.schema.reader import ParamsFile
+from pipeline.training.autoencoder import untrained
 
 BATCH = 64
 SMALL, LARGE = 32, 256  # pixels
-PARAMS = Path("params.yaml")
 STABLE_DIFFUSION: dict[str, Any] = {
     "down_block_types": ("DownEncoderBlock2D",) * 4,
     "up_block_types": ("UpDecoderBlock2D",) * 4,
@@ -90,22 +89,21 @@ def files_of(folder: Path, encoded: list[bytes]) -> ImageSet:
     (folder / "images").mkdir()
     for row, content in enumerate(encoded):
         (folder / "images" / f"{row:06}.jpg").write_bytes(content)
-    return folder_images(
-        FolderImagesSource(
-            kind="folder_images",
-            path=str(folder / "images"),
-            images=None,
-            on_bad_image="fail",
-            largest_pixels=LARGEST_PIXELS,
-            seed=0,
-        )
+    source = FolderImagesSource(
+        kind="folder_images",
+        path=str(folder / "images"),
+        images=None,
+        on_bad_image="fail",
+        largest_pixels=LARGEST_PIXELS,
+        seed=0,
     )
+    return source.open("all")
 
 
 def small_autoencoder() -> Autoencoder:
     """Return the autoencoder of the default parameters before its training; what it encodes costs the same."""
     torch.manual_seed(0)
-    module = untrained(load_params(PARAMS, Params).autoencoder.training, SMALL)
+    module = untrained(ParamsFile(PARAMS_FILE).section("autoencoder", AutoencoderParams).training, SMALL)
     module.register_to_config(scaling_factor=1.0)
     return Autoencoder(module, "random weights").to(chosen_device())
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.cases.case import Case
-from pipeline.latents import Latents, load_id_train
+from pipeline.latents.latents import Latents, load_id_train
 from pipeline.store.format import LatentSpace, Standardisation
 from pipeline.store.pool import RowPool
 from pipeline.store.reader import Store

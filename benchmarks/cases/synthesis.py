@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 from benchmarks.cases.case import Case
 from benchmarks.cases.encode import stable_diffusion_autoencoder
 from benchmarks.cases.store import SHAPE, id_latents, random_rows, write_raw
-from pipeline.device import UNIT_THREADS, chosen_device, default_workers
-from pipeline.latents import to_scaled
+from pipeline.latents.latents import to_scaled
+from pipeline.outliers.method import ANCESTRY, Method, Parents, block_generator, block_rows
+from pipeline.outliers.methods.mixup import Mixup
+from pipeline.outliers.methods.perturb import Perturb
+from pipeline.outliers.rows import RowMaker, in_batches
+from pipeline.params.methods.mixup import MixupParams
+from pipeline.params.methods.perturb import PerturbParams
+from pipeline.runtime.device import UNIT_THREADS, chosen_device, default_workers
 from pipeline.store.fill import fill
 from pipeline.store.format import BLOCK_ROWS, LATENT_DTYPE
 from pipeline.store.writer import StoreWriter
-from pipeline.synthesize.method import ANCESTRY, Method, Parents, block_generator, block_rows
-from pipeline.synthesize.mixup import Mixup
-from pipeline.synthesize.params import MixupParams, PerturbParams
-from pipeline.synthesize.perturb import Perturb
-from pipeline.synthesize.rows import RowMaker, in_batches
 
 ID_ROWS, CLASSES = 50_000, 100
 STORE_ROWS = 32_768  # 256 MiB

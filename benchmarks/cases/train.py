@@ -10,27 +10,26 @@ from torch import nn
 
 from benchmarks.cases.case import Case
 from benchmarks.cases.store import UNIT, random_rows, write_store
-from pipeline.config import load_params
-from pipeline.device import UNIT_THREADS, chosen_device
-from pipeline.latents import load_id_train
-from pipeline.networks.folder import load_network
+from pipeline.latents.latents import load_id_train
 from pipeline.networks.outputs import TeacherOutputs, load_outputs
+from pipeline.networks.pretrained_teacher import write_card
 from pipeline.networks.resnet import LatentResNet, Prediction
-from pipeline.pretrained_teacher.card import write_card
+from pipeline.networks.saved_network import load_network
+from pipeline.outliers.method import ANCESTRY
+from pipeline.params.teacher import TeacherParams
+from pipeline.params.train import TrainParams
+from pipeline.runtime.command import PARAMS_FILE
+from pipeline.runtime.device import UNIT_THREADS, chosen_device
+from pipeline.schema.reader import ParamsFile
 from pipeline.store.format import LatentSpace
 from pipeline.store.reader import Store
 from pipeline.store.writer import StoreWriter
-from pipeline.synthesize.method import ANCESTRY
-from pipeline.teacher.params import Params as TeacherSections
-from pipeline.teacher.params import TeacherParams
-from pipeline.teacher.run import TeacherUnit, train_teacher
-from pipeline.train.mixing import Mixing
-from pipeline.train.objective import Objective, Seen
-from pipeline.train.params import Params, TrainParams
-from pipeline.train.run import DetectorUnit, train_detector
+from pipeline.training.detector import DetectorUnit, train_detector
+from pipeline.training.mixing import Mixing
+from pipeline.training.objective import BatchOutputs, Objective
+from pipeline.training.teacher import TeacherUnit, train_teacher
 
 SectionT = TypeVar("SectionT", TeacherParams, TrainParams)
-PARAMS = Path("params.yaml")
 CLASSES, OUTLIERS, STORES = 10, 4096, 3
 
 
@@ -59,13 +58,14 @@ def _prepared(folder: Path, shape: tuple[int, int, int], rows: int, epochs: int)
     stores = tuple(folder / f"outliers-{number}" for number in range(STORES))
     for store in stores:
         _write_outliers(store, shape, space)
-    teacher = _shortened(load_params(PARAMS, TeacherSections).teacher, epochs=1)
+    file = ParamsFile(PARAMS_FILE)
+    teacher = _shortened(file.section("teacher", TeacherParams), epochs=1)
     train_teacher(TeacherUnit(0, teacher, folder / "id", folder / "teacher", folder / "teacher.csv"))
     (folder / "none").mkdir()
     write_card(folder / "none", None)
     return DetectorUnit(
         seed=0,
-        params=_shortened(load_params(PARAMS, Params).train, epochs),
+        params=_shortened(file.section("train", TrainParams), epochs),
         latents=folder / "id",
         outliers=stores,
         teacher=folder / "teacher",
@@ -102,8 +102,8 @@ class BareLoop:
         stored = [Store(folder).latents().astype(np.float32) for folder in unit.outliers]
         self.outliers = [torch.from_numpy(rows).to(self.device) for rows in stored]
         self.teacher = load_network(unit.teacher, latents.header.space, latents.class_names)
-        known = load_outputs(unit.teacher, len(self.values), CLASSES)
-        self.known = TeacherOutputs(*(values.to(self.device) for values in known))
+        teacher_outputs = load_outputs(unit.teacher, len(self.values), CLASSES)
+        self.teacher_outputs = TeacherOutputs(*(values.to(self.device) for values in teacher_outputs))
         self.mixing = Mixing(unit.params.mixing, CLASSES, torch.Generator().manual_seed(unit.seed))
 
     def train(self) -> None:
@@ -112,7 +112,8 @@ class BareLoop:
         network = self.teacher.card.model_copy(update={"role": "detector", "head": params.head}).build().to(self.device)
         if params.start == "teacher":
             network.take_over(self.teacher.network)
-        objective = Objective(params, network.features, self.known.features.shape[1], self.shape, self.device)
+        teacher_features = self.teacher_outputs.features.shape[1]
+        objective = Objective(params, network.features, teacher_features, self.shape, self.device)
         descent = torch.optim.SGD(
             nn.ModuleList([network, objective]).parameters(),
             optimiser.learning_rate,
@@ -141,17 +142,17 @@ class BareLoop:
         passed = network(torch.cat([self.values[rows], outliers, mixed.values]))
         sizes = [len(rows), len(outliers), len(mixed.values)]
         logits, features = passed.logits.split(sizes), passed.features.split(sizes)
-        seen = Seen(
-            values=self.values[rows],
-            known=Prediction(logits[0], features[0]),
+        outputs = BatchOutputs(
+            id_latents=self.values[rows],
+            id_rows=Prediction(logits[0], features[0]),
             margin_logits=network.head.training_logits(features[0], self.labels[rows]),
             labels=self.labels[rows],
             mixed_logits=logits[2],
             mixed_targets=mixed.targets,
             outliers=Prediction(logits[1], features[1]),
-            parents=features[0][:0],
-            children=features[0][:0],
-            teacher=TeacherOutputs(*(values[rows] for values in self.known)),
+            parent_features=features[0][:0],
+            child_features=features[0][:0],
+            teacher=TeacherOutputs(*(values[rows] for values in self.teacher_outputs)),
         )
-        losses: dict[str, torch.Tensor] = objective(seen)
+        losses: dict[str, torch.Tensor] = objective(outputs)
         return losses

@@ -1,1 +1,1 @@
-"""A finished detector: what is in its folder, and how images are judged with it."""
+"""The finished detector: the bundle folder it is stored in, and prediction for images with it."""

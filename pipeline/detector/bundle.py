@@ -1,10 +1,10 @@
-"""What a bundle looks like on disk, spelled once for its writer and its reader; nothing in it is pickled.
+"""The format of a bundle on disk, with its writer and its reader; nothing in a bundle is pickled.
 
-bundle.json           what the detector is: network, score, threshold, classes, and digest and tensors of each file
-network.safetensors   the weights, byte for byte as they were trained
-scorer.safetensors    what the score learnt from the ID training images
-autoencoder/          a copy, in diffusers' own layout, and no other file
-README.md             the model card; it is for people, may be edited, and is not checked
+bundle.json           describes the detector: network, score, threshold, classes; digest and tensors of each file
+network.safetensors   the weights, byte for byte as trained
+scorer.safetensors    the tensors that the score learnt from the ID training images
+autoencoder/          a copy in diffusers' layout, and no other file
+README.md             the model card for human readers; it may be edited and is not checked
 """
 
 import json
@@ -19,12 +19,20 @@ from safetensors.torch import load as tensors_of
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
-from pipeline.errors import BundleError, reason
-from pipeline.files import digest, file_digest, folder_files, json_bytes, printable, whole_or_absent, write_bytes
-from pipeline.infer.fitted import LEARNT, FittedScores
-from pipeline.infer.params import InferParams
-from pipeline.networks.folder import NetworkCard
-from pipeline.score.decision import Decision
+from pipeline.networks.saved_network import NetworkCard
+from pipeline.params.infer import InferParams
+from pipeline.posthoc.decision import Decision
+from pipeline.posthoc.fitted import FittedScores, score_class
+from pipeline.runtime.errors import BundleError, reason
+from pipeline.runtime.files import (
+    digest,
+    file_digest,
+    folder_files,
+    json_bytes,
+    printable,
+    whole_or_absent,
+    write_bytes,
+)
 
 TensorFile = Literal["network.safetensors", "scorer.safetensors"]
 NETWORK: TensorFile = "network.safetensors"
@@ -35,7 +43,7 @@ BUNDLE_FORMAT = "latent-outliers-bundle/1"
 
 
 class TensorEntry(BaseModel):
-    """What is promised of one tensor."""
+    """The expected type and shape of one tensor."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,8 +51,8 @@ class TensorEntry(BaseModel):
     shape: tuple[int, ...]
 
 
-def _inside(name: str) -> str:
-    """Refuse the name of a file that is not one of a bundle: what is read comes from where the bundle came from."""
+def _checked_name(name: str) -> str:
+    """Return the name of a bundle's file; raises ValueError for any other, so that no file outside is ever read."""
     path = PurePosixPath(name)
     if name not in (NETWORK, SCORER) and (path.parts[:1] != (AUTOENCODER,) or ".." in path.parts):
         raise ValueError(f"{name!r} is no file of a bundle")
@@ -52,7 +60,7 @@ def _inside(name: str) -> str:
 
 
 class BundleCard(BaseModel):
-    """What a bundle is: everything that determines its decisions, and digests of what that was made from."""
+    """The content of bundle.json: all that determines the detector's decisions, and digests of its sources."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -61,15 +69,15 @@ class BundleCard(BaseModel):
     decision: Decision
     infer: InferParams
     id_train: str
-    """Digest of the store of ID training latents that the score learnt from."""
-    files: dict[Annotated[str, AfterValidator(_inside)], str]
-    """SHA-256 of every file but this one and the model card, by its path in the bundle."""
+    """Digest of the store of ID training latents to which the score was fitted."""
+    files: dict[Annotated[str, AfterValidator(_checked_name)], str]
+    """SHA-256 of every file except bundle.json and the model card, by its path in the bundle."""
     tensors: dict[TensorFile, dict[str, TensorEntry]]
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that was read and is whole."""
+    """A bundle that was read and checked."""
 
     folder: Path
     card: BundleCard
@@ -78,8 +86,8 @@ class Bundle:
 
 
 @dataclass(frozen=True)
-class Ingredients:
-    """What a bundle is made of."""
+class BundleParts:
+    """The parts that a bundle is written from."""
 
     autoencoder: Path
     weights: bytes
@@ -90,16 +98,16 @@ class Ingredients:
     id_train: str
 
 
-def write_bundle(folder: Path, parts: Ingredients, model_card: str) -> None:
-    """Write every file of a bundle, and `bundle.json` last.
+def write_bundle(folder: Path, parts: BundleParts, model_card: str) -> None:
+    """Write every file of a bundle, `bundle.json` last.
 
     Raises BundleError when the decision was made for other weights.
     """
     if digest(parts.weights) != parts.decision.weights:
-        advice = "Run `dvc repro` so that the threshold is that of this detector."
+        advice = "Run `dvc repro` so that the threshold belongs to this detector."
         found, wanted = f"weights {digest(parts.weights)[:12]}", f"{parts.decision.weights[:12]}, as in the decision"
         raise BundleError(folder, found, wanted, advice)
-    scorer = tensor_bytes({name: tensor.contiguous() for name, tensor in parts.scorer.learnt.items()})
+    scorer = tensor_bytes({name: tensor.contiguous() for name, tensor in parts.scorer.tensors.items()})
     for file in folder_files(parts.autoencoder):
         write_bytes(folder / AUTOENCODER / file.relative_to(parts.autoencoder), file.read_bytes())
     write_bytes(folder / NETWORK, parts.weights)
@@ -115,35 +123,37 @@ def write_bundle(folder: Path, parts: Ingredients, model_card: str) -> None:
         tensors={NETWORK: _entries(tensors_of(parts.weights)), SCORER: _entries(tensors_of(scorer))},
     )
     _require_same_autoencoder(folder, card)
-    write_bytes(folder / BUNDLE, _sealed(card.model_dump(mode="json")))
+    write_bytes(folder / BUNDLE, _with_digest(card.model_dump(mode="json")))
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read a bundle and check every byte of it; raises BundleError unless it is whole and of this format.
+    """Read a bundle and check every byte; raises BundleError if it is incomplete, damaged or of another format.
 
-    Files beside those of a bundle are never read, and refused in the folder of the autoencoder.
+    Other files in the folder are never read. In the autoencoder's folder they are refused.
     """
     card = _read_card(folder / BUNDLE)
     for name, wanted in card.files.items():
         if name not in (NETWORK, SCORER):
             _require_digest(folder / name, _digest_of(folder / name), wanted)
     _require_same_autoencoder(folder, card)
-    _require_no_others(folder, card)
+    _require_no_other_files(folder, card)
     network, scorer = _read_tensors(folder, card, NETWORK), _read_tensors(folder, card, SCORER)
     score = card.decision.score
-    if set(scorer) != set(LEARNT[score]):
-        raise BundleError(folder / SCORER, f"tensors {sorted(scorer)}", f"{sorted(LEARNT[score])} for score {score!r}")
+    learns = score_class(score).learns
+    if set(scorer) != set(learns):
+        raise BundleError(folder / SCORER, f"tensors {sorted(scorer)}", f"{sorted(learns)} for score {score!r}")
     return Bundle(folder, card, network, FittedScores((score,), scorer, card.infer))
 
 
 def copy_bundle(bundle: Bundle, folder: Path) -> None:
-    """Copy a bundle, checked once more; `folder` appears when all is in it.
+    """Copy a bundle and check it again; `folder` appears only when complete.
 
-    Raises BundleError when `folder` is there and not empty, also when another process was faster, or cannot be written,
-    and when the bundle is no longer what was read.
+    Raises BundleError when `folder` exists and is not empty, even if another process has just made it, or cannot be
+    written. Raises BundleError too when the bundle has changed since it was read.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BundleError(folder, "something there", "a new folder, or an empty one", "Name another, or delete it.")
+        advice = "Name another folder, or delete it."
+        raise BundleError(folder, "something there", "a new folder, or an empty one", advice)
     try:
         with whole_or_absent(folder) as partial:
             for name in bundle_files(bundle):
@@ -151,18 +161,18 @@ def copy_bundle(bundle: Bundle, folder: Path) -> None:
             if read_bundle(partial).card != bundle.card:
                 raise BundleError(bundle.folder, "another bundle than was loaded", "the same one", "Load it again.")
     except OSError as error:
-        advice = "Name another folder, or see that this one can be written."
+        advice = "Name another folder, or make this one writable."
         raise BundleError(folder, reason(error), f"a copy of {bundle.folder}", advice) from error
 
 
 def bundle_files(bundle: Bundle) -> list[str]:
-    """Return the files of a bundle that are there, by their path in it; others in its folder are none of it."""
+    """Return the files that belong to a bundle, by their path in it; the model card may be missing."""
     optional = [MODEL_CARD] if (bundle.folder / MODEL_CARD).is_file() else []
     return [*bundle.card.files, *optional, BUNDLE]
 
 
-def _sealed(content: dict[str, Any]) -> bytes:
-    """Return the bytes of bundle.json, which hold their own digest: one digit of a threshold must not flip unseen."""
+def _with_digest(content: dict[str, Any]) -> bytes:
+    """Return the bytes of bundle.json with their own digest, so that a single changed digit is noticed."""
     return json_bytes(content | {"digest": digest(json_bytes(content))})
 
 
@@ -171,40 +181,40 @@ def _read_card(file: Path) -> BundleCard:
         advice = "Name the folder of a bundle, such as models/bundle/0; `dvc repro bundle` makes it."
         raise BundleError(file.parent, f"no {BUNDLE}", "a bundle", advice)
     try:
-        whole = file.read_bytes()
-        content = json.loads(whole)
+        data = file.read_bytes()
+        content = json.loads(data)
         if not isinstance(content, dict):
             raise BundleError(file, f"a JSON {type(content).__name__}", "an object")
         if (found := content.get("format")) != BUNDLE_FORMAT:
             raise BundleError(file, f"format {found!r}", repr(BUNDLE_FORMAT))
         content.pop("digest", None)
-        if whole != _sealed(content):
+        if data != _with_digest(content):
             raise BundleError(file, "content that is not what its digest says", "the bytes that were written")
         return BundleCard.model_validate_json(json_bytes(content))
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise BundleError(file, f"{where}: {problem['msg']}", f"what {BUNDLE_FORMAT} has") from error
+        key = ".".join(map(str, problem["loc"]))
+        raise BundleError(file, f"{key}: {problem['msg']}", f"what {BUNDLE_FORMAT} has") from error
     except (OSError, ValueError, RecursionError) as error:
         raise BundleError(file, f"no readable JSON ({reason(error)})", "a whole file") from error
 
 
 def _read_tensors(folder: Path, card: BundleCard, name: TensorFile) -> dict[str, Tensor]:
-    """Return the tensors of a file whose bytes are those that were written, each as bundle.json has it."""
+    """Read the tensors of a file, and check its digest and every tensor against bundle.json."""
     file = folder / name
     try:
         content = file.read_bytes()
         _require_digest(file, digest(content), card.files.get(name, "none in bundle.json"))
-        found: dict[str, Tensor] = tensors_of(content)
+        tensors: dict[str, Tensor] = tensors_of(content)
     except OSError as error:
         raise _unreadable(file, error) from error
     except SafetensorError as error:
         raise BundleError(file, f"no safetensors ({error})", "those of the bundle") from error
-    here, wanted = _entries(found), card.tensors.get(name, {})
-    for tensor in sorted(here.keys() | wanted.keys()):
-        if (one := here.get(tensor)) != (other := wanted.get(tensor)):
-            raise BundleError(file, f"{tensor!r} as {_said(one)}", f"{_said(other)}, as in {BUNDLE}")
-    return found
+    entries, wanted_entries = _entries(tensors), card.tensors.get(name, {})
+    for tensor in sorted(entries.keys() | wanted_entries.keys()):
+        if (found := entries.get(tensor)) != (wanted := wanted_entries.get(tensor)):
+            raise BundleError(file, f"{tensor!r} as {_described(found)}", f"{_described(wanted)}, as in {BUNDLE}")
+    return tensors
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -212,16 +222,16 @@ def _digests(folder: Path) -> dict[str, str]:
     return {name: file_digest(folder / name) for name in sorted(names)}
 
 
-def _require_no_others(folder: Path, card: BundleCard) -> None:
-    """Refuse files of the autoencoder that are not listed: diffusers takes some of them in place of those that are."""
-    found = {file.relative_to(folder).as_posix() for file in (folder / AUTOENCODER).rglob("*") if not file.is_dir()}
-    if others := sorted(found - card.files.keys()):
-        advice = "Delete it where the bundle comes from, and copy, push or fetch the bundle again."
+def _require_no_other_files(folder: Path, card: BundleCard) -> None:
+    """Refuse unlisted files in the autoencoder's folder, as diffusers may read them instead of the listed files."""
+    names = {file.relative_to(folder).as_posix() for file in (folder / AUTOENCODER).rglob("*") if not file.is_dir()}
+    if others := sorted(names - card.files.keys()):
+        advice = "Delete it in the original bundle, then copy, push or fetch the bundle again."
         raise BundleError(folder / printable(others[0]), f"a file that {BUNDLE} does not list", "none there", advice)
 
 
 def _require_same_autoencoder(folder: Path, card: BundleCard) -> None:
-    """Compare the files of the copy with the digest that the network's card has of the folder, like `folder_digest`."""
+    """Compare the digest of the copied autoencoder, computed like `folder_digest`, with that in the network's card."""
     names = sorted(PurePosixPath(name) for name in card.files if name not in (NETWORK, SCORER))
     lines = [f"{name.relative_to(AUTOENCODER)} {card.files[str(name)]}" for name in names]
     found, wanted = digest("\n".join(lines).encode()), card.network.space.autoencoder
@@ -237,7 +247,7 @@ def _entries(tensors: Mapping[str, Tensor]) -> dict[str, TensorEntry]:
     }
 
 
-def _said(entry: TensorEntry | None) -> str:
+def _described(entry: TensorEntry | None) -> str:
     return "nothing" if entry is None else f"{entry.dtype} {list(entry.shape)}"
 
 

@@ -1,4 +1,4 @@
-"""The detector in use: load a bundle, and ask of images which class they show and whether they show one at all."""
+"""The detector: load a bundle, then predict for images which class they show and whether they are outliers."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,37 +10,37 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.autoencoder.model import Autoencoder
 from pipeline.detector.bundle import AUTOENCODER, Bundle, copy_bundle, read_bundle
 from pipeline.detector.hub import fetch_bundle, push_bundle
-from pipeline.detector.images import OneImage, image_pixels, is_one_image
-from pipeline.device import chosen_device, usable_device
-from pipeline.errors import BundleError, ModelError
+from pipeline.detector.images import ImageInput, image_pixels, is_single_image
 from pipeline.images.image_set import from_8_bits
-from pipeline.infer.fitted import outputs, scoring_device
-from pipeline.latents import to_standardised
+from pipeline.latents.latents import to_standardised
+from pipeline.networks.autoencoder import Autoencoder
+from pipeline.posthoc.score import network_outputs, scoring_device
+from pipeline.runtime.device import chosen_device, usable_device
+from pipeline.runtime.errors import BundleError, ModelError
 from pipeline.store.writer import as_latents
 
 BATCH_SIZE = 64
-"""Images per forward pass: enough to fill a processor, and no part of any answer."""
+"""Images per forward pass: enough to keep a processor busy; it changes no prediction, up to rounding."""
 
 
 @dataclass(frozen=True)
 class ImagePrediction:
-    """What a detector says of one image."""
+    """The prediction of a detector for one image."""
 
     label: str
-    """The most probable of the classes it knows, also when the image shows none of them."""
+    """The most probable ID class, also for outliers."""
     probability: float
     """Softmax probability of that class."""
     outlier_score: float
     """Larger = more outlier."""
     is_outlier: bool
-    """Whether the score is above the threshold: the image shows none of the classes."""
+    """Whether the score is above the threshold, so that the image probably shows none of the classes."""
 
 
-class Answers(NamedTuple):
-    """The same of the images of a batch, a list per field of `ImagePrediction`."""
+class BatchPredictions(NamedTuple):
+    """The predictions for a batch of images, one list per field of `ImagePrediction`."""
 
     labels: list[str]
     probabilities: list[float]
@@ -49,10 +49,10 @@ class Answers(NamedTuple):
 
 
 class Detector:
-    """An image classifier that knows what it does not know.
+    """An image classifier that also detects outliers: images that show none of its classes.
 
-    `load` or `from_pretrained` make one. An answer depends on the image and the bundle, not on the batch or the
-    device, up to the rounding of float32; an image whose score is that near to the threshold may fall on either side.
+    Create it with `load` or `from_pretrained`. A prediction depends on the image and the bundle. Batch and device
+    change it only by float32 rounding; an image whose score is that close to the threshold may fall on either side.
     """
 
     def __init__(self, bundle: Bundle, device: torch.device) -> None:
@@ -71,13 +71,13 @@ class Detector:
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str | torch.device | None = None) -> Self:
-        """Load a bundle from its folder; nothing else is read, and nothing fetched.
+        """Load a bundle from its folder; no other file is read and nothing is fetched.
 
-        device: by default that of LATENT_OUTLIERS_DEVICE, else a GPU where there is one, else the CPU.
-        Raises BundleError unless every file is whole and of the known format, and DeviceError.
+        device: by default LATENT_OUTLIERS_DEVICE if set, else a GPU if there is one, else the CPU.
+        Raises BundleError if a file is missing, damaged or of another format, and DeviceError.
         """
-        where = chosen_device() if device is None else usable_device("device", str(device))
-        return cls(read_bundle(Path(folder)), where)
+        target = chosen_device() if device is None else usable_device("device", str(device))
+        return cls(read_bundle(Path(folder)), target)
 
     @classmethod
     def from_pretrained(
@@ -88,7 +88,7 @@ class Detector:
         token: str | None = None,
         device: str | torch.device | None = None,
     ) -> Self:
-        """Load a bundle from its folder or, when there is no such folder, from the Hugging Face hub by its id.
+        """Load a bundle from its folder or, if there is no such folder, from the Hugging Face hub by its id.
 
         revision: branch, tag or commit on the hub. Raises BundleError and DeviceError.
         """
@@ -96,7 +96,7 @@ class Detector:
         return cls.load(folder, device=device)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the bundle to a new folder, which appears when all is in it; raises BundleError."""
+        """Write the bundle to a new or empty folder, completely or not at all; raises BundleError."""
         copy_bundle(self.bundle, Path(folder))
 
     def push_to_hub(
@@ -108,64 +108,66 @@ class Detector:
         token: str | None = None,
         message: str = "Upload a detector",
     ) -> str:
-        """Upload the bundle to the Hugging Face hub in one commit, and return its address; raises BundleError.
+        """Upload the bundle to the Hugging Face hub in one commit, and return the commit's address.
 
-        private: of a repository that is new; None: as the account has it.
+        private: whether a new repository is private; None means the account's default. Raises BundleError.
         """
         return push_bundle(self.bundle, repo_id, private=private, revision=revision, token=token, message=message)
 
     @overload
-    def predict(self, images: OneImage) -> ImagePrediction: ...  # type: ignore[overload-overlap]  # a str is one
+    def predict(self, images: ImageInput) -> ImagePrediction: ...  # type: ignore[overload-overlap]  # a str is one
     @overload
-    def predict(self, images: Iterable[OneImage]) -> list[ImagePrediction]: ...
-    def predict(self, images: OneImage | Iterable[OneImage]) -> ImagePrediction | list[ImagePrediction]:
-        """Return the answer for one image, or a list of them for several.
+    def predict(self, images: Iterable[ImageInput]) -> list[ImagePrediction]: ...
+    def predict(self, images: ImageInput | Iterable[ImageInput]) -> ImagePrediction | list[ImagePrediction]:
+        """Return the prediction for a single image, or a list of predictions for an iterable of images.
 
         Raises ImageFileError when a file is no image.
         """
-        if is_one_image(images):
+        if is_single_image(images):
             return next(self.stream([images]))
-        return list(self.stream(cast("Iterable[OneImage]", images)))
+        return list(self.stream(cast("Iterable[ImageInput]", images)))
 
     @overload
-    def score(self, images: OneImage) -> float: ...  # type: ignore[overload-overlap]  # idem
+    def score(self, images: ImageInput) -> float: ...  # type: ignore[overload-overlap]  # as above
     @overload
-    def score(self, images: Iterable[OneImage]) -> NDArray[np.float64]: ...
-    def score(self, images: OneImage | Iterable[OneImage]) -> float | NDArray[np.float64]:
-        """Return the outlier score of one image, or (n,) of several; larger = more outlier.
+    def score(self, images: Iterable[ImageInput]) -> NDArray[np.float64]: ...
+    def score(self, images: ImageInput | Iterable[ImageInput]) -> float | NDArray[np.float64]:
+        """Return the outlier score of a single image, or an array (n,) for an iterable; larger = more outlier.
 
         Raises ImageFileError when a file is no image.
         """
-        if is_one_image(images):
+        if is_single_image(images):
             return self.predict(images).outlier_score
-        several = cast("Iterable[OneImage]", images)
-        return np.array([answer.outlier_score for answer in self.stream(several)])
+        predictions = self.stream(cast("Iterable[ImageInput]", images))
+        return np.array([prediction.outlier_score for prediction in predictions])
 
-    def stream(self, images: Iterable[OneImage], batch_size: int = BATCH_SIZE) -> Iterator[ImagePrediction]:
-        """Yield the answer for each image, in order; no more than a batch of them is in memory.
+    def stream(self, images: Iterable[ImageInput], batch_size: int = BATCH_SIZE) -> Iterator[ImagePrediction]:
+        """Yield the prediction for each image, in order, with at most one batch of images in memory.
 
         Raises ImageFileError when a file is no image.
         """
-        read = (image_pixels(image, self.image_size) for image in images)
-        answers = (zip(*self.judge(np.stack(batch)), strict=True) for batch in _batches(read, batch_size))
-        return starmap(ImagePrediction, chain.from_iterable(answers))
+        pixels = (image_pixels(image, self.image_size) for image in images)
+        fields = (zip(*self.predict_pixels(np.stack(batch)), strict=True) for batch in _batches(pixels, batch_size))
+        return starmap(ImagePrediction, chain.from_iterable(fields))
 
-    def judge(
+    def predict_pixels(
         self,
-        images: NDArray[np.uint8],  # (n, s, s, 3) of RGB, s the bundle's image size, n at least 1
-    ) -> Answers:
-        """Return the answers for one batch of images; several threads may ask at once."""
+        images: NDArray[np.uint8],  # (n, s, s, 3) RGB, s: the bundle's image size, n >= 1
+    ) -> BatchPredictions:
+        """Return the predictions for one batch of images; may be called from several threads at once."""
         pixels = torch.from_numpy(from_8_bits(images)).permute(0, 3, 1, 2)
         encoded = self.autoencoder.encode(pixels.to(self.device)).cpu().numpy()
         scaled = torch.from_numpy(as_latents(encoded, "latents of images").astype(np.float32))
-        of = outputs(self.network, to_standardised(scaled, self.bundle.card.network.standardisation))
-        best = of.logits.softmax(1).max(1)
-        (scores,) = self.scorer(of).values()
-        labels = [self.class_names[index] for index in best.indices.tolist()]
-        return Answers(labels, best.values.tolist(), scores.tolist(), (scores > self.threshold).tolist())
+        outputs = network_outputs(self.network, to_standardised(scaled, self.bundle.card.network.standardisation))
+        most_probable = outputs.logits.softmax(1).max(1)
+        (scores,) = self.scorer(outputs).values()
+        labels = [self.class_names[index] for index in most_probable.indices.tolist()]
+        return BatchPredictions(
+            labels, most_probable.values.tolist(), scores.tolist(), (scores > self.threshold).tolist()
+        )
 
 
 def _batches(images: Iterable[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:
-    rest = iter(images)
-    while batch := list(islice(rest, size)):
+    remaining = iter(images)
+    while batch := list(islice(remaining, size)):
         yield batch

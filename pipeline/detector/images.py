@@ -1,4 +1,4 @@
-"""One image in any shape that people have it in, file, picture or array, as the pixels a detector judges."""
+"""Turn an image, given as a file, a Pillow picture or an array, into the pixels that a detector takes as input."""
 
 import os
 from typing import Any, TypeGuard
@@ -7,28 +7,27 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.errors import ImageFileError
-from pipeline.images.bomb import LARGEST_PIXELS
-from pipeline.images.decode import NoPictureError, decode_file, picture
+from pipeline.images.decode import LARGEST_PIXELS, NoPictureError, decode_file, picture
 from pipeline.images.image_set import resized
+from pipeline.runtime.errors import ImageFileError
 
-OneImage = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
-"""A file; a picture of Pillow; or an array (h, w), (h, w, 3) or (h, w, 4) of 0..255."""
+ImageInput = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
+"""A path, a Pillow picture, or an array (h, w), (h, w, 3) or (h, w, 4) of values 0..255."""
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-"""How names of images end; what else lies in a folder is no image."""
+"""File name suffixes of images; other files in a folder are ignored."""
 
 
-def is_one_image(images: object) -> TypeGuard[OneImage]:
-    """Return whether this is a single image, and not several to go through."""
+def is_single_image(images: object) -> TypeGuard[ImageInput]:
+    """Return whether this is a single image rather than an iterable of images."""
     if isinstance(images, np.ndarray):
         return images.ndim < 4
     return isinstance(images, str | os.PathLike | Image.Image)
 
 
-def image_pixels(image: OneImage, size: int) -> NDArray[np.uint8]:
-    """Return an image as (size, size, 3) of RGB, as the images were that the detector was trained on.
+def image_pixels(image: ImageInput, size: int) -> NDArray[np.uint8]:
+    """Return an image as RGB (size, size, 3), prepared like the detector's training images.
 
-    Raises ImageFileError when a file is no image, and ValueError or TypeError for what no image can be.
+    Raises ImageFileError when a file is no image, and ValueError or TypeError for any other input that is no image.
     """
     if isinstance(image, np.ndarray):
         return resized(picture(_from_array(image)), size)
@@ -43,9 +42,9 @@ def image_pixels(image: OneImage, size: int) -> NDArray[np.uint8]:
 
 
 def read_pixels(file: str | os.PathLike[str], size: int) -> NDArray[np.uint8]:
-    """Return the image in a file as (size, size, 3) of RGB, read as `docs/images.md` says of those to train on.
+    """Return the image in a file as RGB (size, size, 3), read like training images; see `docs/images.md`.
 
-    Raises ImageFileError when it is not there, damaged, too large or of another format.
+    Raises ImageFileError when the file is missing, damaged, too large or of another format.
     """
     try:
         return resized(decode_file(file, LARGEST_PIXELS), size)
@@ -63,5 +62,5 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
 
 
 def _unreadable(file: str | os.PathLike[str], found: str) -> ImageFileError:
-    advice = "docs/images.md says what is one; mend the file or leave it out."
+    advice = "docs/images.md says what is an image; mend the file or leave it out."
     return ImageFileError(os.fspath(file), found, "a picture", advice)

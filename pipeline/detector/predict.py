@@ -1,4 +1,7 @@
-"""Judge files and folders of any size: read ahead, several batches side by side, rows are written as they come."""
+"""Predict for files and folders of any size and write one row per image.
+
+Images are decoded ahead of the networks, small batches are computed side by side, and rows are written as they come.
+"""
 
 import os
 import sys
@@ -17,18 +20,18 @@ from numpy.typing import NDArray
 
 from pipeline.detector.detector import Detector
 from pipeline.detector.listing import count_images, image_files
-from pipeline.detector.output import Output, Row, open_output
-from pipeline.detector.reading import READERS, Errors, Reading, readers
-from pipeline.device import keep_freed_memory
-from pipeline.errors import ReaderDiedError, UnreadImagesError
-from pipeline.progress import progress
+from pipeline.detector.prediction_file import Row, RowWriter, open_output
+from pipeline.detector.prefetch import READERS, ImageErrors, PixelPrefetcher, prefetcher
+from pipeline.runtime.device import keep_freed_memory
+from pipeline.runtime.errors import ReaderDiedError, UnreadImagesError
+from pipeline.runtime.progress import progress
 
 PIXELS_AT_ONCE = 2**22
-"""Of all batches that are computed at a time: one of 64 images of 256 pixels a side, whose maps fill gigabytes."""
+"""Pixels of all batches computed at a time: 64 images of 256 x 256, whose feature maps already fill gigabytes."""
 
 
-class Counts(NamedTuple):
-    """What was written: files that vanish meanwhile, or come, are told from those that were listed first."""
+class RowCounts(NamedTuple):
+    """The number of rows written; it differs from the images listed first if files vanish or appear meanwhile."""
 
     rows: int
     outliers: int
@@ -36,66 +39,68 @@ class Counts(NamedTuple):
 
 
 def predict_files(bundle: Path, sources: list[Path], target: Path | None, *, batch_size: int, strict: bool) -> None:
-    """Load the bundle, write a row per image, in order, and say on stderr how many there were.
+    """Load the bundle, write one row per image in order, and print the counts on stderr.
 
-    A file that is no image gets a row with its error; if strict, the first such file ends it all with ImageFileError.
-    Raises ImageFileError for a source without images before anything is loaded, UnreadImagesError and ReaderDiedError.
+    A file that is no image gets a row with its error; if strict, the first such file raises ImageFileError. A source
+    without images raises ImageFileError before anything is loaded. Raises UnreadImagesError and ReaderDiedError.
     """
     images, detector = count_images(sources), Detector.load(bundle)
     with (
-        open_output(target) as output,
-        readers_for(detector, images, batch_size) as reading,
+        open_output(target) as writer,
+        prefetcher_for(detector, images, batch_size) as prefetched,
         progress("judging images", images) as advance,
-        closing(judged(detector, image_files(sources), reading, strict=strict)) as rows,
+        closing(predicted_rows(detector, image_files(sources), prefetched, strict=strict)) as batches,
     ):
-        found = write_answers(rows, output, advance)
-    sys.stderr.write(f"{found.rows - found.unread} images judged, {found.outliers} of them outliers\n")
-    if found.unread:
-        raise UnreadImagesError(found.unread, found.rows, "standard output" if target is None else str(target))
+        counts = write_rows(batches, writer, advance)
+    sys.stderr.write(f"{counts.rows - counts.unread} images judged, {counts.outliers} of them outliers\n")
+    if counts.unread:
+        raise UnreadImagesError(counts.unread, counts.rows, "standard output" if target is None else str(target))
 
 
-def write_answers(batches: Iterable[list[Row]], output: Output, advance: Callable[[int], None]) -> Counts:
-    """Write the rows of each batch; return how many there were."""
+def write_rows(batches: Iterable[list[Row]], writer: RowWriter, advance: Callable[[int], None]) -> RowCounts:
+    """Write the rows of each batch and return their counts."""
     written = outliers = unread = 0
     for rows in batches:
-        output.write(rows)
+        writer.write(rows)
         written += len(rows)
         outliers += sum(row[4] is True for row in rows)
         unread += sum(row[5] is not None for row in rows)
         advance(len(rows))
-    return Counts(written, outliers, unread)
+    return RowCounts(written, outliers, unread)
 
 
-def readers_for(detector: Detector, images: int, batch_size: int) -> AbstractContextManager[Reading]:
-    """Return what reads so many images in all, ahead of this detector."""
-    batches = READERS + _judges(detector, batch_size)
-    return readers(images, batches, batch_size, detector.image_size)
+def prefetcher_for(detector: Detector, images: int, batch_size: int) -> AbstractContextManager[PixelPrefetcher]:
+    """Return a prefetcher of `images` images for a detector."""
+    batches = READERS + _batches_side_by_side(detector, batch_size)
+    return prefetcher(images, batches, batch_size, detector.image_size)
 
 
-def judged(detector: Detector, files: Iterable[str], reading: Reading, *, strict: bool) -> Generator[list[Row]]:
-    """Yield the rows of each batch of files, in order; a few batches are in memory, however many there are.
+def predicted_rows(
+    detector: Detector, files: Iterable[str], prefetched: PixelPrefetcher, *, strict: bool
+) -> Generator[list[Row]]:
+    """Yield the rows of each batch of files, in order; only a few batches are in memory at a time.
 
-    reading: what `readers_for` gives. Raises ImageFileError for the first file that is no image, if strict, and
+    prefetched: from `prefetcher_for`. If strict, the first file that is no image raises ImageFileError. Raises
     ReaderDiedError.
     """
-    rest, waiting = iter(files), deque[Future[list[Row]]]()
-    with _threads(min(_judges(detector, reading.batch_size), reading.batches)) as judging:
+    remaining, pending = iter(files), deque[Future[list[Row]]]()
+    with _threads(min(_batches_side_by_side(detector, prefetched.batch_size), prefetched.batches)) as pool:
         try:
             while True:
-                while len(waiting) < reading.batches and (names := list(islice(rest, reading.batch_size))):
-                    errors, pixels = reading.begin(names)
-                    waiting.append(judging.submit(_rows, detector, names, errors, pixels, strict=strict))
-                if not waiting:
+                while len(pending) < prefetched.batches and (batch := list(islice(remaining, prefetched.batch_size))):
+                    errors, pixels = prefetched.begin(batch)
+                    pending.append(pool.submit(_rows, detector, batch, errors, pixels, strict=strict))
+                if not pending:
                     return
-                yield waiting.popleft().result()
+                yield pending.popleft().result()
         except BrokenProcessPool as error:
             raise ReaderDiedError from error
 
 
-def _judges(detector: Detector, batch_size: int) -> int:
-    """Return how many batches are computed side by side: on a GPU one, on a CPU one per core if they are small.
+def _batches_side_by_side(detector: Detector, batch_size: int) -> int:
+    """Return the number of batches computed at the same time: one on a GPU; on a CPU, up to one per core if small.
 
-    Cores with a batch each are busier than cores that share one and wait for each other after every layer.
+    Cores that compute one batch each are busier than cores that share a batch and wait for each other at every layer.
     """
     fitting = PIXELS_AT_ONCE // (batch_size * detector.image_size**2) if detector.device.type == "cpu" else 1
     return min(max(fitting, 1), torch.get_num_threads())
@@ -103,34 +108,34 @@ def _judges(detector: Detector, batch_size: int) -> int:
 
 @contextmanager
 def _threads(count: int) -> Iterator[Executor]:
-    """Yield threads that share out among them the threads that PyTorch would give one."""
+    """Yield a pool of `count` threads that divide PyTorch's intra-op threads among themselves."""
     threads = torch.get_num_threads()
     keep_freed_memory()
-    pool = ThreadPoolExecutor(count, "judge", torch.set_num_threads, (threads // count,))
+    pool = ThreadPoolExecutor(count, "predict", torch.set_num_threads, (threads // count,))
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)  # threads that begin later take the number that was set last
+        torch.set_num_threads(threads)  # threads that start later use the number set last
 
 
 def _rows(
-    detector: Detector, files: list[str], reading: Future[Errors], pixels: NDArray[np.uint8], *, strict: bool
+    detector: Detector, files: list[str], decoding: Future[ImageErrors], pixels: NDArray[np.uint8], *, strict: bool
 ) -> list[Row]:
-    errors = reading.result()
+    errors = decoding.result()
     if strict:
         for error in filter(None, errors):
             raise error
     images = errors.count(None)
-    answers = zip(*detector.judge(pixels[:images]), strict=True) if images else iter(())
+    predictions = zip(*detector.predict_pixels(pixels[:images]), strict=True) if images else iter(())
     return [
-        (_spelt(file), *next(answers), None)
+        (_utf8(file), *next(predictions), None)
         if error is None
-        else (_spelt(file), None, None, None, None, _spelt(str(error)))
+        else (_utf8(file), None, None, None, None, _utf8(str(error)))
         for file, error in zip(files, errors, strict=True)
     ]
 
 
-def _spelt(text: str) -> str:
-    """Return text with a path in it as UTF-8 can hold it; on Unix a name may be any bytes."""
+def _utf8(text: str) -> str:
+    """Return text, with a path in it, such that UTF-8 can encode it; on Unix a file name may be any bytes."""
     return os.fsencode(text).decode("utf-8", "backslashreplace")

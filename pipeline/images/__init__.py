@@ -1,1 +1,1 @@
-"""Where images come from: each source gives labelled or unknown images by name of the set and its part."""
+"""Read images: list their files, decode them, split them, and collect them in image sets."""

@@ -1,4 +1,4 @@
-"""Turn the bytes of an image file into the RGB picture they mean, or say why they are none."""
+"""Decode the bytes of an image file into an RGB picture, or say why they are not a picture."""
 
 import os
 import warnings
@@ -12,12 +12,14 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-"""The usual ones, which Pillow reads by itself; for others it may run other programs."""
+"""The common formats. Pillow reads these itself; for others it may run other programs."""
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
-"""Of 8 bits a channel at most, and with a meaning as RGB that Pillow knows."""
+"""Pillow's modes with at most 8 bits per channel that it can convert to RGB."""
+LARGEST_PIXELS = 89_478_485
+"""Largest width times height. Above it, Pillow itself warns of a decompression bomb."""
 BUFFER_BYTES = 65_536
-"""Read at once of a file: the whole of a small one, and never all of whatever a file may turn out to be."""
-TURNS = {
+"""Bytes read from a file at once: all of a small file, and never all of a file of unexpected size."""
+TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -26,13 +28,13 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What shows a picture upright, by its EXIF orientation; 1 and anything else leaves it as it is."""
+"""By EXIF orientation, the transformation that turns a picture upright; 1 and other values change nothing."""
 
 NO_IMAGE, DAMAGED, TOO_LARGE, OTHER_PIXELS = "no image", "damaged", "too large", "unsupported pixels"
 
 
 class NoPictureError(Exception):
-    """Bytes that are no picture: the `reason`, which files are counted by, and the `detail` in other words."""
+    """Bytes that are not a picture: a `reason`, by which files are counted, and a `detail` that explains it."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason} ({detail})")
@@ -40,12 +42,14 @@ class NoPictureError(Exception):
 
 
 def decode(stream: BinaryIO, largest_pixels: int) -> Image.Image:
-    """Return the picture as RGB of 8 bits a channel, upright.
+    """Return the picture as RGB with 8 bits per channel, turned upright.
 
-    Of an animation or of several pages it is the first. What is transparent shows white. Of 16 bits the upper 8 count.
-    The EXIF orientation is applied; colour profiles are not. `docs/images.md` has the whole table.
-    Raises NoPictureError, for width times height above `largest_pixels` before a pixel is decoded, and the OSError of
-    a file that cannot be read.
+    For an animation or a file with several pages, the first picture is used. Transparent pixels are laid on white. Of
+    16 bits per channel the upper 8 are used. The EXIF orientation is applied; colour profiles are not.
+    `docs/images.md` has the full table.
+
+    Raises NoPictureError when the bytes are not a picture. Width times height above `largest_pixels` is refused before
+    a pixel is decoded. Raises the OSError of a file that cannot be read.
     """
     try:
         image = Image.open(stream, formats=FORMATS)
@@ -56,37 +60,37 @@ def decode(stream: BinaryIO, largest_pixels: int) -> Image.Image:
     except UnidentifiedImageError as error:
         raise NoPictureError(NO_IMAGE, f"none of {', '.join(FORMATS)}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise NoPictureError(TOO_LARGE, _words(error)) from error
+        raise NoPictureError(TOO_LARGE, _one_line(error)) from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise NoPictureError(DAMAGED, _words(error)) from error
+        raise NoPictureError(DAMAGED, _one_line(error)) from error
 
 
 def decode_file(file: str | os.PathLike[str], largest_pixels: int) -> Image.Image:
-    """Return the picture in a file as `decode` does, and raise what it raises; of a pipe nothing is waited for."""
-    with BufferedReader(FileIO(file, opener=_open_at_once), BUFFER_BYTES) as stream:
+    """Return the picture in a file as `decode` does, with the same errors; a pipe does not block it."""
+    with BufferedReader(FileIO(file, opener=_open_without_blocking), BUFFER_BYTES) as stream:
         return decode(stream, largest_pixels)
 
 
 def picture(image: Image.Image) -> Image.Image:
-    """Return an opened image as `decode` does; raises NoPictureError for pixels without a meaning as RGB."""
+    """Convert an opened image as `decode` does; raises NoPictureError for pixels that have no meaning as RGB."""
     image.load()
     return _upright(image, _rgb(image))
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Pillow's warnings of odd files off the terminal, until the last thread that is in here leaves."""
-    _silence.enter()
+    """Suppress Pillow's warnings about odd files until the last thread has left this context."""
+    _warning_filter.enter()
     try:
         yield
     finally:
-        _silence.leave()
+        _warning_filter.leave()
 
 
-class _Silence:
-    """Warnings are off while anyone is inside: filters belong to the process, not to a thread."""
+class _WarningFilter:
+    """Suppress warnings while any thread is inside: warning filters belong to the process, not to a thread."""
 
     def __init__(self) -> None:
         self._lock, self._inside = Lock(), 0
@@ -108,11 +112,11 @@ class _Silence:
                 self._filters.__exit__(None, None, None)
 
 
-_silence = _Silence()
+_warning_filter = _WarningFilter()
 
 
-def _open_at_once(file: str, flags: int) -> int:
-    return os.open(file, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has neither this nor such pipes
+def _open_without_blocking(file: str, flags: int) -> int:
+    return os.open(file, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has neither this flag nor such pipes
 
 
 def _require_at_most(pixels: int, image: Image.Image) -> None:
@@ -127,18 +131,18 @@ def _rgb(image: Image.Image) -> Image.Image:
         raise NoPictureError(OTHER_PIXELS, f"mode {image.mode}, wanted at most 16 bits a channel, gray or colour")
     if not image.has_transparency_data:
         return image if image.mode == "RGB" else image.convert("RGB")
-    shown = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")
+    foreground = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", foreground.size, "white"), foreground).convert("RGB")
 
 
 def _upright(image: Image.Image, picture: Image.Image) -> Image.Image:
-    """Return `picture` turned as the EXIF data of `image` say; data that cannot be read say nothing."""
+    """Return `picture` turned by the EXIF orientation of `image`; unreadable EXIF data change nothing."""
     try:
-        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        transpose = TRANSPOSES.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # noqa: BLE001  # Pillow raises whatever damaged data lead to
         return picture
-    return picture if turn is None else picture.transpose(turn)
+    return picture if transpose is None else picture.transpose(transpose)
 
 
-def _words(error: BaseException) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""List the files below a folder in the same order on every machine, and say of what is no file why."""
+"""List the files below a folder in the same order on every machine, with the reason why a file cannot be used."""
 
 import os
 import stat
@@ -9,7 +9,7 @@ SYSTEM = "system file"
 UNREADABLE, EMPTY, NO_FILE, NAME = "unreadable", "empty", "no regular file", "name not in UTF-8"
 BROKEN_LINK, LINK_OUT, FOLDER_LINK = "broken link", "link out of the folder", "link to a folder"
 SYSTEM_NAMES = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")
-"""Lower-case names of what systems leave beside images; names that begin with a dot are such, too."""
+"""Lower-case names of files that operating systems write beside images. Names that begin with a dot count too."""
 
 
 class File(NamedTuple):
@@ -17,11 +17,11 @@ class File(NamedTuple):
 
     path: str
     size: int
-    changed: tuple[int, int]  # contents and attributes, in nanoseconds
+    changed: tuple[int, int]  # times of the last change of contents and of attributes, in nanoseconds
 
 
-class Bad(NamedTuple):
-    """A file that is no image to be used: the `reason`, which files are counted by, and the `detail` in other words."""
+class RejectedFile(NamedTuple):
+    """A file that is not a usable image: a `reason`, by which files are counted, and a `detail` that explains it."""
 
     path: str
     reason: str
@@ -29,56 +29,57 @@ class Bad(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """Everything below a folder; each sorted by its path."""
+    """All folders and files below a folder, each sorted by path."""
 
-    folders: tuple[str, ...]  # but those of the system
+    folders: tuple[str, ...]  # without those of operating systems
     files: tuple[File, ...]
-    bad: tuple[Bad, ...]
+    bad: tuple[RejectedFile, ...]
 
 
 def list_folder(root: Path) -> Listing:
-    """Return what is below `root`, in folders within folders too.
+    """Return the files and folders below `root`, at any depth.
 
-    Folders behind links are never entered; a link to a file counts as the file, unless that lies outside `root`.
+    Folders behind links are never entered. A link to a file counts as the file, unless the file is outside `root`.
     """
-    real, waiting = Path(os.path.realpath(root)), [""]
+    real_root, pending = Path(os.path.realpath(root)), [""]
     folders: list[str] = []
     files: list[File] = []
-    bad: list[Bad] = []
-    while waiting:
-        here = waiting.pop()
+    bad: list[RejectedFile] = []
+    while pending:
+        folder = pending.pop()
         try:
-            entries = sorted(os.scandir(real / here), key=lambda entry: entry.name)
+            entries = sorted(os.scandir(real_root / folder), key=lambda entry: entry.name)
         except OSError as error:
-            bad.append(Bad(_spelled(here) or ".", UNREADABLE, error.strerror or "no reason given"))
+            bad.append(RejectedFile(_as_utf8(folder) or ".", UNREADABLE, error.strerror or "no reason given"))
             continue
         for entry in entries:
-            path = f"{here}/{entry.name}" if here else entry.name
+            path = f"{folder}/{entry.name}" if folder else entry.name
             if entry.is_dir(follow_symlinks=False):
-                waiting.append(path)
-                folders += [] if _of_system(path) or _spelled(path) != path else [path]
-            elif isinstance(found := _file(real, path), File):
-                files.append(found)
+                pending.append(path)
+                folders += [] if _is_system_file(path) or _as_utf8(path) != path else [path]
+            elif isinstance(file := _inspected(real_root, path), File):
+                files.append(file)
             else:
-                bad.append(found)
+                bad.append(file)
     return Listing(tuple(sorted(folders)), tuple(sorted(files)), tuple(sorted(bad)))
 
 
-def _file(root: Path, path: str) -> File | Bad:
-    if _of_system(path):
-        return Bad(_spelled(path), SYSTEM, "")
-    if _spelled(path) != path:
-        return Bad(_spelled(path), NAME, "")
+def _inspected(root: Path, path: str) -> File | RejectedFile:
+    if _is_system_file(path):
+        return RejectedFile(_as_utf8(path), SYSTEM, "")
+    if _as_utf8(path) != path:
+        return RejectedFile(_as_utf8(path), NAME, "")
     target = root / path
     try:
         if target.is_symlink() and (reason := _wrong_link(root, target)):
-            return Bad(path, reason, "")
-        found = target.stat()
+            return RejectedFile(path, reason, "")
+        status = target.stat()
     except OSError as error:
-        return Bad(path, UNREADABLE, error.strerror or "no reason given")
-    if not stat.S_ISREG(found.st_mode):
-        return Bad(path, NO_FILE, "")
-    return File(path, found.st_size, (found.st_mtime_ns, found.st_ctime_ns)) if found.st_size else Bad(path, EMPTY, "")
+        return RejectedFile(path, UNREADABLE, error.strerror or "no reason given")
+    if not stat.S_ISREG(status.st_mode):
+        return RejectedFile(path, NO_FILE, "")
+    file = File(path, status.st_size, (status.st_mtime_ns, status.st_ctime_ns))
+    return file if file.size else RejectedFile(path, EMPTY, "")
 
 
 def _wrong_link(root: Path, link: Path) -> str | None:
@@ -86,17 +87,17 @@ def _wrong_link(root: Path, link: Path) -> str | None:
         target = link.resolve(strict=True)
     except PermissionError:
         raise
-    except (OSError, RuntimeError):  # the latter of a circle, before Python 3.13
+    except (OSError, RuntimeError):  # RuntimeError: a circle of links, before Python 3.13
         return BROKEN_LINK
     if not target.is_relative_to(root):
         return LINK_OUT
     return FOLDER_LINK if target.is_dir() else None
 
 
-def _of_system(path: str) -> bool:
+def _is_system_file(path: str) -> bool:
     return any(part.startswith(".") or part.lower() in SYSTEM_NAMES for part in path.split("/"))
 
 
-def _spelled(path: str) -> str:
-    """Return a path that can be written as UTF-8; the same where it can be already."""
+def _as_utf8(path: str) -> str:
+    """Return the path with everything escaped that UTF-8 cannot spell; other paths stay the same."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -1,1 +1,1 @@
-"""Pure functions that return one value per sample; the caller weights and reduces."""
+"""Loss functions that return one value per sample; the caller weights and averages the values."""

@@ -1,4 +1,4 @@
-"""Distillation: keep what a teacher knows of the ID classes while the student learns to reject outliers."""
+"""Distillation: the student keeps the teacher's predictions of ID classes while it learns to reject outliers."""
 
 from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax
@@ -10,14 +10,14 @@ def logit_distillation(
     *,
     temperature: float,
 ) -> Tensor:  # (n,) nats
-    """Return how far each prediction of the student is from the teacher's.
+    """Return the divergence of each prediction of the student from the teacher's.
 
         loss_i = t^2 KL(q_i || p_i),   q = softmax(teacher / t),   p = softmax(student / t)
 
-    t is the temperature; t^2 keeps the size of the gradient. 0 when both agree; lower is better.
+    t is the temperature; t^2 keeps the size of the gradient. The loss is 0 when both agree; lower is better.
 
-    Source: Hinton et al. 2015, https://arxiv.org/abs/1503.02531, section 2; with t = 1 the logit term of OAL,
-    https://arxiv.org/abs/2406.16525, except that its batch mean is left to the caller.
+    Source: Hinton et al. 2015, https://arxiv.org/abs/1503.02531, section 2. With t = 1 it is the logit term of OAL,
+    https://arxiv.org/abs/2406.16525, except that the caller takes the batch mean.
     """
     return _softened_divergence(student, teacher, temperature)
 
@@ -28,16 +28,16 @@ def feature_distillation(
     *,
     temperature: float,
 ) -> Tensor:  # (n,) nats
-    """Return how far each row's features in the student are from the teacher's, translated to the student's width.
+    """Return the divergence of each row's features from the teacher's, translated to the student's width.
 
         loss_i = t^2 KL(q_i || p_i),   q = softmax(translated / t),   p = softmax(student / t)
 
-    t is the temperature. The soft-max is over the d features, so an equal shift of all of them is not seen. The
-    gradient reaches `translated` too: the translator learns together with the student. 0 when both agree; lower is
-    better; no rows give no values.
+    t is the temperature. The soft-max is over the d features, so an equal shift of all features does not change the
+    loss. The gradient reaches `translated` too, since the translator is trained together with the student. The loss is
+    0 when both agree; lower is better; no rows give no values.
 
-    Source: OAL, https://arxiv.org/abs/2406.16525, the feature term of its code with t = 1; its batch mean is left to
-    the caller, and t is ours.
+    Source: OAL, https://arxiv.org/abs/2406.16525, the feature term of its code, which is t = 1. Differs in that the
+    caller takes the batch mean, and in t, which is ours.
     """
     return _softened_divergence(student, translated, temperature)
 

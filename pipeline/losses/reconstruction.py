@@ -1,17 +1,19 @@
-"""Reconstruction: a feature should keep what its latent is like, and not only of which class."""
+"""Reconstruction: a feature should keep information about its latent, and not only about its class."""
 
 from torch import Tensor
 
 
 def reconstruction(
-    guessed: Tensor,  # (n, c, h, w)
+    decoded: Tensor,  # (n, c, h, w), predicted from features
     latents: Tensor,  # (n, c, h, w), standardised
 ) -> Tensor:  # (n,)
     """Return the mean squared error of each latent's values.
 
-    About 1 where nothing is known of a latent, 0 where everything is. Features that learn from labels alone forget what
-    classes do not need, and an image of a new class may differ in just that.
+    The loss is about 1 for features without information about their latents, and 0 for a perfect prediction. Features
+    that are trained with labels alone lose the information that does not separate classes. An image of a new class may
+    differ in just this information.
 
-    Source: Yoshihashi et al. 2019, https://arxiv.org/abs/1812.04246 (CROSR), of images and of every layer there.
+    Source: Yoshihashi et al. 2019, https://arxiv.org/abs/1812.04246 (CROSR). Differs: there, images and every layer are
+    reconstructed.
     """
-    return (guessed - latents).square().flatten(1).mean(1)
+    return (decoded - latents).square().flatten(1).mean(1)

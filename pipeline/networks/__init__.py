@@ -1,1 +1,1 @@
-"""Classifiers that read latents."""
+"""Networks as modules and as folders on disk."""

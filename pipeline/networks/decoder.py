@@ -1,12 +1,12 @@
-"""The decoder of reconstruction: from a feature back to the latent it is of."""
+"""The decoder of the reconstruction loss: a feature to the latent that it was computed from."""
 
 from torch import Tensor, nn
 
 
 class Decoder(nn.Module):
-    """Linear, ReLU, linear: what a latent is guessed by from its feature.
+    """Linear, ReLU, linear: predicts a latent from its feature.
 
-    It learns together with the network, from the same loss, and is of no use afterwards.
+    It is trained together with the network, by the same loss, and is not used after training.
     """
 
     def __init__(self, features: int, hidden: int, shape: tuple[int, int, int]) -> None:
@@ -20,6 +20,6 @@ class Decoder(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return the latents (n, c, h, w) guessed from features (n, d)."""
-        guessed: Tensor = self.layers(features)
-        return guessed
+        """Return the latents (n, c, h, w) predicted from features (n, d)."""
+        decoded: Tensor = self.layers(features)
+        return decoded

@@ -1,4 +1,4 @@
-"""What a teacher says of the ID training rows, computed once: its logits and features, in the order of the rows."""
+"""A teacher's logits and features of the ID training rows, computed once and stored in the order of the rows."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -9,27 +9,27 @@ from safetensors.torch import load_file
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
-from pipeline.errors import ModelError, reason
-from pipeline.files import write_bytes
+from pipeline.runtime.errors import ModelError, reason
+from pipeline.runtime.files import write_bytes
 
 OUTPUTS = "outputs.safetensors"
 
 
 class TeacherOutputs(NamedTuple):
-    """Row i of both is the teacher's answer to ID training row i."""
+    """A teacher's logits and features; row i of both belongs to ID training row i."""
 
     logits: Tensor  # (n, k) float32, columns in the order of the ID classes
     features: Tensor  # (n, d) float32, what its classification head reads
 
 
 def save_outputs(folder: Path, logits: Tensor, features: Tensor) -> None:
-    """Keep what a teacher says of the ID training rows, in their order: logits (n, k) and features (n, d)."""
+    """Write a teacher's logits (n, k) and features (n, d) of the ID training rows, in their order."""
     outputs = {"logits": logits.cpu().contiguous(), "features": features.cpu().contiguous()}
     write_bytes(folder / OUTPUTS, tensor_bytes(outputs))
 
 
 def load_outputs(folder: Path, rows: int, classes: int) -> TeacherOutputs:
-    """Return a teacher's outputs; raises ModelError unless they are of `rows` rows and `classes` classes."""
+    """Return a teacher's outputs; raises ModelError unless they have `rows` rows and `classes` classes."""
     path = folder / OUTPUTS
     try:
         tensors = load_file(path)

@@ -1,4 +1,4 @@
-"""A pre-activation residual network over latents, which gives logits and the features behind them."""
+"""A pre-activation residual network over latents that returns logits and features."""
 
 from typing import NamedTuple, Self
 
@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.networks.heads import build_head
-from pipeline.networks.params import HeadParams, NetworkParams
+from pipeline.params.networks import HeadParams, NetworkParams
 
 
 class Prediction(NamedTuple):
-    """What a network says of a batch."""
+    """The outputs of a network for a batch."""
 
     logits: Tensor  # (n, k)
     features: Tensor  # (n, d)
@@ -19,23 +19,23 @@ class Prediction(NamedTuple):
 class LatentResNet(nn.Module):
     """Pre-activation ResNet (He et al. 2016, https://arxiv.org/abs/1603.05027) for small feature maps.
 
-    Differs from the paper's: group normalisation (Wu and He 2018), so that a row's prediction never depends on the
-    other rows of its batch, of which outliers are a part.
+    Differs from the paper in its group normalisation (Wu and He 2018). With it, the prediction of a row does not depend
+    on the other rows of its batch, and outliers are among these.
     """
 
     def __init__(self, latent_channels: int, classes: int, params: NetworkParams, head: HeadParams) -> None:
         super().__init__()
         widths = [params.width * 2**stage for stage in range(len(params.blocks))]
         layers: list[nn.Module] = [nn.Conv2d(latent_channels, widths[0], 3, padding=1, bias=False)]
-        before = widths[0]
+        channels = widths[0]
         for stage, (width, blocks) in enumerate(zip(widths, params.blocks, strict=True)):
             for block in range(blocks):
-                layers.append(_Block(before, width, stride=2 if stage and not block else 1))
-                before = width
-        layers += [_norm(before), nn.ReLU()]
+                layers.append(_Block(channels, width, stride=2 if stage and not block else 1))
+                channels = width
+        layers += [_norm(channels), nn.ReLU()]
         self.body = nn.Sequential(*layers)
-        self.features = before
-        self.head = build_head(head, before, classes)
+        self.features = channels
+        self.head = build_head(head, channels, classes)
 
     def forward(self, latents: Tensor) -> Prediction:
         """Return logits (n, k) and features (n, d) of standardised latents (n, c, h, w)."""
@@ -43,29 +43,29 @@ class LatentResNet(nn.Module):
         return Prediction(self.head(features), features)
 
     def take_over(self, other: Self) -> None:
-        """Start from the weights of another network: its body, and of its head what this one's has too."""
-        own = self.state_dict()
-        taken = {name: value for name, value in other.state_dict().items() if name in own}
-        self.load_state_dict(own | taken)
+        """Copy the weights of another network: all of its body, and those of its head that this head also has."""
+        weights = self.state_dict()
+        shared = {name: value for name, value in other.state_dict().items() if name in weights}
+        self.load_state_dict(weights | shared)
 
 
 class _Block(nn.Module):
-    def __init__(self, before: int, width: int, stride: int) -> None:
+    def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__()
-        self.norm = _norm(before)
+        self.norm = _norm(channels)
         self.residual = nn.Sequential(
-            nn.Conv2d(before, width, 3, stride, padding=1, bias=False),
+            nn.Conv2d(channels, width, 3, stride, padding=1, bias=False),
             _norm(width),
             nn.ReLU(),
             nn.Conv2d(width, width, 3, padding=1, bias=False),
         )
-        self.shortcut = nn.Conv2d(before, width, 1, stride, bias=False) if (before, stride) != (width, 1) else None
+        self.shortcut = nn.Conv2d(channels, width, 1, stride, bias=False) if (channels, stride) != (width, 1) else None
 
     def forward(self, maps: Tensor) -> Tensor:
         activated = torch.relu(self.norm(maps))
         shortcut = maps if self.shortcut is None else self.shortcut(activated)
-        added: Tensor = shortcut + self.residual(activated)
-        return added
+        output: Tensor = shortcut + self.residual(activated)
+        return output
 
 
 def _norm(width: int) -> nn.GroupNorm:

@@ -1,14 +1,15 @@
-"""The translator of feature distillation: from the teacher's features to the student's width."""
+"""The translator of feature distillation: the teacher's features to the width of the student's."""
 
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
 
 class Translator(nn.Module):
-    """Batch norm, linear, ReLU, batch norm: what the student's features are compared with.
+    """Batch norm, linear, ReLU, batch norm: the student's features are compared with its output.
 
-    It learns together with the student, from the same loss, and is of no use afterwards; its parameters belong in the
-    student's optimiser. The last norm keeps it from the easy way out of growing or shrinking its output.
+    It is trained together with the student, by the same loss, so its parameters belong in the student's optimiser. It
+    is not used after training. The last norm fixes the scale of the output, which could otherwise grow or shrink to
+    lower the loss.
 
     Source: OAL, https://arxiv.org/abs/2406.16525, its published code. Differs in a batch of one row, see `_BatchNorm`.
     """
@@ -29,10 +30,10 @@ class Translator(nn.Module):
 
 
 class _BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation that is defined on the last, short batch of an epoch.
+    """Batch normalisation that also accepts the last, short batch of an epoch, with one row or none.
 
-    One row has no variance, and PyTorch refuses it; none would make the running statistics NaN. Such a batch is
-    normalised by the running statistics, as in evaluation, and leaves them as they are.
+    One row has no variance, and PyTorch refuses it. No rows would make the running statistics NaN. Such a batch is
+    normalised by the running statistics, as in evaluation, and does not change them.
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # the name of the method that this overrides

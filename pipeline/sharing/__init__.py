@@ -1,1 +1,1 @@
-"""Stores that are elsewhere: in a revision of a repository, or on a remote."""
+"""Stores in a revision of a repository or on a remote."""

@@ -1,7 +1,7 @@
-"""Compare what DVC recorded with what a remote holds, byte by byte, and say how to mend it.
+"""Compare the objects that DVC recorded with those on a remote, byte by byte, and print how to repair the remote.
 
-`dvc push` looks no further than the listing of a folder (its `.dir` object), and calls a remote up to date whose
-objects are damaged or gone. While one listing is there that names an object, of whatever folder, it is not sent again.
+`dvc push` checks only the listing of a folder (its `.dir` object), so it calls a remote up to date whose objects are
+damaged or missing. It does not send an object again while the remote has any listing that names the object.
 """
 
 import hashlib
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
-from pipeline.errors import PipelineError, RemoteDamagedError, SharingError
-from pipeline.progress import progress
+from pipeline.runtime.errors import PipelineError, RemoteDamagedError, SharingError
+from pipeline.runtime.progress import progress
 from pipeline.store.format import PIECE_BYTES
 
 if TYPE_CHECKING:
@@ -27,166 +27,170 @@ if TYPE_CHECKING:
     from dvc_data.hashfile.db import HashFileDB
 
 JOBS = 8
-"""Objects read side by side; most of the time goes into waiting for the remote."""
+"""Number of objects that are read in parallel; most of the time is spent waiting for the remote."""
 LISTING = ".dir"
-"""What DVC calls the object that lists a folder's files."""
+"""Suffix, in DVC, of the object that lists the files of a folder."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """An object that a remote should hold."""
+class ExpectedObject:
+    """An object that the remote should hold."""
 
     oid: str
-    """MD5 of its content; that of a listing ends with `.dir`."""
+    """MD5 of the content; for a listing, followed by `.dir`."""
     file: str
-    """The first file with that content, or the folder of a listing."""
+    """The first file with this content, or the folder of the listing."""
     listings: tuple[str, ...]
-    """All listings that name it, those of outputs that are not compared among them."""
+    """All listings that name the object, including those of outputs that are not compared."""
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What the remote holds instead of what it should."""
+class CheckedObject:
+    """An expected object, and its state on the remote."""
 
-    wanted: Wanted
+    expected: ExpectedObject
     state: Literal["whole", "missing", "altered"]
     url: str
     bytes: int
+    """Number of bytes read."""
 
 
 @dataclass(frozen=True)
 class RemoteReport:
-    """All that was compared."""
+    """The result of the comparison."""
 
     remote: str
     outputs: tuple[str, ...]
     imported: tuple[str, ...]
-    """Outputs that `dvc import` brought: they lie on the remote of where they come from, and were not compared."""
-    findings: tuple[Finding, ...]
+    """Outputs of `dvc import`: they are on the remote of their own repository, and were not compared."""
+    objects: tuple[CheckedObject, ...]
     to_delete: tuple[str, ...]
-    """URLs of what is there and keeps `dvc push` from sending again what is missing or altered."""
+    """URLs of objects that keep `dvc push` from sending missing or altered objects again."""
 
 
 def check_remote(remote: str | None, targets: Iterable[Path]) -> RemoteReport:
-    """Read every object of the outputs at or below `targets` from the remote and compare its MD5 with its name.
+    """Read every object of the outputs at or below `targets` from the remote, and compare its MD5 with its name.
 
-    Raises SharingError when there is no such remote or output, or it cannot be reached.
+    Raises SharingError when the remote or an output does not exist, or when the remote cannot be reached.
     """
-    with _explained(remote or "the default remote"):
+    with _sharing_errors(remote or "the default remote"):
         from dvc.repo import Repo
 
         with Repo() as repo:
             odb = repo.cloud.get_remote_odb(remote, "remote-check")
-            outs = _outputs(repo, list(targets))
-            own = [out for out in outs if not out.stage.is_import]
-            findings = _read_all(_wanted(own, repo, odb), odb)
+            outputs = _outputs(repo, list(targets))
+            compared = [output for output in outputs if not output.stage.is_import]
+            objects = _read_all(_expected_objects(compared, repo, odb), odb)
             return RemoteReport(
                 remote=str(odb.fs.unstrip_protocol(odb.path)),
-                outputs=tuple(map(str, own)),
-                imported=tuple(str(out) for out in outs if out.stage.is_import),
-                findings=findings,
-                to_delete=_to_delete(findings, odb),
+                outputs=tuple(map(str, compared)),
+                imported=tuple(str(output) for output in outputs if output.stage.is_import),
+                objects=objects,
+                to_delete=_to_delete(objects, odb),
             )
 
 
-def print_findings(report: RemoteReport, console: Console) -> None:
-    """Print what was compared; what to delete, too. Raises RemoteDamagedError unless all of it is whole."""
-    read = sum(found.bytes for found in report.findings)
+def print_remote_report(report: RemoteReport, console: Console) -> None:
+    """Print what was compared and what to delete; raises RemoteDamagedError unless every object is whole."""
+    bytes_read = sum(item.bytes for item in report.objects)
     say = console.print
-    say(f"{report.remote}: {len(report.findings)} objects of {len(report.outputs)} outputs, {read:,} bytes read")
+    say(f"{report.remote}: {len(report.objects)} objects of {len(report.outputs)} outputs, {bytes_read:,} bytes read")
     for name in report.imported:
         say(f"not compared: {name}, imported; run remote-check in the repository it comes from")
-    bad = [found for found in report.findings if found.state != "whole"]
-    if not bad:
+    damaged = [item for item in report.objects if item.state != "whole"]
+    if not damaged:
         say("every object is whole")
         return
-    for found in bad:
-        say(f"{found.state}: {found.wanted.file}", soft_wrap=True)
+    for item in damaged:
+        say(f"{item.state}: {item.expected.file}", soft_wrap=True)
     for url in report.to_delete:
         say(f"delete: {url}", soft_wrap=True)
-    raise RemoteDamagedError(report.remote, len(bad), len(report.findings))
+    raise RemoteDamagedError(report.remote, len(damaged), len(report.objects))
 
 
 def _outputs(repo: "Repo", targets: list[Path]) -> list["Output"]:
     """Return the recorded outputs at or below any of `targets`."""
     folders = [(Path.cwd() / target).resolve() for target in targets]
-    found = [
-        out
-        for out in repo.index.outs
-        if out.hash_info and any(Path(out.fs_path).resolve().is_relative_to(folder) for folder in folders)
+    outputs = [
+        output
+        for output in repo.index.outs
+        if output.hash_info and any(Path(output.fs_path).resolve().is_relative_to(folder) for folder in folders)
     ]
-    if not found:
+    if not outputs:
         names = ", ".join(map(str, targets))
         raise SharingError(names, "no output there that dvc.lock or a .dvc file records; run `dvc repro` first")
-    return found
+    return outputs
 
 
-def _wanted(outs: list["Output"], repo: "Repo", odb: "HashFileDB") -> list[Wanted]:
-    """Return the objects of `outs`, each once; the listings that name them may be those of any output."""
-    others = [out for out in repo.index.outs if out.hash_info and not out.stage.is_import and out not in outs]
+def _expected_objects(outs: list["Output"], repo: "Repo", odb: "HashFileDB") -> list[ExpectedObject]:
+    """Return the objects of `outs` without duplicates, with the listings of any output that name them."""
+    other_outs = [out for out in repo.index.outs if out.hash_info and not out.stage.is_import and out not in outs]
     files: dict[str, str] = {}
     listings: defaultdict[str, set[str]] = defaultdict(set)
     for out in outs:
         files.setdefault(str(out.hash_info.value), str(out))
-        for oid, name, listing in _listed(out, repo, odb):
+        for oid, name, listing in _files_of(out, repo, odb):
             files.setdefault(oid, f"{out}/{name}")
             listings[oid].add(listing)
-    for oid, _, listing in chain.from_iterable(_listed(out, repo, odb) for out in others):
+    for oid, _, listing in chain.from_iterable(_files_of(out, repo, odb) for out in other_outs):
         if oid in files:
             listings[oid].add(listing)
-    return [Wanted(oid, file, tuple(listings[oid])) for oid, file in files.items()]
+    return [ExpectedObject(oid, file, tuple(listings[oid])) for oid, file in files.items()]
 
 
-def _listed(out: "Output", repo: "Repo", odb: "HashFileDB") -> Iterator[tuple[str, str, str]]:
-    """Yield the object and name of each file of a folder, and the folder's listing."""
+def _files_of(out: "Output", repo: "Repo", odb: "HashFileDB") -> Iterator[tuple[str, str, str]]:
+    """Yield for each file of a folder its object id, its name, and the object id of the listing."""
     oid = str(out.hash_info.value)
     if oid.endswith(LISTING):
-        for entry in _listing(oid, repo.cache.local) or _listing(oid, odb) or ():
+        for entry in _read_listing(oid, repo.cache.local) or _read_listing(oid, odb) or ():
             yield entry["md5"], entry["relpath"], oid
 
 
-def _listing(oid: str, odb: "HashFileDB") -> list[dict[str, Any]] | None:
-    """Return the files of a folder, or None where the listing is not there or not what its name says."""
+def _read_listing(oid: str, odb: "HashFileDB") -> list[dict[str, Any]] | None:
+    """Return the entries of a listing, or None where it is missing or its MD5 differs from its name."""
     try:
         content = bytes(odb.fs.cat_file(odb.oid_to_path(oid)))
     except FileNotFoundError:
         return None
     if hashlib.md5(content, usedforsecurity=False).hexdigest() + LISTING != oid:
         return None
-    listed: list[dict[str, Any]] = json.loads(content)
-    return listed
+    entries: list[dict[str, Any]] = json.loads(content)
+    return entries
 
 
-def _read_all(wanted: list[Wanted], odb: "HashFileDB") -> tuple[Finding, ...]:
-    with progress("reading the remote, objects", len(wanted)) as advance, ThreadPoolExecutor(JOBS) as pool:
+def _read_all(expected_objects: list[ExpectedObject], odb: "HashFileDB") -> tuple[CheckedObject, ...]:
+    """Read all objects in parallel, and return them in the same order."""
+    subject = "reading the remote, objects"
+    with progress(subject, len(expected_objects)) as advance, ThreadPoolExecutor(JOBS) as pool:
 
-        def read(one: Wanted) -> Finding:
-            found = _compared(one, odb)
+        def check(expected: ExpectedObject) -> CheckedObject:
+            checked = _checked(expected, odb)
             advance(1)
-            return found
+            return checked
 
-        return tuple(pool.map(read, wanted))
+        return tuple(pool.map(check, expected_objects))
 
 
-def _compared(wanted: Wanted, odb: "HashFileDB") -> Finding:
-    found, size = hashlib.md5(usedforsecurity=False), 0
-    url = _url(odb, wanted.oid)
+def _checked(expected: ExpectedObject, odb: "HashFileDB") -> CheckedObject:
+    """Read an object from the remote, and return its state."""
+    digest, size = hashlib.md5(usedforsecurity=False), 0
+    url = _url(odb, expected.oid)
     try:
-        with odb.fs.open(odb.oid_to_path(wanted.oid), "rb") as stream:
+        with odb.fs.open(odb.oid_to_path(expected.oid), "rb") as stream:
             while piece := stream.read(PIECE_BYTES):
-                found.update(piece)
+                digest.update(piece)
                 size += len(piece)
     except FileNotFoundError:
-        return Finding(wanted, "missing", url, 0)
-    same = found.hexdigest() == wanted.oid.removesuffix(LISTING)
-    return Finding(wanted, "whole" if same else "altered", url, size)
+        return CheckedObject(expected, "missing", url, 0)
+    is_whole = digest.hexdigest() == expected.oid.removesuffix(LISTING)
+    return CheckedObject(expected, "whole" if is_whole else "altered", url, size)
 
 
-def _to_delete(findings: tuple[Finding, ...], odb: "HashFileDB") -> tuple[str, ...]:
-    """Return the URLs of what is altered, and of every listing that is there and names something missing or altered."""
-    bad = [found for found in findings if found.state != "whole"]
-    listings = {listing for found in bad for listing in found.wanted.listings}
-    altered = {found.url for found in bad if found.state == "altered"}
+def _to_delete(objects: tuple[CheckedObject, ...], odb: "HashFileDB") -> tuple[str, ...]:
+    """Return the URLs of altered objects, and of every listing on the remote that names a missing or altered object."""
+    damaged = [item for item in objects if item.state != "whole"]
+    listings = {listing for item in damaged for listing in item.expected.listings}
+    altered = {item.url for item in damaged if item.state == "altered"}
     return tuple(sorted(altered | {_url(odb, listing) for listing in listings if odb.exists(listing)}))
 
 
@@ -195,11 +199,11 @@ def _url(odb: "HashFileDB", oid: str) -> str:
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """Turn errors of DVC and of the connection into ours."""
+def _sharing_errors(subject: str) -> Iterator[None]:
+    """Turn errors of DVC and of the connection into SharingError."""
     try:
         yield
     except PipelineError:
         raise
-    except Exception as error:  # every kind of remote brings its own
-        raise SharingError(what, str(error) or type(error).__name__) from error
+    except Exception as error:  # every kind of remote raises errors of its own
+        raise SharingError(subject, str(error) or type(error).__name__) from error

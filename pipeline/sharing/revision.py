@@ -1,4 +1,4 @@
-"""A store in a revision of a DVC repository, read from its cache or remote without checking anything out."""
+"""A store in a revision of a DVC repository, read from its cache or remote without a checkout."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,15 +6,15 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pipeline.errors import SharingError
+from pipeline.runtime.errors import SharingError
 from pipeline.store.reader import Store
 
 
 class Revision:
-    """The files of a store, as `Store` reads them.
+    """The files of a store in a revision; a `Source` of `Store`.
 
-    repo: a path or URL; None is the repository of the current folder. rev: a commit, branch or tag; None is what is
-    checked out. Raises SharingError when there is no such repository or revision.
+    repo: a path or URL; None means the repository of the current folder. rev: a commit, branch or tag; None means the
+    working tree. Raises SharingError when there is no such repository or revision.
     """
 
     def __init__(self, path: str, repo: str | None, rev: str | None) -> None:
@@ -22,31 +22,31 @@ class Revision:
 
         self.path = path.strip("/")
         self.name = f"{self.path} in {repo or 'this repository'}" + (f" at {rev}" if rev else "")
-        with _explained(self.name):
+        with _sharing_errors(self.name):
             self._files = DVCFileSystem(repo, rev=rev)
 
     def __str__(self) -> str:
-        """Return what was asked for."""
+        """Return path, repository and revision."""
         return self.name
 
     def sizes(self) -> dict[str, int | None]:
-        """Return the names of the store's files, with their bytes where DVC knows them."""
-        with _explained(self.name):
-            found = self._files.find(self.path, detail=True)
-        return {name.removeprefix(f"{self.path}/"): facts["size"] for name, facts in found.items()}
+        """Return the size in bytes of every file by its name; None where DVC does not know it."""
+        with _sharing_errors(self.name):
+            files = self._files.find(self.path, detail=True)
+        return {name.removeprefix(f"{self.path}/"): facts["size"] for name, facts in files.items()}
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file where it is: in the cache, else on the remote."""
-        with _explained(self.place(name)):
+        """Open a file in the cache or, if it is not there, on the remote."""
+        with _sharing_errors(self.location(name)):
             return BufferedReader(_Stream(self._files.open(f"{self.path}/{name}", "rb")))
 
-    def place(self, name: str) -> str:
-        """Return file, repository and revision."""
+    def location(self, name: str) -> str:
+        """Return file, repository and revision, for an error message."""
         return f"{self.path}/{name}{self.name.removeprefix(self.path)}"
 
 
 class _Stream(RawIOBase):
-    """What every stream of a remote can do (read), as all that a reader may ask of one."""
+    """A complete raw stream around the stream of a remote, of which only `read` is certain."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -65,20 +65,20 @@ class _Stream(RawIOBase):
 
 
 def open_store(path: Path, repo: str | None, rev: str | None) -> Store:
-    """Open the store in a folder or, when a repository or revision is named, as it was there."""
+    """Open the store in a folder or, if `repo` or `rev` is given, in that revision."""
     return Store(path) if repo is None and rev is None else Store(Revision(path.as_posix(), repo, rev))
 
 
 def read_file(path: Path, rev: str) -> bytes:
-    """Return a file, of git or of DVC, as it is in a revision of the current folder's repository."""
+    """Return the content of a file of git or DVC in a revision of the repository of the current folder."""
     folder = Revision(path.parent.as_posix(), None, rev)
-    with _explained(folder.place(path.name)), folder.open(path.name) as stream:
+    with _sharing_errors(folder.location(path.name)), folder.open(path.name) as stream:
         return stream.read()
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """Turn DVC's errors into ours."""
+def _sharing_errors(subject: str) -> Iterator[None]:
+    """Turn errors of DVC into SharingError."""
     from dvc.exceptions import DvcException
     from dvc_data.index import DataIndexDirError
     from scmrepo.exceptions import SCMError
@@ -86,6 +86,6 @@ def _explained(what: str) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, DataIndexDirError) as error:
-        raise SharingError(what, "that revision, or its cache and remote, does not have it") from error
+        raise SharingError(subject, "that revision, or its cache and remote, does not have it") from error
     except (DvcException, SCMError) as error:
-        raise SharingError(what, str(error) or type(error).__name__) from error
+        raise SharingError(subject, str(error) or type(error).__name__) from error

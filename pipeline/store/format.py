@@ -1,8 +1,8 @@
-"""What a store looks like on disk, spelled once for its writer and its reader.
+"""The format of a store on disk, defined once for its writer and its reader.
 
 zarr.json        group attributes: the header below
 latent/          (rows, c, h, w) float16; one chunk file is one shard; crc32c, no compressor
-<column>/        (rows,) of one value per row; chunked like `latent`
+<column>/        (rows,) one value per row; chunked like `latent`
 manifest.json    written last: rows, shards, and size, SHA-256 and (of a chunk) CRC-32C of every other file
 
 `docs/shards.md` describes it for other tools.
@@ -16,37 +16,39 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.files import digest, json_bytes
+from pipeline.runtime.files import json_bytes
+from pipeline.store.digest import new_digest
 
 FORMAT = "latent-outliers-store/2"
 MANIFEST = "manifest.json"
 LATENT = "latent"
 LATENT_DTYPE = np.dtype("<f2")
 BLOCK_ROWS = 256
-"""Rows that share one random generator and one computation; a shard of several is cut at a multiple of it."""
+"""Rows that share a random generator and a computation. If a store has more than one shard, its shards are cut at
+multiples of it."""
 SHARD_BYTES = 64 * 2**20
 """Target size of a shard: large enough to write at disk speed, small enough to be a unit of work to resume."""
 CRC_BYTES = 4
 """A chunk file ends with the CRC-32C of its values, little-endian, as zarr's codec writes it."""
 PIECE_BYTES = 2**19
-"""Files are read and written in pieces that stay in the processor's cache between copying and checking."""
+"""Files are read and written in pieces. They stay in the processor's cache between copying and checking."""
 
 
 class Frozen(BaseModel):
-    """A part of the header or manifest: closed and immutable, so that a reader never guesses."""
+    """A part of the header or manifest: immutable and without unknown fields, so that a reader never guesses."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class LatentSpace(Frozen):
-    """Where latents live; rows of two spaces must never meet."""
+    """The space of latents; rows of two spaces must never be used together."""
 
     autoencoder: str
     """Digest of the autoencoder's folder."""
     scaling_factor: float
-    """What the posterior mean was multiplied by."""
+    """Factor that the posterior mean was multiplied by."""
     image_size: int
-    """Side in pixels of the images that were encoded."""
+    """Side in pixels of the encoded images."""
     shape: tuple[int, int, int]
     """Channels, height, width."""
 
@@ -76,16 +78,16 @@ class Header(Frozen):
 
 
 class FileEntry(Frozen):
-    """What is promised of one file."""
+    """The size and checksums of a file."""
 
     bytes: int
     sha256: str
     crc32c: int | None
-    """Of a chunk: checksum of its values, the same that its last four bytes hold; of metadata: none."""
+    """For a chunk, the checksum of its values, equal to its last four bytes; for metadata, None."""
 
 
 class Manifest(Frozen):
-    """The promise a finished store makes about its files, with a digest of the promise itself."""
+    """The list of a finished store's files with their checksums, and a digest of the list itself."""
 
     format: Literal["latent-outliers-store/2"]
     rows: int
@@ -95,20 +97,21 @@ class Manifest(Frozen):
 
     @classmethod
     def seal(cls, rows: int, shards: int, files: dict[str, FileEntry]) -> Self:
-        """Return a manifest over `files` that carries its own digest."""
+        """Return a manifest of `files` with its digest."""
         draft = cls(format=FORMAT, rows=rows, shards=shards, files=files, sha256="")
         return draft.model_copy(update={"sha256": seal_digest(draft.model_dump(mode="json"))})
 
 
 def seal_digest(fields: Mapping[str, Any]) -> str:
-    """Return the digest that a manifest of any format carries: of its other fields, as JSON."""
-    return digest(json_bytes({name: value for name, value in fields.items() if name != "sha256"}))
+    """Return the digest in a manifest of any format: of its other fields, as JSON."""
+    content = {name: value for name, value in fields.items() if name != "sha256"}
+    return new_digest(json_bytes(content)).hexdigest()
 
 
 def rows_per_shard(rows: int, row_bytes: int) -> int:
-    """Return how many rows a shard holds: about SHARD_BYTES, spread evenly, so that little padding is written.
+    """Return the number of rows per shard: about SHARD_BYTES, and shards of nearly equal size, to avoid padding.
 
-    One shard holds exactly `rows`; several hold a multiple of BLOCK_ROWS each.
+    A single shard holds exactly `rows`. If there are more, each holds a multiple of BLOCK_ROWS.
     """
     most = max(BLOCK_ROWS, SHARD_BYTES // row_bytes // BLOCK_ROWS * BLOCK_ROWS)
     if rows <= most:
@@ -123,7 +126,7 @@ def shard_ranges(rows: int, per_shard: int) -> list[range]:
 
 
 def file_sizes(header: Header) -> dict[str, int | None]:
-    """Return the files of a store besides its manifest, with the bytes of each chunk; None for metadata."""
+    """Return the files of a store except its manifest, with the size in bytes of each chunk; None for metadata."""
     row_bytes = {name: np.dtype(kind).itemsize for name, kind in header.columns.items()}
     row_bytes[LATENT] = LATENT_DTYPE.itemsize * int(np.prod(header.space.shape))
     sizes: dict[str, int | None] = {"zarr.json": None, **{f"{array}/zarr.json": None for array in row_bytes}}
@@ -139,14 +142,14 @@ def chunk_file(array: str, shard: int) -> str:
 
 
 def checksum(stream: BinaryIO, length: int, into: NDArray[np.uint8] | None = None) -> int:
-    """Read `length` bytes, the first of them into `into`, and return the CRC-32C of all that came.
+    """Read `length` bytes, the first of them into `into`, and return the CRC-32C of all bytes read.
 
-    A stream that ends early gives the checksum of less, which no promise matches.
+    If a stream ends early, the result is the checksum of fewer bytes, which matches no manifest.
     """
     crc, done, kept = 0, 0, 0 if into is None else len(into)
-    passing = np.empty(max(0, min(PIECE_BYTES, length - kept)), np.uint8)
+    scratch = np.empty(max(0, min(PIECE_BYTES, length - kept)), np.uint8)
     while done < length:
-        piece = into[done : done + PIECE_BYTES] if into is not None and done < kept else passing[: length - done]
+        piece = into[done : done + PIECE_BYTES] if into is not None and done < kept else scratch[: length - done]
         count = stream.readinto(piece.data)  # type: ignore[attr-defined]  # typing's BinaryIO lacks it
         if not count:
             break

@@ -1,6 +1,5 @@
-"""Open a finished store, check that it is what the reader expects, and hand out only bytes that were promised."""
+"""Open a finished store, check that it is what the reader expects, and return only bytes that match the manifest."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from pipeline.errors import DamagedStoreError, IncompatibleStoreError, UnfinishedStoreError
-from pipeline.files import json_bytes
+from pipeline.runtime.errors import DamagedStoreError, IncompatibleStoreError, UnfinishedStoreError
+from pipeline.runtime.files import json_bytes
+from pipeline.store.digest import TITLE, new_digest
 from pipeline.store.format import (
     CRC_BYTES,
     FORMAT,
@@ -32,7 +32,7 @@ from pipeline.store.format import (
 from pipeline.store.source import Folder, Source
 
 READERS = 2
-"""Files read side by side: copying one overlaps checking another."""
+"""Files read in parallel, so that copying one overlaps with checking another."""
 
 T = TypeVar("T")
 M = TypeVar("M", Header, Manifest)
@@ -41,13 +41,13 @@ M = TypeVar("M", Header, Manifest)
 class Store:
     """A finished store of latents or outliers.
 
-    Opening it checks the manifest, the list of files and their sizes; reading a chunk checks its CRC-32C against the
-    manifest before the first value is used; `verify` checks every SHA-256 too. Raises UnfinishedStoreError,
+    Opening it checks the manifest, the list of files and their sizes. Reading a chunk checks its CRC-32C against the
+    manifest before the first value is used. `verify` checks every SHA-256 too. Raises UnfinishedStoreError,
     DamagedStoreError or IncompatibleStoreError, which name the file or store.
     """
 
-    def __init__(self, place: Path | Source) -> None:
-        self.source: Source = Folder(place) if isinstance(place, Path) else place
+    def __init__(self, location: Path | Source) -> None:
+        self.source: Source = Folder(location) if isinstance(location, Path) else location
         self.manifest = _read_manifest(self.source)
         self._check_sizes()
         self.header = self._read_header()
@@ -56,49 +56,50 @@ class Store:
 
     @property
     def rows(self) -> int:
-        """How many rows the store holds."""
+        """Number of rows."""
         return self.header.rows
 
     @property
     def total_bytes(self) -> int:
-        """Size of all files that the manifest promises."""
-        return sum(promised.bytes for promised in self.manifest.files.values())
+        """Size in bytes of all files in the manifest."""
+        return sum(entry.bytes for entry in self.manifest.files.values())
 
     def require(self, kind: str, space: LatentSpace, class_names: tuple[str, ...] | None = None) -> None:
         """Raise IncompatibleStoreError unless the store is of this kind, latent space and class list."""
-        found = self.header
-        sides: list[tuple[str, object, object]] = [("its kind", found.kind, kind)]
-        sides += [
-            (f"its latent space's {field}", getattr(found.space, field), getattr(space, field))
+        header = self.header
+        checks: list[tuple[str, object, object]] = [("its kind", header.kind, kind)]
+        checks += [
+            (f"its latent space's {field}", getattr(header.space, field), getattr(space, field))
             for field in LatentSpace.model_fields
         ]
         if class_names is not None:
-            sides.append(("its class list", found.class_names, class_names))
-        for what, here, wanted in sides:
-            if here != wanted:
-                raise IncompatibleStoreError(str(self.source), what, here, wanted)
+            checks.append(("its class list", header.class_names, class_names))
+        for subject, found, wanted in checks:
+            if found != wanted:
+                raise IncompatibleStoreError(str(self.source), subject, found, wanted)
 
     def verify(self, advance: Callable[[int], None]) -> None:
-        """Check every byte of every file; `advance` is told of the bytes checked.
+        """Check every byte of every file; `advance` is called with the number of bytes checked.
 
-        Raises DamagedStoreError, which names the first file that is not what was written.
+        Raises DamagedStoreError, which names the first damaged file.
         """
 
         def check(name: str) -> None:
             self._check_digest(name, advance)
 
-        _side_by_side(check, self.manifest.files)
+        _in_threads(check, self.manifest.files)
 
     def check(self) -> None:
-        """Check metadata and every value, at the speed of reading: chunks by their CRC-32C, not by their SHA-256.
+        """Check metadata and every value, as fast as files are read: chunks by their CRC-32C, not by their SHA-256.
 
-        Raises DamagedStoreError, which names the first file that is not what was written.
+        Raises DamagedStoreError, which names the first damaged file.
         """
-        for name, promised in self.manifest.files.items():
-            if promised.crc32c is None:
+        for name, entry in self.manifest.files.items():
+            if entry.crc32c is None:
                 self._check_digest(name, lambda _: None)
         names = (*self.header.columns, LATENT)
-        _side_by_side(lambda work: self.chunk(*work), [(name, i) for name in names for i in range(len(self.shards))])
+        chunks = [(name, shard) for name in names for shard in range(len(self.shards))]
+        _in_threads(lambda chunk: self.chunk(*chunk), chunks)
 
     def latents(self) -> NDArray[np.float16]:
         """Return all latents, (rows, c, h, w)."""
@@ -109,18 +110,18 @@ class Store:
         return self._all(name)
 
     def chunk(self, name: str, shard: int) -> NDArray[Any]:
-        """Return the rows of one shard, of `latent` or of a column."""
+        """Return the rows of `latent` or of a column in one shard."""
         values = self._empty(name, len(self.shards[shard]))
         self._read_chunk(name, shard, values)
         return values
 
     def take(self, name: str, rows: NDArray[np.int64]) -> NDArray[Any]:
-        """Return the given rows of `latent` or of a column, reading only the shards that hold them."""
+        """Return the given rows of `latent` or of a column; only the shards with these rows are read."""
         values = self._empty(name, len(rows))
         for shard, span in enumerate(self.shards):
-            here = (rows >= span.start) & (rows < span.stop)
-            if here.any():
-                values[here] = self.chunk(name, shard)[rows[here] - span.start]
+            in_shard = (rows >= span.start) & (rows < span.stop)
+            if in_shard.any():
+                values[in_shard] = self.chunk(name, shard)[rows[in_shard] - span.start]
         return values
 
     def _all(self, name: str) -> NDArray[Any]:
@@ -130,11 +131,11 @@ class Store:
             span = self.shards[shard]
             self._read_chunk(name, shard, values[span.start : span.stop])
 
-        _side_by_side(read, range(len(self.shards)))
+        _in_threads(read, range(len(self.shards)))
         return values
 
     def _empty(self, name: str, rows: int) -> NDArray[Any]:
-        """Return room for rows of an array."""
+        """Return an empty array for rows of `latent` or of a column."""
         if name == LATENT:
             return np.empty((rows, *self.header.space.shape), LATENT_DTYPE)
         if name not in self.header.columns:
@@ -142,92 +143,91 @@ class Store:
         return np.empty(rows, np.dtype(self.header.columns[name]))
 
     def _read_chunk(self, name: str, shard: int, values: NDArray[Any]) -> None:
-        """Fill `values`, which are contiguous, from the start of a chunk, and check all of it."""
+        """Fill the contiguous array `values` from the start of a chunk, and check the whole chunk."""
         file = chunk_file(name, shard)
-        promised = self.manifest.files[file]
+        entry = self.manifest.files[file]
         with self.source.open(file) as stream:
-            found = checksum(stream, promised.bytes - CRC_BYTES, values.reshape(-1).view(np.uint8))
-            end = int.from_bytes(stream.read(CRC_BYTES), "little")
-        for crc32c in (found, end):
-            if crc32c != promised.crc32c:
-                raise DamagedStoreError(self.source.place(file), f"CRC-32C {crc32c}", f"{promised.crc32c}")
+            computed = checksum(stream, entry.bytes - CRC_BYTES, values.reshape(-1).view(np.uint8))
+            stored = int.from_bytes(stream.read(CRC_BYTES), "little")
+        for crc32c in (computed, stored):
+            if crc32c != entry.crc32c:
+                raise DamagedStoreError(self.source.location(file), f"CRC-32C {crc32c}", f"{entry.crc32c}")
 
     def _check_digest(self, name: str, advance: Callable[[int], None]) -> None:
         """Check the SHA-256 of a file; it covers a chunk's checksum too."""
-        found = hashlib.sha256()
+        digest = new_digest()
         with self.source.open(name) as stream:
             while piece := stream.read(PIECE_BYTES):
-                found.update(piece)
+                digest.update(piece)
                 advance(len(piece))
-        if found.hexdigest() != self.manifest.files[name].sha256:
-            raise DamagedStoreError(
-                self.source.place(name), f"SHA-256 {found.hexdigest()}", self.manifest.files[name].sha256
-            )
+        found, wanted = digest.hexdigest(), self.manifest.files[name].sha256
+        if found != wanted:
+            raise DamagedStoreError(self.source.location(name), f"{TITLE} {found}", wanted)
 
     def _check_sizes(self) -> None:
         present = self.source.sizes()
-        for name, promised in self.manifest.files.items():
+        for name, entry in self.manifest.files.items():
             if name not in present:
-                raise DamagedStoreError(self.source.place(name), "no such file", f"{promised.bytes} bytes")
-            if present[name] not in (promised.bytes, None):
-                raise DamagedStoreError(self.source.place(name), f"{present[name]} bytes", f"{promised.bytes} bytes")
+                raise DamagedStoreError(self.source.location(name), "no such file", f"{entry.bytes} bytes")
+            if present[name] not in (entry.bytes, None):
+                raise DamagedStoreError(self.source.location(name), f"{present[name]} bytes", f"{entry.bytes} bytes")
         for name in sorted(set(present) - set(self.manifest.files) - {MANIFEST}):
-            raise DamagedStoreError(self.source.place(name), "a file the manifest does not know", "none")
+            raise DamagedStoreError(self.source.location(name), "a file the manifest does not know", "none")
 
     def _read_header(self) -> Header:
-        """Read the header, and compare what it says there is with what the manifest promises."""
+        """Read the header, and compare the files and rows it describes with those in the manifest."""
         name = "zarr.json"
         if name not in self.manifest.files:
-            raise DamagedStoreError(self.source.place(MANIFEST), f"no entry for {name}", "one")
+            raise DamagedStoreError(self.source.location(MANIFEST), f"no entry for {name}", "one")
         self._check_digest(name, lambda _: None)
         with self.source.open(name) as stream:
             header = _validated(Header, json.loads(stream.read()).get("attributes", {}), self.source, name)
         if header.rows != self.manifest.rows:
             found, wanted = f"{header.rows} rows", f"{self.manifest.rows} rows, as in {MANIFEST}"
-            raise DamagedStoreError(self.source.place(name), found, wanted)
+            raise DamagedStoreError(self.source.location(name), found, wanted)
         wanted_files = file_sizes(header)
         for file in sorted(wanted_files.keys() ^ self.manifest.files.keys()):
-            found, wanted = ("an", "none") if file in self.manifest.files else ("no", "one")
-            raise DamagedStoreError(self.source.place(MANIFEST), f"{found} entry for {file}", wanted)
+            article, wanted = ("an", "none") if file in self.manifest.files else ("no", "one")
+            raise DamagedStoreError(self.source.location(MANIFEST), f"{article} entry for {file}", wanted)
         for file, size in wanted_files.items():
             if size is not None and self.manifest.files[file].bytes != size:
                 found, wanted = f"{self.manifest.files[file].bytes} bytes", f"{size} bytes for a whole shard"
-                raise DamagedStoreError(self.source.place(file), found, wanted)
+                raise DamagedStoreError(self.source.location(file), found, wanted)
         return header
 
 
 def _read_manifest(source: Source) -> Manifest:
-    """Return the manifest, if it is the one that was sealed, whatever its format, and then if it is of ours."""
-    place = source.place(MANIFEST)
+    """Return the manifest; check first that its digest matches, whatever its format, and then its format."""
+    location = source.location(MANIFEST)
     try:
         with source.open(MANIFEST) as stream:
             content = stream.read()
     except FileNotFoundError as error:
-        raise UnfinishedStoreError(place) from error
+        raise UnfinishedStoreError(location) from error
     try:
         fields = json.loads(content)
         sealed = fields["sha256"] == seal_digest(fields) and content == json_bytes(fields)
     except (ValueError, TypeError, KeyError):
         sealed = False
     if not sealed:
-        raise DamagedStoreError(place, "bytes that do not match the digest in it", "the manifest as it was written")
+        raise DamagedStoreError(location, "bytes that do not match the digest in it", "the manifest as it was written")
     return _validated(Manifest, fields, source, MANIFEST)
 
 
 def _validated(model: type[M], fields: dict[str, Any], source: Source, name: str) -> M:
-    """Return a part of the store as its model; what is whole but of another format is incompatible, not damaged."""
+    """Return the manifest or header as its model; another format is an incompatible store, not a damaged one."""
     if fields.get("format") != FORMAT:
         raise IncompatibleStoreError(str(source), "its format", fields.get("format"), FORMAT)
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        found = error.errors()[0]
-        where = ".".join(map(str, found["loc"]))
-        raise DamagedStoreError(source.place(name), f"{where}: {found['msg']}", "what this format asks for") from error
+        first = error.errors()[0]
+        found = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise DamagedStoreError(source.location(name), found, f"the fields of {FORMAT}") from error
 
 
-def _side_by_side(function: Callable[[T], object], works: Iterable[T]) -> None:
-    """Call `function` on each of `works` in a few threads; the first error in their order is raised."""
+def _in_threads(function: Callable[[T], object], items: Iterable[T]) -> None:
+    """Call `function` for each item in a few threads; the first error in the order of the items is raised."""
     with ThreadPoolExecutor(READERS) as pool:
-        for _ in pool.map(function, works):
+        for _ in pool.map(function, items):
             pass

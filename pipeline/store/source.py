@@ -1,24 +1,24 @@
-"""Where the files of a store lie: their sizes, and a stream of each; a folder here, a revision elsewhere."""
+"""The location of a store's files, in a folder or in a revision: file sizes, and a stream of each file."""
 
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from pipeline.files import folder_files
+from pipeline.runtime.files import folder_files
 
 
 class Source(Protocol):
-    """The files of one store."""
+    """The files of a store."""
 
     def sizes(self) -> dict[str, int | None]:
-        """Return the bytes of every finished file, by its name inside the store; None where only reading tells."""
+        """Return the size in bytes of every finished file by its name inside the store; None if only reading tells."""
         ...
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file for reading from its start; OSError when it cannot be."""
+        """Open a file for reading from its start; OSError when it cannot be opened."""
         ...
 
-    def place(self, name: str) -> str:
-        """Return where a file is, in words for an error message."""
+    def location(self, name: str) -> str:
+        """Return the location of a file, as text for an error message."""
         ...
 
 
@@ -33,13 +33,13 @@ class Folder:
         return str(self.path)
 
     def sizes(self) -> dict[str, int | None]:
-        """Return the bytes of every finished file; those still being written do not count."""
+        """Return the size in bytes of every finished file; files that are still being written do not count."""
         return {file.relative_to(self.path).as_posix(): file.stat().st_size for file in folder_files(self.path)}
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file unbuffered: every reader brings its own pieces."""
+        """Open a file without a buffer, because every reader reads in pieces of its choice."""
         return (self.path / name).open("rb", buffering=0)
 
-    def place(self, name: str) -> str:
+    def location(self, name: str) -> str:
         """Return the path of a file."""
         return str(self.path / name)

@@ -10,18 +10,18 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipeline.autoencoder.model import Autoencoder
-from pipeline.bundle.run import ingredients
 from pipeline.detector.bundle import write_bundle
-from pipeline.files import file_digest, folder_digest
-from pipeline.infer.params import InferParams
-from pipeline.latents import load_id_train
-from pipeline.networks.folder import NetworkCard, save_network
-from pipeline.networks.params import LinearParams, NetworkParams
-from pipeline.score.decision import Decision, write_decisions
+from pipeline.detector.bundle_parts import bundle_parts
+from pipeline.latents.latents import load_id_train
+from pipeline.networks.autoencoder import Autoencoder
+from pipeline.networks.saved_network import NetworkCard, save_network
+from pipeline.params.infer import InferParams
+from pipeline.params.networks import LinearParams, NetworkParams
+from pipeline.posthoc.decision import Decision, write_decisions
+from pipeline.runtime.files import file_digest, folder_digest
 from pipeline.store.format import LatentSpace
-from tests.autoencoder.test_autoencoder import random_kl
-from tests.make import UNIT, default_params, latents_store, section
+from tests.helpers.make import UNIT, default_params, latents_store, section
+from tests.training.test_autoencoder import random_kl
 
 INFER = section(InferParams, default_params()["infer"] | {"knn_neighbours": 4})
 NAMES = ("class 0", "class 1", "class 2")
@@ -82,20 +82,20 @@ def decision(seed, weights, score, threshold=0.0497):
     )
 
 
-def tiny_ingredients(folder, score="knn", head=None):
+def tiny_bundle_parts(folder, score="knn", head=None):
     tiny_models(folder, score, head=head)
-    return ingredients(folder / "models", 0, load_id_train(folder / "id_train"), INFER)
+    return bundle_parts(folder / "models", 0, load_id_train(folder / "id_train"), INFER)
 
 
 @functools.cache
-def _made(score):
+def _cached_bundle(score):
     home = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, home)
-    write_bundle(home / "bundle", tiny_ingredients(home, score), "a card\n")
+    write_bundle(home / "bundle", tiny_bundle_parts(home, score), "a card\n")
     return home / "bundle"
 
 
 def tiny_bundle(folder, score="knn"):
     """Copy a bundle, made once, to a folder."""
-    shutil.copytree(_made(score), folder)
+    shutil.copytree(_cached_bundle(score), folder)
     return folder

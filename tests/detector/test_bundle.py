@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.detector import bundle as layout
 from pipeline.detector.bundle import bundle_files, copy_bundle, read_bundle, write_bundle
-from pipeline.errors import BundleError
-from pipeline.files import digest, file_digest, folder_digest, json_bytes
-from pipeline.infer.fitted import LEARNT
-from pipeline.infer.params import SCORES
-from tests.detector.make import INFER, decision, tiny_bundle, tiny_ingredients
+from pipeline.params.infer import SCORES
+from pipeline.posthoc.fitted import score_class
+from pipeline.runtime.errors import BundleError
+from pipeline.runtime.files import digest, file_digest, folder_digest, json_bytes
+from tests.detector.make import INFER, decision, tiny_bundle, tiny_bundle_parts
 
 FILES = (
     "bundle.json",
@@ -25,43 +25,43 @@ FILES = (
     "autoencoder/config.json",
     "autoencoder/diffusion_pytorch_model.safetensors",
 )
-HERE = Path("bundle")
+FOLDER = Path("bundle")
 
 
 @pytest.fixture
 def whole():
-    return tiny_bundle(HERE)
+    return tiny_bundle(FOLDER)
 
 
 def rewritten(change):
     """Change the content of bundle.json and seal it again, as a program that means harm would."""
-    content = json.loads((HERE / "bundle.json").read_bytes())
+    content = json.loads((FOLDER / "bundle.json").read_bytes())
     del content["digest"]
     change(content)
-    (HERE / "bundle.json").write_bytes(layout._sealed(content))
+    (FOLDER / "bundle.json").write_bytes(layout._with_digest(content))
 
 
 def test_a_bundle_comes_back_as_it_was_written(tmp_path):
-    parts = tiny_ingredients(tmp_path)
-    write_bundle(HERE, parts, "a card\n")
-    found = read_bundle(HERE)
-    assert (found.card.network, found.card.decision, found.card.infer) == (parts.network, parts.decision, INFER)
-    assert found.card.id_train == parts.id_train
-    assert torch.equal(found.scorer.learnt["bank"], parts.scorer.learnt["bank"])
-    assert set(found.network) == set(parts.network.build().state_dict())
-    assert folder_digest(HERE / "autoencoder") == parts.network.space.autoencoder
+    parts = tiny_bundle_parts(tmp_path)
+    write_bundle(FOLDER, parts, "a card\n")
+    loaded = read_bundle(FOLDER)
+    assert (loaded.card.network, loaded.card.decision, loaded.card.infer) == (parts.network, parts.decision, INFER)
+    assert loaded.card.id_train == parts.id_train
+    assert torch.equal(loaded.scorer.tensors["bank"], parts.scorer.tensors["bank"])
+    assert set(loaded.network) == set(parts.network.build().state_dict())
+    assert folder_digest(FOLDER / "autoencoder") == parts.network.space.autoencoder
 
 
 @pytest.mark.parametrize("score", SCORES)
 def test_a_bundle_holds_what_its_score_needs_and_no_more(score, tmp_path):
-    parts = tiny_ingredients(tmp_path, score)
-    write_bundle(HERE, parts, "")
-    assert set(load_file(HERE / "scorer.safetensors")) == set(LEARNT[score])
-    assert read_bundle(HERE).scorer.names == (score,)
+    parts = tiny_bundle_parts(tmp_path, score)
+    write_bundle(FOLDER, parts, "")
+    assert set(load_file(FOLDER / "scorer.safetensors")) == set(score_class(score).learns)
+    assert read_bundle(FOLDER).scorer.names == (score,)
 
 
 def test_the_same_parts_are_the_same_bytes(tmp_path):
-    parts = tiny_ingredients(tmp_path)
+    parts = tiny_bundle_parts(tmp_path)
     for name in ("a", "b"):
         write_bundle(Path(name), parts, "a card\n")
     assert folder_digest(Path("a")) == folder_digest(Path("b"))
@@ -82,9 +82,9 @@ def test_a_missing_empty_or_cut_file_is_refused(whole, file, keep):
 @pytest.mark.parametrize("file", FILES)
 def test_a_flipped_bit_is_refused_wherever_it_is(whole, file):
     content, rng = (whole / file).read_bytes(), np.random.default_rng(0)
-    for place in rng.integers(0, len(content), 20):
+    for index in rng.integers(0, len(content), 20):
         broken = bytearray(content)
-        broken[place] ^= 1 << int(rng.integers(8))
+        broken[index] ^= 1 << int(rng.integers(8))
         (whole / file).write_bytes(broken)
         with pytest.raises(BundleError, match="found"):
             read_bundle(whole)
@@ -100,7 +100,7 @@ def test_a_file_that_is_swapped_for_that_of_another_bundle_is_named(whole):
     "name", ["diffusion_pytorch_model.safetensors.index.json", "diffusion_pytorch_model.bin", "more/odd\nname"]
 )
 def test_a_file_of_the_autoencoder_that_is_not_listed_is_refused(whole, name):
-    """An index would be read in place of the weights that were checked, and name any others."""
+    """An index would be read in index of the weights that were checked, and name any others."""
     (whole / ".gitattributes").write_text("which a hub adds")
     read_bundle(whole)
     (whole / "autoencoder/more").mkdir()
@@ -111,9 +111,9 @@ def test_a_file_of_the_autoencoder_that_is_not_listed_is_refused(whole, name):
 
 
 def test_a_folder_without_bundle_json_is_none():
-    HERE.mkdir()
+    FOLDER.mkdir()
     with pytest.raises(BundleError, match="bundle: found no bundle.json, wanted a bundle. Name the folder of a bundle"):
-        read_bundle(HERE)
+        read_bundle(FOLDER)
 
 
 @pytest.mark.parametrize(
@@ -169,19 +169,19 @@ def test_the_digest_of_bundle_json_is_that_of_all_else_in_it(whole):
 
 
 def test_a_threshold_for_other_weights_is_refused(tmp_path):
-    parts = tiny_ingredients(tmp_path)
-    other = layout.Ingredients(**vars(parts) | {"decision": decision(0, "0" * 64, "knn")})
+    parts = tiny_bundle_parts(tmp_path)
+    other = layout.BundleParts(**vars(parts) | {"decision": decision(0, "0" * 64, "knn")})
     with pytest.raises(BundleError, match="wanted 000000000000, as in the decision. Run `dvc repro`"):
-        write_bundle(HERE, other, "")
-    assert not HERE.exists()
+        write_bundle(FOLDER, other, "")
+    assert not FOLDER.exists()
 
 
 def test_another_autoencoder_is_refused(tmp_path):
-    parts = tiny_ingredients(tmp_path)
+    parts = tiny_bundle_parts(tmp_path)
     (parts.autoencoder / "config.json").write_text("{}")
     with pytest.raises(BundleError, match="bundle/autoencoder: found digest .* as the network. Run `dvc repro`"):
-        write_bundle(HERE, parts, "")
-    assert not (HERE / "bundle.json").exists()
+        write_bundle(FOLDER, parts, "")
+    assert not (FOLDER / "bundle.json").exists()
 
 
 def test_a_copy_has_the_files_of_the_bundle_and_no_others(whole):
@@ -206,9 +206,9 @@ def test_a_copy_fills_an_empty_folder_and_leaves_what_lies_beside_it(whole):
         file.parent.mkdir()
         file.write_text("years")
     Path("mine").mkdir()
-    found = read_bundle(whole)
-    copy_bundle(found, Path("mine"))
-    assert read_bundle(Path("mine")).card == found.card
+    loaded = read_bundle(whole)
+    copy_bundle(loaded, Path("mine"))
+    assert read_bundle(Path("mine")).card == loaded.card
     assert [file.read_text() for file in beside] == ["years"] * 2
 
 
@@ -217,17 +217,17 @@ def test_of_two_copies_to_one_folder_the_first_stays(whole, monkeypatch):
         shutil.copytree(whole, "mine")
         return read_bundle(folder)
 
-    found = read_bundle(whole)
+    loaded = read_bundle(whole)
     monkeypatch.setattr(layout, "read_bundle", finished_meanwhile)
     with pytest.raises(BundleError, match=r"mine: found .*not empty.*, wanted a copy of bundle\. Name another"):
-        copy_bundle(found, Path("mine"))
-    assert read_bundle(Path("mine")).card == found.card
+        copy_bundle(loaded, Path("mine"))
+    assert read_bundle(Path("mine")).card == loaded.card
     assert sorted(path.name for path in Path().iterdir()) == ["bundle", "mine"]
 
 
 def test_a_bundle_that_was_damaged_since_is_not_copied(whole):
-    found = read_bundle(whole)
+    loaded = read_bundle(whole)
     (whole / "network.safetensors").write_bytes(b"")
     with pytest.raises(BundleError, match="found SHA-256"):
-        copy_bundle(found, Path("copy"))
+        copy_bundle(loaded, Path("copy"))
     assert sorted(path.name for path in Path().iterdir()) == ["bundle"]

@@ -14,15 +14,16 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.autoencoder.model import Autoencoder
 from pipeline.detector.detector import Detector, ImagePrediction
-from pipeline.errors import BundleError, DeviceError, ImageFileError
-from pipeline.infer.fitted import fit_scores, outputs
-from pipeline.infer.params import SCORES
-from pipeline.latents import load_id_train, to_standardised
-from pipeline.networks.folder import load_network
+from pipeline.latents.latents import load_id_train, to_standardised
+from pipeline.networks.autoencoder import Autoencoder
+from pipeline.networks.saved_network import load_network
+from pipeline.params.infer import SCORES
+from pipeline.posthoc.fitted import fit_scores
+from pipeline.posthoc.score import network_outputs
+from pipeline.runtime.errors import BundleError, DeviceError, ImageFileError
 from tests.detector.make import INFER, picture_files, pictures, tiny_bundle, tiny_models
-from tests.make import ROOT, pixels
+from tests.helpers.make import ROOT, pixels
 
 
 @pytest.fixture
@@ -36,15 +37,17 @@ def test_scores_are_those_of_infer(score, tmp_path):
     images = pictures(5)
     id_train = load_id_train(tmp_path / "id_train")
     network, _ = load_network(tmp_path / "models/detector/0", id_train.header.space, id_train.class_names)
-    known, labels = outputs(network, id_train.values), torch.from_numpy(id_train.labels).long()
+    id_outputs, labels = network_outputs(network, id_train.values), torch.from_numpy(id_train.labels).long()
     batch = torch.from_numpy(np.stack([pixels(Image.fromarray(image), 32) for image in images]))
     scaled = Autoencoder.load(str(tmp_path / "models/autoencoder")).encode(batch).half().float()
-    of = outputs(network, to_standardised(scaled, id_train.header.standardisation))
-    wanted = fit_scores(network, known, labels, INFER)(of)[score]
-    found = Detector.load(tiny_bundle(tmp_path / "bundle", score)).predict(images)
-    np.testing.assert_allclose([answer.outlier_score for answer in found], wanted, rtol=1e-5, atol=1e-7)
-    np.testing.assert_allclose([answer.probability for answer in found], of.logits.softmax(1).max(1).values, rtol=1e-5)
-    assert [answer.label for answer in found] == [id_train.class_names[index] for index in of.logits.argmax(1)]
+    outputs = network_outputs(network, to_standardised(scaled, id_train.header.standardisation))
+    wanted = fit_scores(network, id_outputs, labels, INFER)(outputs)[score]
+    answers = Detector.load(tiny_bundle(tmp_path / "bundle", score)).predict(images)
+    np.testing.assert_allclose([answer.outlier_score for answer in answers], wanted, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(
+        [answer.probability for answer in answers], outputs.logits.softmax(1).max(1).values, rtol=1e-5
+    )
+    assert [answer.label for answer in answers] == [id_train.class_names[index] for index in outputs.logits.argmax(1)]
 
 
 def test_images_above_the_threshold_are_outliers(detector):
@@ -115,7 +118,7 @@ def test_a_copy_elsewhere_decides_the_same_without_the_project(tmp_path, detecto
         "import sys; from pipeline.detector.detector import Detector; d = Detector.load(sys.argv[1])\n"
         "print([(answer.label, answer.is_outlier) for answer in d.predict(sys.argv[2:])])"
     )
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "far/away", *files],
         cwd=tmp_path / "empty",
         env=os.environ | {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path / "empty")},
@@ -124,7 +127,7 @@ def test_a_copy_elsewhere_decides_the_same_without_the_project(tmp_path, detecto
         check=True,
         timeout=120,
     )
-    assert told.stdout.strip() == str(wanted)
+    assert result.stdout.strip() == str(wanted)
     assert list((tmp_path / "empty").iterdir()) == []
 
 
@@ -183,8 +186,8 @@ class FakeApi:
         FakeApi.pushed["branch"] = branch
 
     def upload_folder(self, *, repo_id, folder_path, allow_patterns, delete_patterns, commit_message, revision):
-        here = [path.relative_to(folder_path).as_posix() for path in Path(folder_path).rglob("*") if path.is_file()]
-        files = set(huggingface_hub.utils.filter_repo_objects(here, allow_patterns=allow_patterns))
+        present = [path.relative_to(folder_path).as_posix() for path in Path(folder_path).rglob("*") if path.is_file()]
+        files = set(huggingface_hub.utils.filter_repo_objects(present, allow_patterns=allow_patterns))
         gone = set(huggingface_hub.utils.filter_repo_objects(FakeApi.there, allow_patterns=delete_patterns)) - files
         FakeApi.pushed |= {"files": files, "deleted": gone, "revision": revision}
         return SimpleNamespace(commit_url=f"https://example.org/{repo_id}/commit/1")

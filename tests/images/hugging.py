@@ -5,8 +5,8 @@ import shutil
 import datasets
 import pyarrow.parquet as pq
 
+from tests.helpers.make import changed, parquet_data
 from tests.images.test_parquet import write
-from tests.make import changed, parquet_data
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HUB = {"dataset": "team/animals", "config": "default", "revision": COMMIT}

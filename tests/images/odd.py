@@ -8,7 +8,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from tests.make import changed
+from tests.helpers.make import changed
 
 USED, LARGEST = "used", 20_000
 

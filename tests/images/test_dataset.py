@@ -8,12 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.errors import ImageFileError
-from pipeline.images.params import DataParams
-from pipeline.images.source import open_image_set
+from pipeline.params.data import DataParams
+from pipeline.runtime.errors import ImageFileError
+from tests.helpers.make import PARQUET_SETS, changed, parquet_data, section
 from tests.images.hugging import NAMES, as_files, as_saved, dataset_data, write_files
 from tests.images.test_parquet import STRUCT, encoded, value_of, write
-from tests.make import PARQUET_SETS, changed, parquet_data, section
 
 LAYOUTS = [as_files, as_saved]
 
@@ -29,7 +28,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def open_set(data, name):
-    return open_image_set(name, section(DataParams, data))
+    return section(DataParams, data).open(name)
 
 
 def told(images):
@@ -165,7 +164,7 @@ def test_splits_are_named_where_there_are_some_and_only_there(folder):
         (None, "plants: found no bytes in row 1 (the first is 0) of column 'image', wanted an image (PNG"),
         ({"bytes": None, "path": None}, "found no bytes in row 1"),
         ({"bytes": b"text", "path": None}, "found no image (none of PNG, JPEG"),
-        ({"bytes": None, "path": "gone.png"}, "found no file gone.png, wanted the image that a row says is there"),
+        ({"bytes": None, "path": "gone.png"}, "found no file gone.png, wanted the image file that a row names"),
         ({"bytes": None, "path": "../out.png"}, "found an image in ../out.png, wanted one in the dataset's own folder"),
         ({"bytes": None, "path": "/etc/passwd"}, "found an image in /etc/passwd, wanted one in the dataset's own fol"),
         ({"bytes": None, "path": "link.png"}, "found an image in link.png, wanted one in the dataset's own folder"),

@@ -7,13 +7,12 @@ import pytest
 
 from tests.images.hub_server import hub_server
 from tests.images.hugging import COMMIT, HUB, as_files, write_files
-from tests.test_stages import ENVIRONMENT
+from tests.stages.test_stages import ENVIRONMENT
 
 PROGRAM = """
-from pipeline.config import validate
-from pipeline.errors import PipelineError
-from pipeline.images.open_dataset import open_dataset
-from pipeline.images.table_params import DatasetAddress
+from pipeline.images.hub_dataset import DatasetAddress, open_dataset
+from pipeline.runtime.errors import PipelineError
+from pipeline.schema.reader import validate
 try:
     found = open_dataset(validate("params.yaml", DatasetAddress, {address}))
     print({{name: len(split) for name, split in found.items()}})

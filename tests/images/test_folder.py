@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import ImageFileError
-from pipeline.images.image_set import UNKNOWN, content_hash
-from pipeline.images.params import DataParams
-from pipeline.images.source import open_image_set
+from pipeline.images.image_set import OOD_LABEL, content_hash
+from pipeline.params.data import DataParams
+from pipeline.runtime.errors import ImageFileError
+from tests.helpers.make import section
 from tests.images.odd import (
     SETS,
     USED,
@@ -25,7 +25,6 @@ from tests.images.odd import (
     plain_folder,
     write,
 )
-from tests.make import section
 
 ROOT = Path("photos")
 LABELLED = ("id_train", "id_validation", "id_test", "held_out")
@@ -34,7 +33,7 @@ FAILING = {name: of for name, of in bad_files().items() if of[1] != "system file
 
 def open_set(name, **changes):
     changes = {f"sources__{key}": value for key, value in changes.items()}
-    return open_image_set(name, section(DataParams, folder_data(**changes)))
+    return section(DataParams, folder_data(**changes)).open(name)
 
 
 def paths(name, **changes):
@@ -95,7 +94,7 @@ def test_folders_of_ood_images_take_every_odd_file_too():
     wanted = [path for path, outcome in outcomes.items() if outcome in (USED, *layout)]
     assert [path.relative_to("others").as_posix() for path in images.paths] == sorted(wanted)
     assert images.files["found"] == len(images) + sum(images.files["skipped"].values()) == len(outcomes)
-    assert set(images.labels) == {UNKNOWN}
+    assert set(images.labels) == {OOD_LABEL}
 
 
 @pytest.mark.parametrize("name", FAILING)

@@ -7,16 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.images.image_set import UNKNOWN, content_hash, from_8_bits, resized
-from pipeline.images.params import DataParams
-from pipeline.images.source import open_image_set
-from tests.make import changed, default_params, pixel_batch, pixels, section
+from pipeline.images.image_set import OOD_LABEL, content_hash, from_8_bits, resized
+from pipeline.params.data import DataParams
+from tests.helpers.make import changed, default_params, pixel_batch, pixels, section
 
 DATA = default_params()["data"]
 
 
 def open_set(name, **changes):
-    return open_image_set(name, section(DataParams, changed(DATA, **changes)))
+    return section(DataParams, changed(DATA, **changes)).open(name)
 
 
 def contents(images):
@@ -46,7 +45,7 @@ def test_each_digit_is_in_exactly_one_part():
 
 
 def test_held_out_digits_are_unknown_and_the_rest_are_named():
-    assert set(open_set("held_out").labels) == {UNKNOWN}
+    assert set(open_set("held_out").labels) == {OOD_LABEL}
     assert open_set("id_train").class_names == tuple("01234567")
     assert open_set("id_train", sources__digits__held_out=[0, 5]).class_names == tuple("12346789")
 

@@ -46,7 +46,7 @@ def test_a_copy_in_two_splits_stays_where_it_is_tested():
     files = open_set("id_train", **GIVEN).files
     assert files["skipped_files"] == {"also in another split": ["train/cat/same.png", "val/cat/same.png"]}
     assert "test/cat/same.png" in paths("id_test", **GIVEN)
-    assert "train/cat/same.png: also in another split (it is test/cat/same.png too)" in message(
+    assert "train/cat/same.png: also in another split (same picture as test/cat/same.png)" in message(
         photos__on_bad_image="fail", **GIVEN
     )
 

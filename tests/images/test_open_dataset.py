@@ -7,12 +7,11 @@ import datasets
 import huggingface_hub
 import pytest
 
-from pipeline.errors import ImageFileError
-from pipeline.images.open_dataset import open_dataset
-from pipeline.images.table_params import DatasetAddress
+from pipeline.images.hub_dataset import DatasetAddress, open_dataset
+from pipeline.runtime.errors import ImageFileError
+from tests.helpers.make import parquet_data, section
 from tests.images.hugging import COMMIT, HUB, as_files, as_saved, dataset_data, write_files
 from tests.images.test_dataset import open_set, told
-from tests.make import parquet_data, section
 
 OTHER = COMMIT[::-1]
 

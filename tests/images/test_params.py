@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.errors import ParamsError
-from pipeline.images.params import STAGES_WRITE, DataParams
+from pipeline.params.data import STAGES_WRITE, DataParams
+from pipeline.runtime.errors import ParamsError
+from tests.helpers.make import ROOT, changed, default_params, parquet_data, section
 from tests.images.hugging import HUB, dataset_data
 from tests.images.odd import FOLDER, folder_data
-from tests.make import ROOT, changed, default_params, parquet_data, section
 
 DATA = parquet_data(Path("somewhere"))
 NAMES = DATA["sources"]["animals"]["class_names"]
@@ -49,10 +49,10 @@ def test_impossible_parameters_are_named(wrong, wanted):
     ("wrong", "wanted"),
     [
         ({"animals__revision": "main"}, "sources.animals.revision is 'main': wanted a commit of 40 hexadecimal digits"),
-        ({"animals__config": None}, "sources.animals: config is null: on the hub, wanted its name ('default' where"),
+        ({"animals__config": None}, "sources.animals: config is null, wanted its name on the hub ('default' if the"),
         (
             {"animals__dataset": "parquet"},
-            "dataset is 'parquet': on the hub, where `revision` says it is, wanted owner",
+            "dataset is 'parquet', wanted owner/name: a `revision` is for the hub",
         ),
         ({"animals__class_names": ["ant", "bee", "ant"]}, "sources.animals: class_names has 'ant' twice"),
         ({"animals__limits__test": 2}, "limits.test 2 is below one image of each of its 3 classes"),
@@ -136,8 +136,11 @@ def test_every_folder_below_data_that_stages_write_to_is_known():
     assert set(outputs) == set(STAGES_WRITE)
 
 
-def test_the_readme_shows_sources_that_are_valid():
-    blocks = re.findall(r"```yaml\n(sources:\n.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_the_page_on_images_shows_sources_that_are_valid():
+    texts = re.findall(r"```yaml\n(sources:\n.+?)```", (ROOT / "docs/images.md").read_text(), re.DOTALL)
+    blocks = [yaml.safe_load(text) for text in texts]
     assert len(blocks) == 3
     for block in blocks:
-        section(DataParams, {**default_params()["data"], **yaml.safe_load(block)})
+        names = dict(zip(blocks[0]["sources"], block["sources"], strict=True))
+        as_above = {name: one | {"source": names[one["source"]]} for name, one in blocks[0]["sets"].items()}
+        section(DataParams, {**default_params()["data"], "sets": as_above, **block})

@@ -8,13 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline.errors import ImageFileError
-from pipeline.images.image_set import UNKNOWN
-from pipeline.images.params import DataParams
-from pipeline.images.source import open_image_set
+from pipeline.images.image_set import OOD_LABEL
+from pipeline.params.data import DataParams
+from pipeline.runtime.errors import ImageFileError
+from tests.helpers.make import PARQUET_SETS, changed, parquet_data, section
 from tests.images.odd import encoded as encoded_image
 from tests.images.odd import exif, png_of_size
-from tests.make import PARQUET_SETS, changed, parquet_data, section
 
 NAMES = ["ant", "bee", "cow", "dog"]
 STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -50,7 +49,7 @@ def data(tmp_path):
 
 
 def open_set(data, name, **changes):
-    return open_image_set(name, section(DataParams, changed(data, **changes)))
+    return section(DataParams, changed(data, **changes)).open(name)
 
 
 def values(data, name, **changes):
@@ -90,7 +89,7 @@ def test_labels_and_names_belong_to_their_images(data, name):
 @pytest.mark.parametrize("name", ["held_out", "plants"])
 def test_images_of_no_id_class_are_unknown(data, name):
     images = open_set(data, name)
-    assert (set(images.labels), images.class_names) == ({UNKNOWN}, ())
+    assert (set(images.labels), images.class_names) == ({OOD_LABEL}, ())
 
 
 def test_no_class_need_be_held_out(data):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ImageFileError
-from pipeline.files import read_json
 from pipeline.images import decode, scan
 from pipeline.images.image_set import content_hash
 from pipeline.images.scan import scan_folder
+from pipeline.runtime.errors import ImageFileError
+from pipeline.runtime.files import read_json
 from tests.images.odd import LARGEST, encoded, odd_folder, picture, plain_folder, write
 
 ROOT = Path("photos")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pipeline.losses.club import LOG_VARIANCE_BOUND, Club, GaussianPosterior, club, random_pair_club
-from tests import oracles
+from tests.helpers import oracles
 
 RNG = np.random.default_rng(0)
 X, Y = torch.tensor(RNG.standard_normal((6, 3))), torch.tensor(3 + 2 * RNG.standard_normal((6, 2)))
@@ -117,11 +117,11 @@ def test_random_pairs_are_the_rows_as_they_come():
 
 def pairing_gradients():
     """The gradient on all features of every cyclic pairing."""
-    known, outliers, posterior = Y.clone().requires_grad_(), Y.flip(0).clone().requires_grad_(), make_posterior(2)
+    id_rows, outliers, posterior = Y.clone().requires_grad_(), Y.flip(0).clone().requires_grad_(), make_posterior(2)
     return [
-        torch.cat(torch.autograd.grad(random_pair_club(known.roll(shift, 0), outliers, posterior).mean(), inputs))
-        for inputs in [(known, outliers)]
-        for shift in range(len(known))
+        torch.cat(torch.autograd.grad(random_pair_club(id_rows.roll(shift, 0), outliers, posterior).mean(), inputs))
+        for inputs in [(id_rows, outliers)]
+        for shift in range(len(id_rows))
     ]
 
 

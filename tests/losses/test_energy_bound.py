@@ -5,27 +5,28 @@ import pytest
 import torch
 
 from pipeline.losses.energy_bound import energy_bound
-from tests import oracles
+from tests.helpers import oracles
 
 RNG = np.random.default_rng(0)
-KNOWN, OUTLIERS = 2 * RNG.standard_normal((6, 3)), 2 * RNG.standard_normal((5, 3))
+ID_LOGITS, OUTLIERS = 2 * RNG.standard_normal((6, 3)), 2 * RNG.standard_normal((5, 3))
 
 
-def bound(known=KNOWN, outliers=OUTLIERS, known_energy=-2.0, outlier_energy=-1.0):
-    known, outliers = torch.as_tensor(known), torch.as_tensor(outliers)
-    return energy_bound(known, outliers, known_energy=known_energy, outlier_energy=outlier_energy)
+def bound(id_logits=ID_LOGITS, outliers=OUTLIERS, id_energy=-2.0, outlier_energy=-1.0):
+    id_logits, outliers = torch.as_tensor(id_logits), torch.as_tensor(outliers)
+    return energy_bound(id_logits, outliers, id_energy=id_energy, outlier_energy=outlier_energy)
 
 
 @pytest.mark.parametrize("bounds", [(-2.0, -1.0), (-9.0, 9.0), (-1.0, -2.0)])
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_the_energy_bound_equals_its_equation(count, bounds):
-    found, wanted = bound(KNOWN, OUTLIERS[:count], *bounds), oracles.energy_bound(KNOWN, OUTLIERS[:count], *bounds)
-    np.testing.assert_allclose(found.known, wanted[0], rtol=1e-10)
+    found = bound(ID_LOGITS, OUTLIERS[:count], *bounds)
+    wanted = oracles.energy_bound(ID_LOGITS, OUTLIERS[:count], *bounds)
+    np.testing.assert_allclose(found.id_rows, wanted[0], rtol=1e-10)
     np.testing.assert_allclose(found.outliers, wanted[1], rtol=1e-10)
 
 
 def test_rows_beyond_their_bounds_cost_nothing():
-    assert bound([[30.0, 0.0]], [[-30.0, -30.0]]).known == 0
+    assert bound([[30.0, 0.0]], [[-30.0, -30.0]]).id_rows == 0
     assert bound([[30.0, 0.0]], [[-30.0, -30.0]]).outliers == 0
 
 
@@ -49,5 +50,5 @@ def test_huge_logits_stay_finite_in_float32():
 
 
 def test_the_energy_bound_has_the_gradient_of_its_value():
-    inputs = (torch.tensor(KNOWN, requires_grad=True), torch.tensor(OUTLIERS, requires_grad=True))
+    inputs = (torch.tensor(ID_LOGITS, requires_grad=True), torch.tensor(OUTLIERS, requires_grad=True))
     assert torch.autograd.gradcheck(bound, inputs)

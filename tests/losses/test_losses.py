@@ -8,7 +8,7 @@ from pipeline.losses.distillation import feature_distillation, logit_distillatio
 from pipeline.losses.info_nce import info_nce
 from pipeline.losses.outlier_exposure import outlier_exposure
 from pipeline.losses.reconstruction import reconstruction
-from tests import oracles
+from tests.helpers import oracles
 
 RNG = np.random.default_rng(0)
 FEATURES, OUTLIERS = RNG.standard_normal((6, 3)), RNG.standard_normal((4, 3))
@@ -115,6 +115,6 @@ def test_feature_distillation_of_far_features_stays_finite_in_float32():
 
 @pytest.mark.parametrize("rows", [0, 1, 5])
 def test_reconstruction_is_the_mean_square_of_what_is_missed(rows):
-    guessed, latents = RNG.standard_normal((2, rows, 2, 3, 3))
-    found = reconstruction(torch.tensor(guessed), torch.tensor(latents))
-    np.testing.assert_allclose(found, oracles.reconstruction(guessed, latents), rtol=1e-10)
+    decoded, latents = RNG.standard_normal((2, rows, 2, 3, 3))
+    found = reconstruction(torch.tensor(decoded), torch.tensor(latents))
+    np.testing.assert_allclose(found, oracles.reconstruction(decoded, latents), rtol=1e-10)

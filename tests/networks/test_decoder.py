@@ -11,9 +11,9 @@ FEATURES, LATENTS = torch.randn(9, 6), torch.randn(9, 2, 3, 4)
 def test_it_is_linear_relu_linear_in_the_shape_of_a_latent():
     decoder = Decoder(6, 5, (2, 3, 4))
     first, _, second, _ = decoder.layers
-    for guessed, feature in zip(decoder(FEATURES), FEATURES, strict=True):
+    for decoded, feature in zip(decoder(FEATURES), FEATURES, strict=True):
         hidden = torch.relu(first.weight @ feature + first.bias)
-        torch.testing.assert_close(guessed, (second.weight @ hidden + second.bias).reshape(2, 3, 4))
+        torch.testing.assert_close(decoded, (second.weight @ hidden + second.bias).reshape(2, 3, 4))
 
 
 def test_it_learns_together_with_the_network():

@@ -8,10 +8,10 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch.nn.functional import cross_entropy
 
-from pipeline.errors import HeadError
 from pipeline.networks.heads import build_head
-from pipeline.networks.params import HeadParams
-from tests import oracles, oracles_heads
+from pipeline.params.networks import HeadParams
+from pipeline.runtime.errors import HeadError
+from tests.helpers import oracles, oracles_heads
 
 RNG = np.random.default_rng(0)
 FEATURES, LABELS = torch.tensor(RNG.standard_normal((7, 5))), torch.tensor([0, 0, 0, 1, 1, 2, 3])
@@ -192,7 +192,7 @@ def test_adacos_keeps_its_scale_where_the_formula_gives_none():
 
 
 def test_adacos_wants_three_classes():
-    with pytest.raises(HeadError, match=r"head.kind is 'adacos', which wants at least 3 classes; found 2. Choose"):
+    with pytest.raises(HeadError, match=r"head.kind is 'adacos' with 2 classes, wanted at least 3 classes. Choose"):
         make_head("adacos", classes=2)
 
 

@@ -6,14 +6,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipeline.errors import DivergedError, IncompatibleStoreError, ModelError
-from pipeline.networks.fit import fit
-from pipeline.networks.folder import NetworkCard, load_network, predict, save_network
-from pipeline.networks.gradients import Step
 from pipeline.networks.outputs import OUTPUTS, load_outputs, save_outputs
-from pipeline.networks.params import AdaCosParams, LinearParams, NetworkParams, OptimiserParams
 from pipeline.networks.resnet import LatentResNet
-from tests.make import SPACE, UNIT
+from pipeline.networks.saved_network import NetworkCard, load_network, predict, save_network
+from pipeline.params.networks import AdaCosParams, LinearParams, NetworkParams, OptimiserParams
+from pipeline.runtime.errors import DivergedError, IncompatibleStoreError, ModelError
+from pipeline.training.gradients import Step
+from pipeline.training.loop import fit, ignore_history
+from tests.helpers.make import SPACE, UNIT
 
 NAMES = ("a", "b", "c")
 PARAMS = NetworkParams(width=8, blocks=(1, 1))
@@ -162,7 +162,7 @@ def test_every_row_is_seen_once_an_epoch_and_the_rate_ends_at_zero(rows, batch_s
         return {"one": network(torch.zeros(len(batch), 4, 4, 4)).logits.mean()}
 
     params = OptimiserParams(epochs=2, batch_size=batch_size, learning_rate=0.1, momentum=0.0, weight_decay=0.0)
-    fit(network, rows, Step(one_batch, losses), params, torch.Generator(), len)
+    fit(network, rows, Step(one_batch, losses), params, torch.Generator(), ignore_history)
     assert [len(batch) for batch in seen] == 2 * sizes
     assert sorted(row for batch in seen[: len(sizes)] for row in batch) == list(range(rows))
     wanted = [0.05 * (1 + math.cos(math.pi * step / len(rates))) for step in range(len(rates))]
@@ -174,4 +174,4 @@ def test_a_diverged_training_is_stopped_and_says_what_to_lower():
     params = OptimiserParams(epochs=3, batch_size=4, learning_rate=7.5, momentum=0.0, weight_decay=0.0)
     step = Step(one_batch, lambda _: {"ce": network.head.weight.sum() * math.nan})
     with pytest.raises(DivergedError, match="ce is nan in epoch 1.*learning_rate, which is 7.5"):
-        fit(network, 4, step, params, torch.Generator(), len)
+        fit(network, 4, step, params, torch.Generator(), ignore_history)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline.errors import RemoteDamagedError, SharingError
-from pipeline.sharing.remote import check_remote, print_findings
+from pipeline.runtime.errors import RemoteDamagedError, SharingError
+from pipeline.sharing.remote import check_remote, print_remote_report
 from pipeline.store.format import MANIFEST
-from tests.make import outliers_store
-from tests.project import call, commit, make_repository
+from tests.helpers.make import outliers_store
+from tests.helpers.project import call, commit, make_repository
 
 STORE = "data/outliers/mixup"
 OTHER = "data/outliers/shuffle"
@@ -55,7 +55,7 @@ def listing_of(folder, remote, store):
 
 
 def states(report):
-    return {found.wanted.file: found.state for found in report.findings if found.state != "whole"}
+    return {item.expected.file: item.state for item in report.objects if item.state != "whole"}
 
 
 def test_a_whole_remote_is_whole(pushed):
@@ -63,7 +63,7 @@ def test_a_whole_remote_is_whole(pushed):
     report = check_remote(None, [STORE])
     assert states(report) == {}
     contents = {path.read_bytes() for path in (folder / STORE).rglob("*") if path.is_file()}
-    assert len(report.findings) == len(contents) + 1  # and the listing; what is the same is kept once
+    assert len(report.objects) == len(contents) + 1  # and the listing; what is the same is kept once
 
 
 @pytest.mark.parametrize("name", ["zarr.json", "latent/c/0/0/0/0", "lam/c/0", MANIFEST])
@@ -75,7 +75,7 @@ def test_what_is_missing_or_altered_is_named(pushed, name, damage, capsys):
     report = check_remote("team", ["data/outliers"])
     assert states(report) == {f"{STORE}/{name}": damage}
     with pytest.raises(RemoteDamagedError, match="1 of 14 objects are missing or altered") as caught:
-        print_findings(report, Console())
+        print_remote_report(report, Console())
     told = capsys.readouterr().out
     assert "\n" not in str(caught.value)
     assert (f"delete: {path}" in told) == (damage == "altered")
@@ -90,7 +90,7 @@ def test_what_two_stores_share_is_mended_by_deleting_what_is_printed_and_a_push(
     path.chmod(0o644)
     path.unlink() if damage == "missing" else path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(RemoteDamagedError, match="1 of 1"):
-        print_findings(check_remote(None, [target]), Console())
+        print_remote_report(check_remote(None, [target]), Console())
     told = re.findall(r"^delete: (.+)$", capsys.readouterr().out, re.MULTILINE)
     listings = {str(listing_of(*pushed, store)) for store in (STORE, OTHER)}
     assert set(told) == listings | ({str(path)} if damage == "altered" else set())
@@ -104,7 +104,7 @@ def test_a_listing_that_is_gone_is_named_and_its_files_are_still_compared(pushed
     listing_of(*pushed, STORE).unlink()
     report = check_remote(None, [STORE])
     assert states(report) == {STORE: "missing"}
-    assert len(report.findings) == 11
+    assert len(report.objects) == 11
 
 
 def test_a_colleague_without_the_data_checks_by_the_remote_s_own_listing(pushed, tmp_path, monkeypatch):

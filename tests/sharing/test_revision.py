@@ -8,11 +8,11 @@ import zarr
 from dvc.api import DVCFileSystem
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 
-from pipeline.errors import DamagedStoreError, SharingError
+from pipeline.runtime.errors import DamagedStoreError, SharingError
 from pipeline.sharing.revision import open_store
 from pipeline.store.reader import Store
-from tests.make import outliers_store
-from tests.project import call, commit, make_repository
+from tests.helpers.make import outliers_store
+from tests.helpers.project import call, commit, make_repository
 
 STORE = Path("data/outliers/mixup")
 

@@ -5,16 +5,16 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.errors import DamagedStoreError, IncompatibleStoreError, StoreError, UnfinishedStoreError
-from pipeline.files import digest, json_bytes, read_json
-from pipeline.latents import load_id_train
+from pipeline.latents.latents import load_id_train
+from pipeline.runtime.errors import DamagedStoreError, IncompatibleStoreError, StoreError, UnfinishedStoreError
+from pipeline.runtime.files import digest, json_bytes, read_json
 from pipeline.store import format as layout
 from pipeline.store.format import MANIFEST, Manifest, chunk_file
 from pipeline.store.pool import RowPool
 from pipeline.store.reader import Store
 from pipeline.store.writer import StoreWriter
-from pipeline.train.outliers import check_outliers
-from tests.make import latents_store, outliers_store
+from pipeline.training.draws import check_outliers
+from tests.helpers.make import latents_store, outliers_store
 
 ROWS = 600  # three shards of 256, the last one padded
 FLIPS = 40  # in each of 26 files

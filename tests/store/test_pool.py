@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from pipeline.errors import DamagedStoreError
+from pipeline.runtime.errors import DamagedStoreError
 from pipeline.store import format as layout
 from pipeline.store.pool import RowPool
 from pipeline.store.reader import Store
-from tests.make import outliers_store
+from tests.helpers.make import outliers_store
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import pytest
 import zarr
 from zarr.codecs import Crc32cCodec
 
-from pipeline.errors import IncompatibleStoreError
+from pipeline.runtime.errors import IncompatibleStoreError
 from pipeline.store import format as layout
 from pipeline.store import writer as writer_module
 from pipeline.store.fill import fill
 from pipeline.store.reader import Store
 from pipeline.store.writer import StoreWriter
-from tests.make import SPACE, UNIT, latents_store, outliers_store, write_store
+from tests.helpers.make import SPACE, UNIT, latents_store, outliers_store, write_store
 
 NAMES = ("a", "b")
 

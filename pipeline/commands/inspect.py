@@ -1,0 +1,174 @@
+"""Describe a store: its header, the origin of its rows, and statistics per class pair."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.latents.latents import to_scaled
+from pipeline.networks.autoencoder import Autoencoder, load_stage_output
+from pipeline.report.grid import PictureRow, captions, decoded, draw_grid
+from pipeline.runtime.errors import IncompatibleStoreError
+from pipeline.runtime.files import printable
+from pipeline.store.format import LATENT
+from pipeline.store.reader import Store
+
+PICTURES_PER_ROW = 8
+
+
+def describe(store: Store) -> dict[str, Any]:
+    """Return the header, manifest and row statistics of a store, in types that JSON can hold."""
+    header = store.header.model_dump(mode="json")
+    return {
+        "store": str(store.source),
+        "manifest_sha256": store.digest,
+        "shards": store.manifest.shards,
+        "files": len(store.manifest.files),
+        "bytes": store.total_bytes,
+        **header,
+        "statistics": statistics(store),
+    }
+
+
+def statistics(store: Store) -> list[dict[str, Any]]:
+    """Return statistics of the rows of each class pair (for latents: of each class), the largest group first.
+
+    rms: root mean square over the values of a row, in the units of the store. In the units of a store of outliers, an
+    ID row has an rms of about 1. Reads the store shard by shard.
+    """
+    first, second = ("class_a", "class_b") if "class_a" in store.header.columns else ("label", "label")
+    side = len(store.header.class_names) + 1  # the last number: rows that show no ID class
+    sums = np.zeros((side * side, 4))  # rows, share of a, rms, rms squared
+    largest = np.zeros(side * side)
+    for shard in range(len(store.shards)):
+        group = _class(store, first, shard) * side + _class(store, second, shard)
+        latent = store.chunk(LATENT, shard).reshape(len(group), -1).astype(np.float32)
+        rms = np.sqrt(np.square(latent).mean(1, dtype=np.float64))
+        share = store.chunk("lam", shard) if "lam" in store.header.columns else np.ones(len(group))
+        for column, values in enumerate((np.ones(len(group)), share, rms, np.square(rms))):
+            sums[:, column] += np.bincount(group, values, side * side)
+        np.maximum.at(largest, group, np.abs(latent).max(1))
+    names = [*store.header.class_names, None]
+    entries = [
+        {"class_a": names[group // side], "class_b": names[group % side], **_moments(sums[group], largest[group])}
+        for group in np.flatnonzero(sums[:, 0])
+    ]
+    return sorted(entries, key=lambda entry: -entry["rows"])
+
+
+def print_description(report: dict[str, Any], pairs: int, console: Console) -> None:
+    """Print the description as tables, with the `pairs` largest groups of rows."""
+    facts = Table.grid(padding=(0, 2))
+    for name, value in _facts(report):
+        facts.add_row(name, escape(value))
+    groups = report["statistics"]
+    outliers = report["kind"] == "outliers"
+    title = f"rows by {'class pair' if outliers else 'class'}, {min(pairs, len(groups))} of {len(groups)}"
+    table = Table(title=title, title_justify="left")
+    for name in ("class a", "class b", "rows", "share of a", "rms", "largest value") if outliers else (
+        "class", "rows", "rms", "largest value",
+    ):  # fmt: skip
+        table.add_column(name, justify="left" if name.startswith("class") else "right")
+    for group in groups[:pairs]:
+        names = [group[key] or "no ID class" for key in (("class_a", "class_b") if outliers else ("class_a",))]
+        share = [f"{group['share_of_a']:.2f}"] if outliers else []
+        rms = f"{group['rms_mean']:.3f} ± {group['rms_std']:.3f}"
+        table.add_row(*names, f"{group['rows']:,}", *share, rms, f"{group['largest']:.2f}")
+    console.print(Group(facts, table), highlight=False)
+
+
+def load_decoder(folder: Path, store: Store) -> Autoencoder:
+    """Return the autoencoder in `folder`; raises ModelError or IncompatibleStoreError unless the rows came from it."""
+    autoencoder, digest = load_stage_output(folder)
+    if digest != store.header.space.autoencoder:
+        raise IncompatibleStoreError(str(store.source), "its autoencoder", store.header.space.autoencoder, digest)
+    return autoencoder
+
+
+def draw_rows(path: Path, store: Store, autoencoder: Autoencoder, count: int) -> None:
+    """Draw `count` decoded rows, evenly spaced through the store."""
+    rows = np.linspace(0, store.rows - 1, min(count, store.rows)).astype(np.int64)
+    latents = torch.from_numpy(store.take(LATENT, rows).astype(np.float32))
+    if store.header.kind == "outliers":
+        latents = to_scaled(latents, store.header.standardisation)
+    images = decoded(latents, autoencoder)
+    titles = captions(store, rows) if "class_a" in store.header.columns else _labels(store, rows)
+    picture_rows = [
+        PictureRow(
+            f"row {rows[start]} …", images[start : start + PICTURES_PER_ROW], titles[start : start + PICTURES_PER_ROW]
+        )
+        for start in range(0, len(rows), PICTURES_PER_ROW)
+    ]
+    draw_grid(path, picture_rows, f"{store.source}: decoded only to be looked at")
+
+
+def _class(store: Store, column: str, shard: int) -> NDArray[np.int64]:
+    """Return the class of each row; the number of classes stands for rows that show no ID class."""
+    labels = store.chunk(column, shard).astype(np.int64)
+    return np.where(labels < 0, len(store.header.class_names), labels)
+
+
+def _moments(sums: NDArray[np.float64], largest: float) -> dict[str, Any]:
+    rows, share, rms, square = sums
+    std = float(np.sqrt(max(square / rows - (rms / rows) ** 2, 0.0)))
+    return {
+        "rows": int(rows),
+        "share_of_a": float(share / rows),
+        "rms_mean": float(rms / rows),
+        "rms_std": std,
+        "largest": float(largest),
+    }
+
+
+def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return name and text of each fact about the store."""
+    space, provenance = report["space"], dict(report["provenance"])
+    files = provenance.pop("files", None)
+    scale = zip(report["standardisation"]["mean"], report["standardisation"]["std"], strict=True)
+    applied = "applied to these rows" if report["kind"] == "outliers" else "of these rows, not applied"
+    shape = " x ".join(map(str, space["shape"]))
+    return [
+        ("store", f"{report['store']}, {report['kind']}, {report['format']}"),
+        ("size", f"{report['rows']:,} rows in {report['shards']} shards, {report['bytes']:,} bytes"),
+        ("manifest", report["manifest_sha256"]),
+        *((f"from {name}" if name == "latents" else name, _as_text(value)) for name, value in provenance.items()),
+        *([] if files is None else _file_facts(files)),
+        ("from autoencoder", space["autoencoder"]),
+        ("latents are", f"{shape}, of {space['image_size']}-pixel images, times {space['scaling_factor']:.6g}"),
+        ("standardised", ", ".join(f"({mean:+.3f}, {std:.3f})" for mean, std in scale) + f" (mean, std), {applied}"),
+        ("classes", ", ".join(report["class_names"]) or "none"),
+        ("columns", ", ".join(f"{name} {kind}" for name, kind in report["columns"].items())),
+    ]
+
+
+def _file_facts(files: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return counts of the files in the folder of the images, and the paths of skipped files where they were kept."""
+    parts = [f"{count:,} for {part}" for part, count in files["parts"].items() if count]
+    skipped = sum(files["skipped"].values())
+    summary = f"{files['found']:,} found = {' + '.join(parts)} + {skipped:,} skipped; {files['repeated']:,} are copies"
+    paths_by_reason = {
+        reason: [printable(path) for path in paths] for reason, paths in files.get("skipped_files", {}).items()
+    }
+    return [
+        ("files", summary),
+        *(
+            (f"skipped, {reason}", ", ".join(paths_by_reason.get(reason, [f"{n:,}"])))
+            for reason, n in files["skipped"].items()
+        ),
+    ]
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_as_text(inner)}" for name, inner in value.items())
+    return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
+
+
+def _labels(store: Store, rows: NDArray[np.int64]) -> list[str]:
+    names = [*store.header.class_names, "-"]
+    return [names[index] for index in store.take("label", rows)]

@@ -1,0 +1,30 @@
+"""Collect the parts of a bundle from the outputs of the stages."""
+
+from pathlib import Path
+
+import torch
+
+from pipeline.detector.bundle import BundleParts
+from pipeline.latents.latents import Latents
+from pipeline.networks.saved_network import WEIGHTS, load_network
+from pipeline.params.infer import InferParams
+from pipeline.posthoc.decision import read_decision
+from pipeline.posthoc.fitted import fit_scores
+from pipeline.posthoc.score import network_outputs
+from pipeline.runtime.device import chosen_device
+
+
+def bundle_parts(models: Path, seed: int, id_train: Latents, params: InferParams) -> BundleParts:
+    """Return the parts of a seed's bundle; its score is fitted to the ID training latents again, as in `infer`.
+
+    Raises ModelError, IncompatibleStoreError or MissingInputError when a part is missing or does not fit the others.
+    """
+    folder = models / "detector" / str(seed)
+    network, card = load_network(folder, id_train.header.space, id_train.class_names)
+    decision = read_decision(models / "decision" / f"{seed}.json")
+    network.to(chosen_device())
+    labels = torch.from_numpy(id_train.labels).long()
+    id_outputs = network_outputs(network, id_train.values).to(torch.device("cpu"))
+    scorer = fit_scores(network, id_outputs, labels, params, (decision.score,))
+    weights = (folder / WEIGHTS).read_bytes()
+    return BundleParts(models / "autoencoder", weights, card, decision, scorer, id_train.digest)

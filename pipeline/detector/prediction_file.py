@@ -1,0 +1,139 @@
+"""Write rows of predictions to the terminal or, as they come, to a Parquet or CSV file that appears when complete."""
+
+import csv
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from pipeline.runtime.files import partial_path, remove_abandoned
+
+COLUMNS = ("file", "label", "probability", "outlier_score", "is_outlier", "error")
+ROWS_PER_GROUP = 8192
+"""Rows kept in memory before they are written to a Parquet file as a row group."""
+Row = tuple[str, str | None, float | None, float | None, bool | None, str | None]
+"""One value per column: a prediction and no error, or an error and no prediction."""
+
+
+class RowWriter(Protocol):
+    """A destination for rows."""
+
+    def write(self, rows: list[Row]) -> None:
+        """Write the next rows."""
+        ...
+
+    def close(self) -> None:
+        """Write all buffered rows."""
+        ...
+
+
+@contextmanager
+def open_output(target: Path | None) -> Iterator[RowWriter]:
+    """Yield a writer of rows to a file that ends in .parquet or .csv, or to standard output if `target` is None.
+
+    A terminal gets a table, any other standard output gets CSV. A file gets its name only if the body ends without an
+    error. Partial files left by killed processes are deleted first.
+    """
+    if target is None:
+        standard_output = _TerminalTable() if sys.stdout.isatty() else _CsvStream(sys.stdout)
+        yield standard_output
+        standard_output.close()
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(target)
+    partial = partial_path(target)
+    try:
+        with partial.open("wb") as stream:
+            writer = _ParquetFile(stream) if target.suffix == ".parquet" else _CsvFile(stream)
+            try:
+                yield writer
+            finally:
+                writer.close()
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class _CsvStream:
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream, self._writer = stream, csv.writer(stream, lineterminator="\n")
+        self._writer.writerow(COLUMNS)
+
+    def write(self, rows: list[Row]) -> None:
+        """Write one line per row; floats keep all digits, None is empty."""
+        self._writer.writerows(rows)
+
+    def close(self) -> None:
+        """Write all buffered rows."""
+        self._stream.flush()
+
+
+class _CsvFile(_CsvStream):
+    def __init__(self, stream: IO[bytes]) -> None:
+        from io import TextIOWrapper
+
+        self._text = TextIOWrapper(stream, encoding="utf-8", newline="")
+        super().__init__(self._text)
+
+    def close(self) -> None:
+        """Pass all text on to the underlying file, which stays open."""
+        self._text.detach()
+
+
+class _TerminalTable:
+    """A readable table with columns of fixed width, the file name last.
+
+    `sys.stdout` is looked up for every line, because rich replaces it while a progress bar is shown.
+    """
+
+    def __init__(self) -> None:
+        sys.stdout.write(f"{'label':<20} {'probability':>11} {'score':>12}  {'outlier':<7}  file\n")
+
+    def write(self, rows: list[Row]) -> None:
+        """Write one line per row."""
+        for file, label, probability, score, is_outlier, error in rows:
+            if error is not None:
+                sys.stdout.write(f"error: {error}\n")
+                continue
+            columns = f"{label!s:<20.20} {probability:>11.1%} {score:>12.5g}  {'yes' if is_outlier else 'no':<7}"
+            sys.stdout.write(f"{columns}  {file}\n")
+
+    def close(self) -> None:
+        """Write all buffered rows."""
+        sys.stdout.flush()
+
+
+class _ParquetFile:
+    def __init__(self, stream: IO[bytes]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        types = (pa.string(), pa.string(), pa.float64(), pa.float64(), pa.bool_(), pa.string())
+        self._schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
+        self._writer: Any = pq.ParquetWriter(stream, self._schema, write_page_checksum=True)
+        self._rows: list[Row] = []
+
+    def write(self, rows: list[Row]) -> None:
+        """Buffer rows, and write a row group whenever one is full."""
+        self._rows += rows
+        while len(self._rows) >= ROWS_PER_GROUP:
+            self._write_group()
+
+    def close(self) -> None:
+        """Write the last row group and the file footer."""
+        if self._rows:
+            self._write_group()
+        self._writer.close()
+
+    def _write_group(self) -> None:
+        import pyarrow as pa
+
+        group, self._rows = self._rows[:ROWS_PER_GROUP], self._rows[ROWS_PER_GROUP:]
+        columns = [
+            pa.array(values, type_) for values, type_ in zip(zip(*group, strict=True), self._schema.types, strict=True)
+        ]
+        self._writer.write_table(pa.table(columns, schema=self._schema))

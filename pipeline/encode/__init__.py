@@ -1,1 +1,0 @@
-"""Stage `encode@<set>`: one image set to latents."""

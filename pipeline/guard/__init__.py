@@ -1,1 +1,0 @@
-"""Stage `guard`: no image is on both sides of a comparison."""

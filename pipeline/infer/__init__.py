@@ -1,1 +1,0 @@
-"""Stage `infer`: what baseline and detector say of every image, as one table of post-hoc scores."""

@@ -1,0 +1,1 @@
+"""Latents of image sets: encoded, standardised, and compared with each other."""

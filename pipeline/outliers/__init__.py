@@ -1,0 +1,1 @@
+"""Synthetic outliers in latent space: synthesis, measurement, and stand-ins for OOD images."""

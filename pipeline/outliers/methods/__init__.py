@@ -1,0 +1,1 @@
+"""The synthesis methods, a file for each."""

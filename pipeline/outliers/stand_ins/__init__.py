@@ -1,0 +1,1 @@
+"""Outliers that stand in for OOD images if a run has none."""

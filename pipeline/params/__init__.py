@@ -1,0 +1,1 @@
+"""What params.yaml may say: a file for each section, and the whole of it."""

@@ -1,0 +1,68 @@
+"""The whole of `params.yaml`, to check a file before the first stage runs."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
+
+from pipeline.params.autoencoder import AutoencoderParams
+from pipeline.params.bundle import BundleParams
+from pipeline.params.data import DataParams
+from pipeline.params.denoiser import DenoiserParams
+from pipeline.params.encode import EncodeParams
+from pipeline.params.guard import GuardParams
+from pipeline.params.infer import InferParams
+from pipeline.params.pretrained_teacher import PretrainedTeacherParams
+from pipeline.params.probe import ProbeParams
+from pipeline.params.quality import QualityParams
+from pipeline.params.score import ScoreParams
+from pipeline.params.synthesize import SynthesizeParams
+from pipeline.params.teacher import TeacherParams
+from pipeline.params.train import TrainParams
+from pipeline.schema.reader import ParamsFile
+from pipeline.schema.section import Section, Seeds
+
+
+class AllParams(Section):
+    """Every section."""
+
+    seeds: Seeds
+    data: DataParams
+    autoencoder: AutoencoderParams
+    encode: EncodeParams
+    guard: GuardParams
+    probe: ProbeParams
+    denoiser: DenoiserParams
+    teacher: TeacherParams
+    pretrained_teacher: PretrainedTeacherParams
+    synthesize: SynthesizeParams
+    quality: QualityParams
+    train: TrainParams
+    infer: InferParams
+    score: ScoreParams
+    bundle: BundleParams
+
+    @model_validator(mode="after")
+    def _sections_fit_each_other(self) -> Self:
+        """Refuse what a stage would refuse much later, where these parameters alone decide it."""
+        synthesize, problems = self.synthesize, []
+        if "label_mixup" in synthesize.methods:
+            problems += synthesize.label_mixup.problems(self.denoiser.noise_levels, self.denoiser.class_dropout)
+        if "dream" in synthesize.methods and self.autoencoder.pretrained is None:
+            problems.append(
+                "synthesize.methods has dream, which wants the VAE of synthesize.dream.model, its subfolder 'vae', in "
+                "autoencoder.pretrained; found null"
+            )
+        if (weight := self.train.micl.club.weight) and not synthesize.may_have_parents:
+            problems.append(
+                f"train.micl.club.weight is {weight}, but no row of {', '.join(synthesize.methods)} "
+                f"has a parent: set it to 0, or add to synthesize.methods one that starts from ID latents"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def load_all(path: Path) -> AllParams:
+    """Return the parameters of a run; raises ParamsError, which lists every problem."""
+    return ParamsFile(path).whole(AllParams)

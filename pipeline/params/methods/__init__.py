@@ -1,0 +1,1 @@
+"""Parameters of the synthesis methods, a file for each."""

@@ -1,0 +1,1 @@
+"""The post-hoc scores, one module each."""

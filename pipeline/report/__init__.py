@@ -1,0 +1,1 @@
+"""What people read of a run: tables, metrics.json, plots, pictures and the page."""

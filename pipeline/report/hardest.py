@@ -1,0 +1,99 @@
+"""Choose the test images that are hardest for the detectors, and gather what the page shows about them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.latents.latents import require_outliers, to_scaled
+from pipeline.networks.autoencoder import Autoencoder
+from pipeline.outliers.stand_ins.names import stands_in
+from pipeline.params.infer import ScoreName
+from pipeline.posthoc.table import ScoreTable
+from pipeline.report.grid import decoded
+from pipeline.store.format import LATENT, Header
+from pipeline.store.reader import Store
+
+Json = dict[str, Any]
+ID_TEST = "id_test"
+RowNumbers = NDArray[np.int64]
+DecodeRows = Callable[[str, RowNumbers], NDArray[np.float32]]
+"""Takes the name of an image set and row numbers; returns the images of these rows, (n, s, s, 3) in 0..1."""
+
+
+@dataclass(frozen=True)
+class HardImage:
+    """One of the test images that are hardest for the detectors."""
+
+    image: NDArray[np.float32]  # (s, s, 3) in 0..1
+    score: float  # mean over the seeds
+    threshold: float  # mean over the seeds
+    flagged_by: int  # number of seeds whose detector calls it an outlier
+    truth: str | None  # its class; None where it shows no ID class
+    predicted: str  # the class that most detectors predict
+
+
+def hardest_rows(table: ScoreTable, score: ScoreName, image_set: str, count: int) -> RowNumbers:
+    """Return the rows that look most like the other side, the hardest first.
+
+    For the ID test set, these are the rows with the largest scores; for an OOD set, those with the smallest. Scores are
+    means over the detectors of all seeds. Equal scores keep the order of the rows.
+    """
+    mean = table.scores["detector", image_set, score].mean(0)
+    order = np.argsort(-mean if image_set == ID_TEST else mean, kind="stable")
+    return order[:count].astype(np.int64)
+
+
+def row_decoder(latents: Path, scores: Path, id_train: Header, autoencoder: Autoencoder) -> DecodeRows:
+    """Return a function that decodes rows of an image set and reads only those rows.
+
+    latents: the folder of the image sets. scores: the folder of the stand-ins. The function raises StoreError when the
+    store of an image set is incomplete, or not of the latent space of `id_train`.
+    """
+
+    def decode_rows(image_set: str, rows: RowNumbers) -> NDArray[np.float32]:
+        synthetic = stands_in(image_set)
+        store = Store((scores if synthetic else latents) / image_set)
+        if synthetic:
+            require_outliers(store, id_train)
+        else:
+            store.require("latents", id_train.space)
+        values = torch.from_numpy(store.take(LATENT, rows).astype(np.float32))
+        return decoded(to_scaled(values, id_train.standardisation) if synthetic else values, autoencoder)
+
+    return decode_rows
+
+
+def hardest_images(
+    table: ScoreTable,
+    metrics: Json,
+    count: int,
+    decode_rows: DecodeRows,
+) -> dict[str, tuple[HardImage, ...]]:
+    """Return the `count` hardest images of the ID test set and of each OOD set."""
+    hardest = {}
+    for image_set in (ID_TEST, *metrics["sets"]):
+        rows = hardest_rows(table, metrics["score"], image_set, count)
+        images = decode_rows(image_set, rows)
+        hardest[image_set] = tuple(
+            _hard_image(table, metrics, image_set, int(row), image) for row, image in zip(rows, images, strict=True)
+        )
+    return hardest
+
+
+def _hard_image(table: ScoreTable, metrics: Json, image_set: str, row: int, image: NDArray[np.float32]) -> HardImage:
+    values = table.scores["detector", image_set, metrics["score"]][:, row]
+    thresholds = np.array([metrics["threshold"]["values"][str(seed)] for seed in table.seeds])
+    label = int(table.labels[image_set][row])
+    return HardImage(
+        image=image,
+        score=float(values.mean()),
+        threshold=float(thresholds.mean()),
+        flagged_by=int((values > thresholds).sum()),
+        truth=None if label < 0 else table.class_names[label],
+        predicted=table.class_names[int(np.bincount(table.predicted["detector", image_set][:, row]).argmax())],
+    )

@@ -1,0 +1,50 @@
+"""Decode outliers beside their parents, for the page and the plots. Nothing is trained on these images."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.latents.latents import Latents, has_parents_in, to_scaled
+from pipeline.networks.autoencoder import Autoencoder
+from pipeline.params.methods.base import NOBODY
+from pipeline.report.grid import PictureRow, captions, decoded, further_class_numbers
+from pipeline.store.format import LATENT
+from pipeline.store.reader import Store
+
+
+def outlier_picture_rows(
+    store: Store, id_train: Latents, autoencoder: Autoencoder, count: int
+) -> tuple[PictureRow, ...]:
+    """Return rows of pictures: `count` outliers of a store in the last row, their parents in the rows above.
+
+    Parents and outliers are decoded alike. A store that was made from other ID latents, such as an imported store, is
+    shown without parents.
+    """
+    rows = np.linspace(0, store.rows - 1, min(count, store.rows)).astype(np.int64)
+    parents = _parents(store, rows) if has_parents_in(store, id_train) else {}
+    latents_by_name = {
+        name: id_train.values[torch.from_numpy(parent_rows.clip(min=0))] for name, parent_rows in parents.items()
+    }
+    latents_by_name["outlier"] = torch.from_numpy(store.take(LATENT, rows).astype(np.float32))
+    variants = [name.rsplit("/", 1)[-1] for name in store.header.provenance["method_names"]]
+    titles = captions(store, rows, [variants[code] for code in store.take("method", rows)])
+    picture_rows: list[PictureRow] = []
+    for name, latents in latents_by_name.items():
+        images = decoded(to_scaled(latents, id_train.header.standardisation), autoencoder)
+        absent = frozenset(np.flatnonzero(parents[name] == NOBODY).tolist()) if name in parents else frozenset()
+        picture_rows.append(PictureRow(name, images, [] if picture_rows else titles, absent))
+    return tuple(picture_rows)
+
+
+def _parents(store: Store, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Return the row numbers of the parents by the title of their picture row; empty where rows have no parents."""
+    first, second = store.take("parent_a", rows), store.take("parent_b", rows)
+    if (first == NOBODY).any():
+        return {}
+    if (first == second).all():
+        return {"parent": first}
+    names = [f"parent_{number}" for number in further_class_numbers(store)]
+    further_parents = {name.replace("_", " "): store.take(name, rows) for name in names if name in store.header.columns}
+    return {"parent a": first, "parent b": second, **further_parents}

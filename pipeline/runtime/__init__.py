@@ -1,0 +1,1 @@
+"""Basics for every stage and command: files, devices, processes and errors."""

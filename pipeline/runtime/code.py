@@ -1,0 +1,51 @@
+"""Identify the code and libraries that made an output: digests of modules, versions of packages."""
+
+import sys
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pipeline.runtime.files import file_digest
+
+LIBRARIES = ("diffusers", "numpy", "pillow", "scikit-learn", "torch", "transformers")
+"""Libraries whose version may change a byte of an output. Work that another version began is not continued."""
+WITHOUT_EFFECT = (
+    "pipeline.runtime.cluster",
+    "pipeline.runtime.command",
+    "pipeline.runtime.errors",
+    "pipeline.runtime.launch",
+    "pipeline.runtime.progress",
+    "pipeline.runtime.run_log",
+)
+"""Modules that cannot change a byte of any output: command line, launch of work, progress, log and error classes. A
+change in them reruns no stage, and the finished shards of a killed run stay in use."""
+
+
+def loaded_code() -> dict[str, str]:
+    """Return the digest of every module of this project that this process has imported, by module name."""
+    modules = {_import_name(name): module for name, module in sys.modules.items()}
+    return {
+        name: file_digest(Path(module.__file__))
+        for name, module in sorted(modules.items())
+        if name.split(".")[0] in ("pipeline", "stages") and module.__file__ is not None
+    }
+
+
+def effective_code() -> dict[str, str]:
+    """Return the digests of `loaded_code` without the modules in WITHOUT_EFFECT."""
+    return {name: digest for name, digest in loaded_code().items() if name not in WITHOUT_EFFECT}
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of those LIBRARIES that are installed."""
+    versions = {}
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
+
+
+def _import_name(name: str) -> str:
+    """Return the name by which a module is imported. A module run by `python -m` is called __main__ while it runs."""
+    spec = getattr(sys.modules[name], "__spec__", None)
+    return spec.name if name == "__main__" and spec is not None else name

@@ -1,0 +1,37 @@
+"""Progress bars of all stages and commands, with the finished steps, the elapsed and the remaining time."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+@contextmanager
+def progress(title: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+    """Show a bar for `total` steps on stderr, and yield the function that advances it.
+
+    done: number of steps that are already finished.
+    If stderr is not a terminal (a log file, CI), one line is printed at the end instead.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console = Console(stderr=True, width=100)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(escape(title), total=total, completed=done)
+        yield lambda steps: bar.advance(task, steps)
+
+
+@contextmanager
+def waiting(title: str) -> Iterator[None]:
+    """Show a spinner while work of unknown length runs. It is removed at the end, and never written to a log file."""
+    with Console(stderr=True).status(escape(title)):
+        yield

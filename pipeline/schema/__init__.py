@@ -1,0 +1,1 @@
+"""How a section of params.yaml is declared and read."""

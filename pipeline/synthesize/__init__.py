@@ -1,1 +1,0 @@
-"""Stage `synthesize@<method>`: outliers made from ID latents, each row from (seed, method, row) alone."""

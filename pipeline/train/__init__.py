@@ -1,1 +1,0 @@
-"""Stage `train`: per seed a detector that learns from ID latents, outlier shards and its teacher."""

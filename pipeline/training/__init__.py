@@ -1,0 +1,1 @@
+"""Training: loops, objectives, batches of outliers, and one network per seed."""

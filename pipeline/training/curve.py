@@ -1,0 +1,74 @@
+"""The learning curve of a training: a CSV file with a line per epoch, written as soon as the epoch ends."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.runtime.errors import DivergedError
+
+Epoch = dict[str, float]
+"""`learning_rate` of the epoch's last step, and the mean over its steps of each weighted loss, by name."""
+History = list[Epoch]
+"""One entry per epoch."""
+
+RATE = "learning_rate"
+SUM = "loss"
+"""The column of the minimised sum of the losses. It is the last column, which `dvc plots` draws by default."""
+
+
+class Curve:
+    """The CSV file of one training; it grows with the history.
+
+    It has no times, so that a rerun writes the same bytes. During the training it has the epochs so far.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.epochs_written = path, 0
+
+    def show(self, history: History) -> int:
+        """Append the epochs of `history` that are not in the file yet, and return how many; the first call starts it.
+
+        An old file is deleted instead of overwritten, since it may be a link into DVC's cache.
+        """
+        new_epochs = history[self.epochs_written :]
+        lines = [_line(number, epoch) for number, epoch in enumerate(new_epochs, self.epochs_written + 1)]
+        if not self.epochs_written:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.unlink(missing_ok=True)
+            lines.insert(0, ",".join(("epoch", RATE, *(_losses(history[0]) if history else ()), SUM)))
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write("".join(f"{line}\n" for line in lines))
+        self.epochs_written += len(new_epochs)
+        return len(new_epochs)
+
+
+def end_epoch(history: History, rate: float, losses: Mapping[str, float], peak_rate: float) -> None:
+    """Add an epoch with its last learning rate to `history`; raises DivergedError unless its losses are finite."""
+    for name, value in losses.items():
+        if not math.isfinite(value):
+            raise DivergedError(name, value, len(history) + 1, peak_rate)
+    history.append({RATE: rate, **losses})
+
+
+def epochs_in(path: Path) -> int:
+    """Return the number of epochs in the file of a curve; 0 where there is no file yet."""
+    try:
+        return max(0, path.read_bytes().count(b"\n") - 1)
+    except FileNotFoundError:
+        return 0
+
+
+def remove_curves(folder: Path) -> None:
+    """Create `folder` if there is none, and delete the curves in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob("*.csv"):
+        path.unlink()
+
+
+def _losses(epoch: Epoch) -> list[str]:
+    return sorted(name for name in epoch if name != RATE)
+
+
+def _line(number: int, epoch: Epoch) -> str:
+    losses = [epoch[name] for name in _losses(epoch)]
+    return ",".join(map(repr, (number, epoch[RATE], *losses, math.fsum(losses))))

@@ -1,0 +1,124 @@
+"""Open the outlier stores that a detector is trained on, and draw batches in equal parts from all stores."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.latents.latents import Latents, has_parents_in, require_outliers
+from pipeline.params.methods.base import NOBODY
+from pipeline.runtime.errors import PipelineError
+from pipeline.store.format import Header
+from pipeline.store.pool import RowPool
+from pipeline.store.reader import Store
+
+
+class LatentRows(Protocol):
+    """Latents whose rows can be read in any order."""
+
+    def take(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Return the given rows, (m, c, h, w)."""
+        ...
+
+
+@dataclass(frozen=True)
+class OutlierRows:
+    """The rows of one store, and for each row its main parent: the ID training row with the largest share in it."""
+
+    latents: LatentRows
+    parents: NDArray[np.int64]  # (m,) row of the ID training latents; NOBODY for no parent among them
+
+
+class OutlierBatch(NamedTuple):
+    """The outliers of one step."""
+
+    values: Tensor  # (m, c, h, w) float16 as stored, on the CPU
+    parents: Tensor  # (m,) row of the ID training latents, or NOBODY
+
+
+def open_outliers(folders: Sequence[Path], id_train: Latents) -> list[OutlierRows]:
+    """Return the rows of each store, standardised as stored.
+
+    Raises IncompatibleStoreError unless every store was made from latents like `id_train`: same autoencoder, image
+    size, scaling, standardisation and classes.
+    """
+    return [OutlierRows(pool, _parents(pool.store, id_train)) for pool in _pools(folders, id_train.header)]
+
+
+def check_outliers(folders: Sequence[Path], id_train: Header) -> None:
+    """Read every store once from end to end, so that a damaged file ends the stage before its first step.
+
+    Raises StoreError, which names the file, and the errors of `open_outliers`.
+    """
+    for pool in _pools(folders, id_train):
+        pool.store.check()
+
+
+def check_parents(folders: Sequence[Path], id_train: Latents) -> None:
+    """Raise PipelineError when no outlier has a parent, since CLUB pairs outliers with their parents."""
+    if all((rows.parents == NOBODY).all() for rows in open_outliers(folders, id_train)):
+        raise PipelineError(
+            f"train.micl.club has a weight, but no row of {', '.join(map(str, folders))} has a parent among the ID "
+            f"training latents. Set train.micl.club.weight to 0, or add a method that starts from ID latents."
+        )
+
+
+def _pools(folders: Sequence[Path], id_train: Header) -> Iterator[RowPool]:
+    for folder in folders:
+        pool = RowPool(folder)
+        require_outliers(pool.store, id_train)
+        yield pool
+
+
+def _parents(store: Store, id_train: Latents) -> NDArray[np.int64]:
+    """Return the main parent of each row; NOBODY for all rows of a store that was made from other ID rows."""
+    if not has_parents_in(store, id_train):
+        return np.full(store.rows, NOBODY)
+    suffixes = sorted(name.removeprefix("lam_") for name in store.header.columns if name.startswith("lam_"))
+    if any(f"parent_{suffix}" not in store.header.columns for suffix in suffixes):
+        return np.full(store.rows, NOBODY)  # rows between classes that are not mixed from ID rows
+    parents = np.stack([store.column(f"parent_{suffix}") for suffix in ("a", "b", *suffixes)], axis=1)
+    further_shares = [store.column(f"lam_{suffix}") for suffix in suffixes]
+    share_b = 1 - store.column("lam") - sum(further_shares)
+    shares = np.stack([store.column("lam"), share_b, *further_shares], axis=1)
+    main_parents = np.take_along_axis(parents, shares.argmax(1)[:, None], axis=1)[:, 0]
+    return main_parents.astype(np.int64)
+
+
+class OutlierBatches:
+    """Draws outliers from each store without replacement; a store whose rows are used up starts over in a new order.
+
+    Every store contributes the same number of rows. Where a batch cannot be divided equally, the stores take turns in
+    contributing one row more.
+    """
+
+    def __init__(self, stores: Sequence[OutlierRows], batch_size: int, order: torch.Generator) -> None:
+        self.stores = stores
+        self.order = order
+        self.share, self.remainder = divmod(batch_size, len(stores))
+        self.batches_drawn = 0
+        self.unused_rows = [torch.empty(0, dtype=torch.long) for _ in stores]
+
+    def draw(self) -> OutlierBatch:
+        """Return the next batch."""
+        first_turn = self.batches_drawn * self.remainder
+        turns = [(index - first_turn) % len(self.stores) for index in range(len(self.stores))]
+        self.batches_drawn += 1
+        counts = [self.share + (turn < self.remainder) for turn in turns]
+        row_indices = [self._next_rows(index, count).numpy() for index, count in enumerate(counts)]
+        latents = [store.latents.take(rows) for store, rows in zip(self.stores, row_indices, strict=True)]
+        parents = [store.parents[rows] for store, rows in zip(self.stores, row_indices, strict=True)]
+        return OutlierBatch(torch.from_numpy(np.concatenate(latents)), torch.from_numpy(np.concatenate(parents)))
+
+    def _next_rows(self, index: int, count: int) -> Tensor:
+        while len(self.unused_rows[index]) < count:
+            shuffled = torch.randperm(len(self.stores[index].parents), generator=self.order)
+            self.unused_rows[index] = torch.cat([self.unused_rows[index], shuffled])
+        unused = self.unused_rows[index]
+        self.unused_rows[index] = unused[count:]
+        return unused[:count]

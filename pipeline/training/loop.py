@@ -1,0 +1,55 @@
+"""The training loop of teachers and detectors, which differ only in the losses of a step."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from pipeline.params.networks import OptimiserParams
+from pipeline.training.curve import History, end_epoch
+from pipeline.training.gradients import Gradients, Losses, Step
+
+
+def fit(
+    network: nn.Module,
+    rows: int,
+    step: Step,
+    params: OptimiserParams,
+    order: torch.Generator,
+    on_epoch: Callable[[History], object],
+) -> History:
+    """Train `network` in place and return learning rate and losses of each epoch.
+
+    step: draws the inputs of a batch, given its row indices, and computes its losses.
+    order: the CPU generator that shuffles the rows.
+    on_epoch: called with the history after each epoch.
+    Raises DivergedError as soon as a loss of an epoch is not finite.
+    """
+    steps = params.epochs * math.ceil(rows / params.batch_size)
+    optimiser = torch.optim.SGD(
+        network.parameters(),
+        params.learning_rate,
+        momentum=params.momentum,
+        weight_decay=params.weight_decay,
+        nesterov=params.momentum > 0,
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    gradients, history = Gradients(network, step), History()
+    network.train()
+    for _ in range(params.epochs):
+        step_losses: list[Losses] = []
+        for batch in torch.randperm(rows, generator=order).split(params.batch_size):
+            step_losses.append(gradients(batch))
+            optimiser.step()
+            rate = optimiser.param_groups[0]["lr"]
+            schedule.step()
+        means = {name: float(torch.stack([losses[name] for losses in step_losses]).mean()) for name in step_losses[0]}
+        end_epoch(history, rate, means, params.learning_rate)
+        on_epoch(history)
+    network.eval()
+    return history
+
+
+def ignore_history(_: History) -> None:
+    """Do nothing: the `on_epoch` of a training that shows no learning curve."""

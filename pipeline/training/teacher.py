@@ -1,0 +1,61 @@
+"""Train a teacher: a classifier of ID latents with cross-entropy alone. It is also the baseline of every report."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from pipeline.latents.latents import load_id_train
+from pipeline.networks.outputs import save_outputs
+from pipeline.networks.saved_network import NetworkCard, predict, save_network
+from pipeline.params.networks import LinearParams
+from pipeline.params.teacher import TeacherParams
+from pipeline.runtime.device import UNIT_THREADS, chosen_device, prepare_torch, seeded
+from pipeline.runtime.units import finished_folder
+from pipeline.training.curve import Curve
+from pipeline.training.gradients import Losses, Step
+from pipeline.training.loop import fit
+
+
+@dataclass(frozen=True)
+class TeacherUnit:
+    """The training of one seed's teacher, self-contained so that any process can run it."""
+
+    seed: int
+    params: TeacherParams
+    latents: Path
+    output: Path
+    curve: Path
+
+
+def train_teacher(unit: TeacherUnit) -> None:
+    """Train one teacher with cross-entropy on ID latents, and save it with its outputs on them."""
+    prepare_torch(UNIT_THREADS)
+    latents, device = load_id_train(unit.latents), chosen_device()
+    card = NetworkCard(
+        role="teacher",
+        seed=unit.seed,
+        network=unit.params.network,
+        head=LinearParams(kind="linear"),
+        space=latents.header.space,
+        standardisation=latents.header.standardisation,
+        class_names=latents.class_names,
+    )
+    values, labels = latents.values.to(device), torch.from_numpy(latents.labels).long().to(device)
+    with seeded(unit.seed, device):
+        network = card.build().to(device)
+
+    def draw(batch: Tensor) -> tuple[Tensor, Tensor]:
+        rows = batch.to(device)
+        return values[rows], labels[rows]
+
+    def losses(values: Tensor, labels: Tensor) -> Losses:
+        return {"cross_entropy": cross_entropy(network(values).logits, labels)}
+
+    order, step = torch.Generator().manual_seed(unit.seed), Step(draw, losses, recordable=True)
+    history = fit(network, len(values), step, unit.params.optimiser, order, Curve(unit.curve).show)
+    with finished_folder(unit.output) as folder:
+        save_network(folder, network, card, history)
+        save_outputs(folder, *predict(network, latents.values))

@@ -1,0 +1,150 @@
+"""`inspect` says what a store holds; its statistics are those of a plain loop over the rows."""
+
+import io
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from pipeline.commands import inspect as inspecting
+from pipeline.commands.inspect import describe, draw_rows, load_decoder, print_description, statistics
+from pipeline.networks.autoencoder import Autoencoder
+from pipeline.runtime.errors import IncompatibleStoreError
+from pipeline.runtime.files import folder_digest
+from pipeline.store import format as layout
+from pipeline.store.reader import Store
+from tests.helpers.make import SPACE, latents_store, outliers_store, write_store
+from tests.stages.test_stages import ENVIRONMENT
+from tests.training.test_autoencoder import random_kl
+
+
+@pytest.fixture
+def pairs(tmp_path, monkeypatch):
+    """Outliers of three shards between three classes."""
+    monkeypatch.setattr(layout, "SHARD_BYTES", 256 * 128)
+    rng, rows = np.random.default_rng(0), 600
+    values = (rng.standard_normal((rows, *SPACE.shape)) * rng.uniform(0.5, 2, (rows, 1, 1, 1))).astype(np.float16)
+    columns = {
+        "class_a": rng.integers(0, 3, rows).astype(np.int32),
+        "class_b": rng.integers(0, 2, rows).astype(np.int32),
+        "lam": rng.random(rows, np.float32),
+    }
+    return write_store(tmp_path / "mixed", values, columns, "outliers", ("cat", "dog", "eel")), values, columns
+
+
+def by_loop(values, columns, names):
+    """Return the statistics of each class pair, one row at a time."""
+    groups = {}
+    for row, value in enumerate(values.astype(np.float64)):
+        pair = names[columns["class_a"][row]], names[columns["class_b"][row]]
+        rms = math.sqrt(sum(x * x for x in value.flatten()) / value.size)
+        groups.setdefault(pair, []).append((float(columns["lam"][row]), rms, max(abs(x) for x in value.flatten())))
+    return {pair: np.array(found) for pair, found in groups.items()}
+
+
+def test_statistics_are_those_of_a_loop(pairs):
+    folder, values, columns = pairs
+    found = statistics(Store(folder))
+    wanted = by_loop(values, columns, ("cat", "dog", "eel"))
+    assert [one["rows"] for one in found] == sorted((one["rows"] for one in found), reverse=True)
+    assert {(one["class_a"], one["class_b"]) for one in found} == set(wanted)
+    for one in found:
+        rows = wanted[one["class_a"], one["class_b"]]
+        assert one["rows"] == len(rows)
+        np.testing.assert_allclose(one["share_of_a"], rows[:, 0].mean(), rtol=1e-6)
+        np.testing.assert_allclose((one["rms_mean"], one["rms_std"]), (rows[:, 1].mean(), rows[:, 1].std()), rtol=1e-5)
+        assert one["largest"] == rows[:, 2].max()
+
+
+def test_latents_are_described_by_class_and_rows_of_no_class_are_counted(tmp_path):
+    values = np.ones((5, *SPACE.shape), np.float16)
+    labels = np.array([0, -1, 1, -1, -1], np.int32)
+    found = statistics(Store(write_store(tmp_path / "s", values, {"label": labels}, "latents", ("cat", "dog"))))
+    assert {one["class_a"]: one["rows"] for one in found} == {None: 3, "cat": 1, "dog": 1}
+
+
+def test_what_is_printed_names_origin_and_pairs(pairs):
+    printed = io.StringIO()
+    print_description(describe(Store(pairs[0])), 4, Console(file=printed, width=140))
+    told = printed.getvalue()
+    for words in (
+        "600 rows in 3 shards",
+        "from autoencoder",
+        "4 x 4 x 4, of 32-pixel images",
+        "4 of 6",
+        "cat, dog, eel",
+    ):
+        assert words in told
+
+
+def inspect(*arguments):
+    command = [Path(sys.executable).with_name("latent-outliers"), "inspect", *arguments]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+
+
+def test_the_command_prints_json_that_is_the_description(pairs):
+    done = inspect("mixed", "--json")
+    assert json.loads(done.stdout) == describe(Store(Path("mixed")))
+
+
+def test_without_the_autoencoder_there_is_no_picture_and_a_hint(pairs):
+    done = inspect("mixed")
+    assert done.returncode == 0
+    assert "no picture: models/autoencoder is not here; `dvc pull autoencoder` fetches it" in done.stdout
+
+
+@pytest.fixture
+def decoder(tmp_path):
+    """An autoencoder as its stage leaves it, and a latent space that it made."""
+    Autoencoder(random_kl(), "random").save(tmp_path / "decoder")
+    return SPACE.model_copy(update={"autoencoder": folder_digest(tmp_path / "decoder")})
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("make", [latents_store, outliers_store])
+def test_rows_are_drawn_as_a_grid_of_their_decoded_images(tmp_path, decoder, make):
+    folder = make(tmp_path / "s", space=decoder, classes=3)
+    draw_rows(tmp_path / "a.png", Store(folder), load_decoder(tmp_path / "decoder", Store(folder)), 20)
+    with Image.open(tmp_path / "a.png") as picture:
+        width, height = picture.size
+        assert (np.asarray(picture.convert("L")) < 250).mean() > 0.3
+    assert width > 2 * height  # eight to a line, three lines
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_rows_are_drawn_under_every_class_that_meets_in_them(tmp_path, decoder, monkeypatch):
+    drawn, shares = [], {"lam": np.full(40, 0.4), "lam_3": np.full(40, 0.25)}
+    classes = {"class_a": np.full(40, 0), "class_b": np.full(40, 1), "class_3": np.full(40, 2)}
+    folder = outliers_store(tmp_path / "s", space=decoder, **classes, **shares)
+    monkeypatch.setattr(inspecting, "draw_grid", lambda path, lines, heading: drawn.extend(lines))
+    draw_rows(tmp_path / "a.png", Store(folder), load_decoder(tmp_path / "decoder", Store(folder)), 2)
+    assert drawn[0].titles == ["40% 'class 0'\n+ 35% 'class 1'\n+ 25% 'class 2'"] * 2
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_another_autoencoder_does_not_decode_them(tmp_path, decoder):
+    store = Store(outliers_store(tmp_path / "s"))
+    with pytest.raises(IncompatibleStoreError, match=f"its autoencoder is 'abc', wanted '{decoder.autoencoder}'"):
+        load_decoder(tmp_path / "decoder", store)
+
+
+def printed(report):
+    out = io.StringIO()
+    print_description(report, 5, Console(file=out, width=300))
+    return out.getvalue()
+
+
+def test_every_skipped_file_is_listed_by_reason(tmp_path):
+    report = describe(Store(latents_store(tmp_path / "id_train")))
+    files = {"digest": "d", "found": 33, "parts": {"train": 20, "test": 10}, "repeated": 4, "skipped": {"damaged": 3}}
+    listed = files | {"skipped_files": {"damaged": ["a.png", "[b].png", "c\nd.png"]}}
+    found = printed(report | {"provenance": {"files": listed}})
+    assert "33 found = 20 for train + 10 for test + 3 skipped; 4 are copies" in found
+    assert "a.png, [b].png, c\\nd.png" in found
+    assert printed(report | {"provenance": {"files": files}}).count("damaged") == 1

@@ -1,0 +1,213 @@
+"""One command makes a project whose parameters fit a folder of photographs, or makes nothing."""
+
+import io
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from rich.console import Console
+
+from pipeline.commands import new_project as module
+from pipeline.commands.compose import preset_text
+from pipeline.commands.new_project import new_project
+from pipeline.params.all_params import load_all
+from pipeline.params.data import DataParams
+from pipeline.runtime.errors import ImageFileError, OverwriteError, ProjectError
+from pipeline.schema.reader import parse_yaml, read_yaml
+from pipeline.schema.text import dump_yaml, load_yaml
+from tests.helpers.make import ROOT, section
+from tests.helpers.project import call
+from tests.images.odd import picture
+from tests.stages.test_stages import ENVIRONMENT
+
+PROJECT = Path("owls")
+
+
+@pytest.fixture(autouse=True)
+def identity(monkeypatch, tmp_path):
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+
+
+@pytest.fixture
+def photos():
+    return pictures("photos", ["barn", "eagle", "snowy"], 10)
+
+
+def pictures(folder, classes, count, size=(40, 50), first=0):
+    for number, name in enumerate(classes):
+        (Path(folder) / name).mkdir(parents=True)
+        for index in range(count):
+            picture(first + number * count + index, size).save(Path(folder) / name / f"{index}.png")
+    return Path(folder)
+
+
+def make(images, near=(), far=()):
+    printed = io.StringIO()
+    new_project(PROJECT, images, list(near), list(far), Console(file=printed, width=200))
+    return printed.getvalue()
+
+
+def data():
+    return read_yaml(PROJECT / "params.yaml")["data"]
+
+
+def test_the_parameters_are_the_preset_but_for_what_the_images_say(photos):
+    make(photos)
+    preset = parse_yaml("preset", preset_text(ROOT / module.PRESET).encode())
+    preset["data"]["image_size"] = 32
+    assert read_yaml(PROJECT / "params.yaml") == preset
+    assert load_all(PROJECT / "params.yaml").bundle.title == "Photographs"
+
+
+def test_comments_and_layout_stay(photos):
+    make(photos)
+    before = preset_text(ROOT / module.PRESET).splitlines()
+    after = (PROJECT / "params.yaml").read_text().splitlines()
+    (change,) = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+    assert change[0].replace("64  ", "32  ") == change[1]
+
+
+def test_a_file_in_which_nothing_changed_is_written_as_it_was_read():
+    text = preset_text(ROOT / module.PRESET)
+    assert dump_yaml(load_yaml(text)) == text
+
+
+def test_the_images_of_a_project_are_those_of_the_folder(photos, monkeypatch):
+    make(photos)
+    monkeypatch.chdir(PROJECT)
+    images = section(DataParams, read_yaml(Path("params.yaml"))["data"]).open("id_train")
+    assert images.class_names == ("barn", "eagle", "snowy")
+    assert len(images) == 3 * 6  # 10 less 2 for validation and 2 for testing
+    assert images.read(0).size == (40, 50)
+
+
+def test_every_class_and_every_skipped_file_is_told(photos):
+    (photos / "barn" / "notes.txt").write_text("no picture")
+    (photos / "eagle" / "empty.png").touch()
+    told = " ".join(make(photos).split())
+    assert "class train validation test barn 6 2 2 eagle 6 2 2 snowy 6 2 2" in told
+    assert "photos: 32 files, 2 skipped: 1 empty (eagle/empty.png); 1 no image (barn/notes.txt)" in told
+    assert "image_size 32, autoencoder.training.epochs 24 owls: made;" in told
+
+
+def test_splits_of_the_folder_are_used(photos):
+    for first, split in ((100, "test"), (200, "train"), (300, "val")):
+        pictures(f"own/{split}", ["barn", "eagle"], 3, first=first)
+    make(Path("own"))
+    source = data()["sources"]["photos"]
+    assert (source["validation"], source["test"]) == (None, None)
+
+
+def test_without_a_validation_folder_a_share_is_kept():
+    pictures("own/test", ["barn", "eagle"], 3)
+    pictures("own/train", ["barn", "eagle"], 8, first=100)
+    make(Path("own"))
+    assert (data()["sources"]["photos"]["validation"], data()["sources"]["photos"]["test"]) == (0.15, None)
+
+
+def test_other_things_become_sets_of_their_group(photos, monkeypatch):
+    near, far = pictures("Other birds", ["."], 3, first=100), pictures("cars", ["a", "b"], 2, first=200)
+    make(photos, [near], [far])
+    found = data()["sets"]
+    assert found["other_birds"] == {"group": "near", "source": "other_birds", "part": "all"}
+    assert found["cars"] == {"group": "far", "source": "cars", "part": "all"}
+    monkeypatch.chdir(PROJECT)
+    params = load_all(Path("params.yaml")).data
+    assert params.ood_sets() == {"other_birds": "near", "cars": "far"}
+    assert [len(params.open(name)) for name in ("other_birds", "cars")] == [3, 4]
+
+
+def test_no_stage_writes_where_the_images_are_linked(photos):
+    names = {path.split("/")[1] for path in re.findall(r"\bdata/\w+", (ROOT / "dvc.yaml").read_text())}
+    assert {"latents", "outliers", "probes", "scores"} <= names
+    make(photos, far=[pictures(f"more/{name}", ["."], 2, first=100 * place) for place, name in enumerate(names, 1)])
+    assert [path.name for path in (PROJECT / "data").iterdir()] == ["images"]
+    assert {path.name for path in (PROJECT / "data/images").iterdir()} == {"photos", *names}
+    assert {data()["sources"][name]["path"] for name in names} == {f"data/images/{name}" for name in names}
+    assert "images" not in names
+
+
+@pytest.mark.parametrize("name", ["photos", "id_test", "!!!"])
+def test_a_folder_whose_name_is_taken_is_refused(photos, name):
+    with pytest.raises(ImageFileError, match="wanted a name that no other set has"):
+        make(photos, [pictures(f"more/{name}", ["."], 2)])
+    assert not PROJECT.exists()
+
+
+@pytest.mark.parametrize(("side", "size"), [(8, 32), (63, 32), (64, 64), (900, 64)])
+def test_the_size_is_the_largest_that_the_pictures_have_pixels_for(side, size):
+    assert module._image_size(open_pictures(side)) == size
+
+
+def open_pictures(side):
+    from pipeline.images.image_set import ImageSet
+
+    pictures = [picture(0, (side + 30, side))] * 300
+    return ImageSet(range(300), (), lambda index: pictures[index])
+
+
+def test_many_pictures_are_seen_fewer_times(photos, monkeypatch):
+    monkeypatch.setattr(module, "PICTURES_SEEN", 18 * 5)
+    make(photos)
+    assert read_yaml(PROJECT / "params.yaml")["autoencoder"]["training"]["epochs"] == 5
+
+
+def test_the_project_is_a_repository_that_knows_where_its_code_is_from(photos):
+    make(photos)
+    here = PROJECT.resolve()
+    assert call(here, "git", "branch", "--show-current") == "main\n"
+    assert call(here, "git", "remote") == "upstream\n"
+    assert call(here, "git", "status", "--short") == " M params.yaml\n"
+
+
+def test_what_is_there_is_not_overwritten(photos):
+    PROJECT.mkdir()
+    with pytest.raises(OverwriteError, match="owls: found an existing file or folder, wanted a new folder"):
+        make(photos)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "found"),
+    [
+        (shutil.rmtree, "photos: found no folder"),
+        (lambda photos: [shutil.rmtree(photos / name) for name in ("barn", "eagle")], "1 classes to train on"),
+        (lambda photos: [(photos / f"barn/{index}.png").unlink() for index in range(9)], "none of them for"),
+    ],
+)
+def test_a_folder_that_cannot_be_learnt_from_leaves_nothing_behind(photos, spoil, found):
+    spoil(photos)
+    with pytest.raises(ImageFileError, match=found):
+        make(photos)
+    assert [path.name for path in Path().iterdir() if path.name.startswith("owls")] == []
+
+
+def test_code_outside_a_repository_is_no_start(photos, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "site-packages/pipeline/commands/new_project.py"))
+    with pytest.raises(ProjectError, match="found code without its repository, wanted a git clone"):
+        make(photos)
+
+
+def test_what_git_complains_of_is_one_line_and_leaves_nothing_behind(photos, monkeypatch):
+    monkeypatch.setattr(module, "_checkout", lambda: ROOT)
+    monkeypatch.setattr(module, "_clone", lambda _, folder: module._git(folder, "clone", "nowhere", "x"))
+    with pytest.raises(ProjectError, match=r"found `git clone` fails \(fatal: repository 'nowhere' does not exist\)"):
+        make(photos)
+    assert not list(Path().glob("owls*"))
+
+
+def test_the_command_says_what_it_made(photos):
+    script = Path(sys.executable).with_name("latent-outliers")
+    command = [script, "new-project", "owls", "--images", photos]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (
+        0,
+        "owls: made; edit its params.yaml, then run `dvc repro` there",
+    )
+    again = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+    params = yaml.safe_load(Path("owls/params.yaml").read_text())
+    assert params["data"]["sources"]["photos"]["path"] == "data/images/photos"

@@ -1,0 +1,173 @@
+"""What scores learn from the ID training images is what their papers say, also where features do not vary."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.params.infer import SCORES, CombinedParams, GenParams, InferParams
+from pipeline.posthoc.covariance import class_covariance
+from pipeline.posthoc.fitted import fit_scores, score_class
+from pipeline.posthoc.score import NetworkOutputs
+from pipeline.posthoc.scores.combined import evenly_spaced
+from pipeline.posthoc.scores.vim import fit_vim
+from tests.helpers import oracles_scores
+
+RNG = np.random.default_rng(0)
+WEIGHT, BIAS = RNG.standard_normal((3, 5)), RNG.standard_normal(3)
+LABELS = np.arange(30) % 3
+BANK = RNG.standard_normal((30, 5)) + 2 * WEIGHT[LABELS]
+IMAGES = RNG.standard_normal((4, 5))
+PARAMS = InferParams(
+    knn_neighbours=3,
+    gen=GenParams(gamma=0.1, classes=None),
+    mahalanobis_pp_shrinkage=0.3,
+    vim_principal=0.4,
+    combined=CombinedParams(images_per_class=4, neighbours=2, gen_weight=0.5),
+)
+
+
+def outputs_of(features):
+    return NetworkOutputs(torch.tensor(features @ WEIGHT.T + BIAS), torch.tensor(features))
+
+
+def network(bias=BIAS):
+    head = SimpleNamespace(weight=torch.tensor(WEIGHT))
+    if bias is not None:
+        head.bias = torch.tensor(bias)
+    return SimpleNamespace(head=head)
+
+
+@pytest.fixture
+def scores():
+    return fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), PARAMS)(outputs_of(IMAGES))
+
+
+def test_there_is_every_score_in_float64(scores):
+    assert tuple(scores) == SCORES
+    assert all(values.dtype == torch.float64 and values.shape == (4,) for values in scores.values())
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_a_score_by_itself_learns_what_it_needs_and_is_the_same(score, scores):
+    alone = fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), PARAMS, (score,))
+    assert tuple(alone.tensors) == score_class(score).learns
+    assert torch.equal(alone(outputs_of(IMAGES))[score], scores[score])
+
+
+def test_mahalanobis_is_the_distance_to_the_nearest_class(scores):
+    wanted = [oracles_scores.mahalanobis(row, BANK, LABELS) for row in IMAGES]
+    np.testing.assert_allclose(scores["mahalanobis"], wanted, rtol=1e-9)
+
+
+def test_relative_mahalanobis_is_less_the_distance_to_all(scores):
+    wanted = [oracles_scores.relative_mahalanobis(row, BANK, LABELS) for row in IMAGES]
+    np.testing.assert_allclose(scores["relative_mahalanobis"], wanted, rtol=1e-9)
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 0.3, 1.0])
+def test_mahalanobis_plus_plus_is_of_features_of_unit_length_with_a_shrunk_covariance(shrinkage):
+    params = PARAMS.model_copy(update={"mahalanobis_pp_shrinkage": shrinkage})
+    fitted = fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), params, ("mahalanobis_pp",))
+    scores = fitted(outputs_of(IMAGES))
+    wanted = [oracles_scores.mahalanobis_pp(row, BANK, LABELS, shrinkage) for row in IMAGES]
+    np.testing.assert_allclose(scores["mahalanobis_pp"], wanted, rtol=1e-9)
+
+
+def test_how_long_a_feature_is_makes_no_difference_to_mahalanobis_plus_plus(scores):
+    longer = fit_scores(network(), outputs_of(7 * BANK), torch.tensor(LABELS), PARAMS)(outputs_of(3 * IMAGES))
+    np.testing.assert_allclose(longer["mahalanobis_pp"], scores["mahalanobis_pp"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("neighbours", [1, 2])
+def test_the_combined_score_is_a_sum_of_three_on_one_scale(neighbours):
+    nearest = PARAMS.combined.model_copy(update={"neighbours": neighbours})
+    params = PARAMS.model_copy(update={"combined": nearest})
+    scores = fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), params, ("combined",))(outputs_of(IMAGES))
+    logits, features = (rows.tolist() for rows in outputs_of(BANK))
+    kept = [row for label in range(3) for row in np.flatnonzero(label == LABELS)[[0, 2, 5, 7]]]
+    wanted = [
+        oracles_scores.combined(feature, logit, (features, logits), kept, LABELS, (neighbours, 0.3, 0.1, 0.5))
+        for logit, feature in zip(*(rows.tolist() for rows in outputs_of(IMAGES)), strict=True)
+    ]
+    np.testing.assert_allclose(scores["combined"], wanted, rtol=1e-9)
+
+
+def test_a_part_of_the_combined_score_that_does_not_vary_has_no_say():
+    id_outputs = NetworkOutputs(torch.ones(30, 3, dtype=torch.float64), torch.tensor(BANK))
+    with_gen, without = (
+        fit_scores(
+            network(),
+            id_outputs,
+            torch.tensor(LABELS),
+            PARAMS.model_copy(update={"combined": PARAMS.combined.model_copy(update={"gen_weight": weight})}),
+        )
+        for weight in (0.5, 0.0)
+    )
+    assert with_gen.tensors["spreads"][2] == 0
+    torch.testing.assert_close(with_gen(outputs_of(IMAGES))["combined"], without(outputs_of(IMAGES))["combined"])
+
+
+def test_images_of_every_class_are_kept_at_even_steps():
+    labels = torch.tensor([2, 2, 0, 0, 0, 0, 0, 2, 0, 0])  # none of class 1
+    assert evenly_spaced(labels, 3).tolist() == [0, 1, 2, 4, 6, 7]
+    assert evenly_spaced(labels, 99).tolist() == list(range(10))
+
+
+def test_neighbours_are_no_more_than_the_images_that_are_kept():
+    few = PARAMS.combined.model_copy(update={"images_per_class": 1, "neighbours": 9})
+    params = PARAMS.model_copy(update={"combined": few})
+    fitted = fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), params, ("combined",))
+    assert fitted.tensors["kept"].shape == (3, 5)
+    assert fitted(outputs_of(IMAGES))["combined"].isfinite().all()
+
+
+@pytest.mark.parametrize("bias", [BIAS, None])
+def test_vim_is_the_scaled_residual_plus_the_energy(bias):
+    shift = np.zeros(3) if bias is None else bias
+    id_outputs, images = (
+        NetworkOutputs(torch.tensor(rows @ WEIGHT.T + shift), torch.tensor(rows)) for rows in (BANK, IMAGES)
+    )
+    vim = fit_scores(network(bias), id_outputs, torch.tensor(LABELS), PARAMS)(images)["vim"]
+    wanted = [
+        oracles_scores.vim(row, logits, (BANK, id_outputs.logits.tolist()), WEIGHT, shift, kept=2)
+        for row, logits in zip(IMAGES, images.logits.tolist(), strict=True)
+    ]
+    np.testing.assert_allclose(vim, wanted, rtol=1e-9)
+
+
+def test_a_class_without_images_is_nearest_to_nothing():
+    two = LABELS != 1
+    means = class_covariance(torch.tensor(BANK[two]), torch.tensor(LABELS[two])).means
+    np.testing.assert_allclose(means, [oracles_scores.mean(BANK[label == LABELS]) for label in (0, 2)])
+
+
+def test_a_direction_without_variance_has_no_say():
+    flat = BANK.copy()
+    flat[:, 4] = 1.0
+    flat_whitening = class_covariance(torch.tensor(flat), torch.tensor(LABELS)).whitening
+    whitening = class_covariance(torch.tensor(flat[:, :4]), torch.tensor(LABELS)).whitening
+    np.testing.assert_allclose((flat_whitening @ flat_whitening.T)[:4, :4], whitening @ whitening.T, atol=1e-9)
+    np.testing.assert_allclose(flat_whitening[4], 0, atol=1e-9)
+
+
+def test_vim_is_the_energy_where_nothing_lies_outside():
+    line = np.outer(np.arange(1.0, 31), [1.0, 0, 0, 0, 0])
+    vim = fit_vim(
+        NetworkOutputs(torch.ones(30, 3).double(), torch.tensor(line)),
+        torch.tensor(WEIGHT),
+        torch.zeros(3).double(),
+        0.4,
+    )
+    assert float(vim.alpha) == 0
+
+
+def test_every_score_is_higher_for_a_feature_of_no_class():
+    weight = torch.eye(3, 5, dtype=torch.float64)
+    rows = 9 * weight[torch.tensor(LABELS)] + 0.1 * torch.tensor(RNG.standard_normal((30, 5)))
+    odd = torch.tensor([[9.0, 0, 0, 0, 0], [0.5, 0.5, 0.5, 6, 0]], dtype=torch.float64)
+    head = SimpleNamespace(head=SimpleNamespace(weight=weight))
+    fitted = fit_scores(head, NetworkOutputs(rows @ weight.T, rows), torch.tensor(LABELS), PARAMS)
+    for score, (typical, outlier) in fitted(NetworkOutputs(odd @ weight.T, odd)).items():
+        assert outlier > typical, score

@@ -1,0 +1,106 @@
+"""Training sees every method alike, every row once per round, and no store that was made for something else."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.latents.latents import load_id_train
+from pipeline.params.methods.base import NOBODY
+from pipeline.runtime.errors import IncompatibleStoreError, PipelineError
+from pipeline.store.format import Standardisation
+from pipeline.store.reader import Store
+from pipeline.training.draws import OutlierBatches, OutlierRows, check_parents, open_outliers
+from tests.helpers.make import SPACE, latents_store, outliers_store
+
+
+@pytest.fixture
+def id_train(tmp_path):
+    return load_id_train(latents_store(tmp_path / "id"))
+
+
+def test_stores_like_the_latents_are_read(tmp_path, id_train):
+    pools = open_outliers([outliers_store(tmp_path / "s")], id_train)
+    batch = OutlierBatches(pools, 40, torch.Generator()).draw().values
+    assert (batch.shape, batch.dtype) == ((40, 4, 4, 4), torch.float16)
+    assert sorted(batch.flatten().tolist()) == sorted(Store(tmp_path / "s").latents().flatten().tolist())
+
+
+@pytest.mark.parametrize(
+    ("difference", "message"),
+    [
+        ({"space": SPACE.model_copy(update={"autoencoder": "other"})}, "autoencoder is 'other', wanted 'abc'"),
+        ({"space": SPACE.model_copy(update={"scaling_factor": 2.0})}, "scaling_factor is 2.0, wanted 0.5"),
+        ({"classes": 4}, "its class list is"),
+        ({"standardisation": Standardisation(mean=(1.0,) * 4, std=(1.0,) * 4)}, "its standardisation is"),
+    ],
+)
+def test_stores_of_something_else_are_refused(tmp_path, id_train, difference, message):
+    with pytest.raises(IncompatibleStoreError, match=message):
+        open_outliers([outliers_store(tmp_path / "s", **difference)], id_train)
+
+
+class Values:
+    def __init__(self, values):
+        self.values = values
+
+    def take(self, rows):
+        return self.values[rows]
+
+
+def numbered(rows, offset):
+    """Return rows whose only value is their number, and whose parent is a hundred more."""
+    numbers = offset + np.arange(rows)
+    return OutlierRows(Values(numbers.astype(np.float16)[:, None, None, None]), numbers + 100)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 8, 9])
+def test_every_method_gives_the_same_number_of_rows(batch_size):
+    batches = OutlierBatches([numbered(50, 0), numbered(7, 100), numbered(9, 200)], batch_size, torch.Generator())
+    drawn = [Counter(int(value) // 100 for value in batches.draw().values.flatten()) for _ in range(30)]
+    assert all(sum(origin.values()) == batch_size for origin in drawn)
+    assert all(max(origin.values()) - batch_size // 3 <= 1 for origin in drawn)
+    assert sum(drawn, Counter()) == dict.fromkeys(range(3), 10 * batch_size)
+
+
+def test_every_row_is_drawn_once_before_any_is_drawn_again():
+    batches = OutlierBatches([numbered(7, 0)], 3, torch.Generator().manual_seed(0))
+    drawn = [int(value) for _ in range(7) for value in batches.draw().values.flatten()]
+    assert all(sorted(drawn[start : start + 7]) == list(range(7)) for start in (0, 7, 14))
+
+
+def test_a_row_travels_with_its_parent():
+    batch = OutlierBatches([numbered(7, 0)], 5, torch.Generator().manual_seed(0)).draw()
+    assert (batch.values.flatten().long() + 100).tolist() == batch.parents.tolist()
+
+
+def with_parents(folder, made_from):
+    columns = {"parent_a": np.array([1, 2, 3, NOBODY]), "parent_b": np.array([4, 5, 6, NOBODY])}
+    return outliers_store(folder, rows=4, latents=made_from, **columns, lam=np.array([0.3, 0.5, 1.0, 0.7]))
+
+
+def test_the_parent_of_a_row_is_the_one_with_the_larger_share(tmp_path, id_train):
+    (rows,) = open_outliers([with_parents(tmp_path / "s", id_train.digest)], id_train)
+    assert rows.parents.tolist() == [4, 2, 3, NOBODY]
+
+
+def test_of_three_parents_the_one_with_the_largest_share_is_taken(tmp_path, id_train):
+    shares = {"lam": np.array([0.2, 0.5, 0.2, 0.5]), "lam_3": np.array([0.65, 0.1, 0.2, 0.0])}
+    parents = {"parent_a": np.full(4, 1), "parent_b": np.full(4, 2), "parent_3": np.array([3, 3, 3, NOBODY])}
+    (rows,) = open_outliers(
+        [outliers_store(tmp_path / "s", rows=4, latents=id_train.digest, **parents, **shares)], id_train
+    )
+    assert rows.parents.tolist() == [3, 1, 2, 1]
+
+
+def test_rows_made_from_other_latents_have_no_parents_here(tmp_path, id_train):
+    (rows,) = open_outliers([with_parents(tmp_path / "s", "other")], id_train)
+    assert rows.parents.tolist() == [NOBODY] * 4
+
+
+def test_club_without_any_parent_is_refused(tmp_path, id_train):
+    stores = [outliers_store(tmp_path / "s")]
+    with pytest.raises(PipelineError, match=r"micl.club has a weight, but no row of .*/s has a parent"):
+        check_parents(stores, id_train)
+    check_parents([*stores, with_parents(tmp_path / "t", id_train.digest)], id_train)
