@@ -9,8 +9,10 @@ import yaml
 
 from pipeline.images.image_set import from_8_bits, resized
 from pipeline.networks.denoiser import DenoiserCard, noise_schedule, save_denoiser, untrained
+from pipeline.networks.saved_network import NetworkCard
 from pipeline.params.denoiser import DenoiserParams
 from pipeline.params.infer import SCORES
+from pipeline.params.networks import LinearParams, NetworkParams
 from pipeline.posthoc.table import SIDES, ScoreTable
 from pipeline.runtime.files import write_json
 from pipeline.schema.reader import validate
@@ -111,6 +113,19 @@ def write_params(folder, content):
     path = folder / "params.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path
+
+
+def network_card(role):
+    """Return the card of the smallest network for the latents of `latents_store`."""
+    return NetworkCard(
+        role=role,
+        seed=0,
+        network=NetworkParams(width=8, blocks=(1,)),
+        head=LinearParams(kind="linear"),
+        space=SPACE,
+        standardisation=UNIT,
+        class_names=("class 0", "class 1", "class 2"),
+    )
 
 
 def latents_store(folder, *, per_class=30, classes=3, seed=0, space=SPACE, standardisation=UNIT, content=None):

@@ -8,28 +8,19 @@ import torch
 from torch.nn.functional import normalize
 
 from pipeline.latents.latents import load_id_train, load_latents
-from pipeline.networks.saved_network import NetworkCard, save_network
+from pipeline.networks.saved_network import save_network
 from pipeline.params.infer import InferParams
-from pipeline.params.networks import LinearParams, NetworkParams
 from pipeline.posthoc.fitted import score_class
 from pipeline.posthoc.score import NetworkOutputs
 from pipeline.posthoc.scoring import score_table
 from pipeline.runtime.errors import IncompatibleStoreError, ScoreError
 from pipeline.runtime.files import file_digest
 from pipeline.store.format import Standardisation
-from tests.helpers.make import SPACE, UNIT, default_params, latents_store, section
+from tests.helpers.make import default_params, latents_store, network_card, section
 
 NETWORKS = {"baseline": Path("teachers"), "detector": Path("detectors")}
 PARAMS = section(InferParams, default_params()["infer"] | {"knn_neighbours": 4})
-CARD = NetworkCard(
-    role="teacher",
-    seed=0,
-    network=NetworkParams(width=8, blocks=(1,)),
-    head=LinearParams(kind="linear"),
-    space=SPACE,
-    standardisation=UNIT,
-    class_names=("class 0", "class 1", "class 2"),
-)
+CARD = network_card("teacher")
 
 
 def saved(side, seed, card=CARD, scale=1.0):

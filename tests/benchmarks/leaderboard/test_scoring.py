@@ -8,24 +8,15 @@ import torch
 
 from benchmarks.leaderboard.scoring import HITS, ScoringUnit, load_scores, score_networks
 from pipeline.latents.latents import load_latents
-from pipeline.networks.saved_network import NetworkCard, predict, save_network
+from pipeline.networks.saved_network import predict, save_network
 from pipeline.params.infer import SCORES, InferParams
-from pipeline.params.networks import LinearParams, NetworkParams
 from pipeline.posthoc.fitted import score_class
 from pipeline.posthoc.score import NetworkOutputs
 from pipeline.runtime.errors import ScoreError
 from pipeline.store.reader import Store
-from tests.helpers.make import SPACE, UNIT, default_params, latents_store, section
+from tests.helpers.make import default_params, latents_store, network_card, section
 
-CARD = NetworkCard(
-    role="detector",
-    seed=0,
-    network=NetworkParams(width=8, blocks=(1,)),
-    head=LinearParams(kind="linear"),
-    space=SPACE,
-    standardisation=UNIT,
-    class_names=("class 0", "class 1", "class 2"),
-)
+CARD = network_card("detector")
 SETS = {"id_test": 5, "noise": 6}
 
 
