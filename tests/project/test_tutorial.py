@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 
 from tests.helpers.make import ROOT
@@ -35,13 +36,22 @@ def test_every_command_of_the_tutorial_does_what_it_shows(clone):
     reader = Reader(clone)
     for kind, block in re.findall(r"```(\w+)\n(.+?)```", TUTORIAL.read_text(), re.DOTALL):
         getattr(reader, kind)(block)
-    with (reader.folder / "answers.csv").open() as stream:
+    assert (reader.folder / "answers.csv").is_file()
+    unknown, known = zip(*(outliers_found(reader, seed) for seed in range(3)), strict=True)
+    assert np.mean(unknown) >= 8  # of ten; one seed alone differs by a few images between kinds of processors
+    assert max(known) <= 8
+
+
+def outliers_found(reader, seed):
+    """Return how many of the ten other and of the forty known images the detector of a seed calls outliers."""
+    done = reader.run("latent-outliers", "predict", f"models/bundle/{seed}", "../new", "--out", f"answers-{seed}.csv")
+    assert done.returncode == 0, done.stdout
+    with (reader.folder / f"answers-{seed}.csv").open() as stream:
         answers = list(csv.DictReader(stream))
     unknown = [answer["is_outlier"] == "True" for answer in answers if "other" in answer["file"]]
     known = [answer["is_outlier"] == "True" for answer in answers if "other" not in answer["file"]]
     assert (len(unknown), len(known)) == (10, 40)
-    assert sum(unknown) >= 5  # between processors training differs in last bits, and this one seed by a few images
-    assert sum(known) <= 8
+    return sum(unknown), sum(known)
 
 
 def test_what_is_not_printed_is_noticed():
