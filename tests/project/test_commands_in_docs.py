@@ -1,27 +1,19 @@
-"""Every command in README and docs/ is one that runs: it exists, with these options; those of README are run."""
+"""Every command in README and docs/ exists, with these options."""
 
 import ast
 import re
 import shlex
-import shutil
-from pathlib import Path
 
 import pytest
 import typer
 
 from pipeline.cli import app
+from tests.helpers.documents import DOCUMENTS, console_blocks
 from tests.helpers.make import ROOT
-from tests.helpers.project import IDENTITY, call, environment
-from tests.helpers.reader import Reader
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 SYSTEM = "cat cd du export git grep head kill ls mkdir pip python ray rm source tail uv"
 SHELL = SYSTEM.split(" ")
 """Programs that come with a system, or whose options are not ours."""
-
-
-def console_blocks(path):
-    return re.findall(r"^```console\n(.+?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def commands(path):
@@ -86,39 +78,3 @@ def assert_module_takes(module, *arguments):
              [*node.args, *node.kwonlyargs]}  # fmt: skip
     for option in (word for word in arguments if word.startswith("--") and word not in ("--help", "--params")):
         assert option in text or option.removeprefix("--").replace("-", "_").split("=")[0] in names, option
-
-
-def readme(heading):
-    """Return the blocks of commands below a heading of README."""
-    text = (ROOT / "README.md").read_text()
-    part = text[text.index(f"## {heading}") :]
-    return re.findall(r"^```console\n(.+?)^```", part[: part.find("\n## ", 3)], re.MULTILINE | re.DOTALL)
-
-
-@pytest.mark.slow
-def test_what_readme_says_of_experiments_and_of_sharing_runs_as_written(made, tmp_path):
-    origin, project = tmp_path / "origin", tmp_path / "project"
-    call(tmp_path, "git", "clone", "--quiet", made[0], project)
-    call(project, "git", "checkout", "--quiet", "-B", "main")
-    shutil.copytree(made[0] / ".dvc/cache", project / ".dvc/cache")
-    shutil.copy(made[0] / "dvc.lock", project)
-    call(project, "dvc", "checkout")
-    call(tmp_path, "git", "init", "--quiet", "--bare", "--initial-branch", "main", origin)
-    call(project, "git", "remote", "set-url", "origin", origin)
-    call(project, "git", "push", "--quiet", "--set-upstream", "origin", "main")
-    alice = reader_in(project)
-    (experiments,) = readme("Change a parameter")
-    alice.console(experiments)
-    share, colleague = (block.replace("/mnt/team/outliers", str(tmp_path / "team")) for block in readme("Share shards"))
-    call(project, "git", "checkout", "--quiet", "--", "params.yaml", "dvc.lock")
-    call(project, "dvc", "checkout")
-    alice.console(share)
-    call(tmp_path, "git", "clone", "--quiet", origin, tmp_path / "clone")
-    reader_in(tmp_path / "clone").console(colleague)
-    assert (tmp_path / "clone/models/detector/0").is_dir()
-
-
-def reader_in(folder):
-    reader = Reader(Path(folder))
-    reader.environment = environment(folder) | IDENTITY | {"PYTHONPATH": str(folder)}
-    return reader
