@@ -83,7 +83,7 @@ def label_mixup() -> int:
     """Return what the default denoiser takes for one latent of 4 x 32 x 32, in all its steps."""
     file = ParamsFile(PARAMS_FILE)
     params = file.section("synthesize", SynthesizeParams).label_mixup
-    space = LatentSpace(autoencoder="counted", scaling_factor=1.0, image_size=256, shape=(4, 32, 32))
+    space = LatentSpace(encoder="counted", scaling_factor=1.0, image_size=256, shape=(4, 32, 32))
     with torch.device("meta"):
         denoiser = untrained(space, CLASSES, file.section("denoiser", DenoiserParams))
         rows = torch.empty(1, *space.shape), torch.ones(1), denoiser.classes.weight[:1]

@@ -289,7 +289,7 @@ def _bundle_card() -> dict[str, Any]:
             "combined": {"images_per_class": 100, "neighbours": 3, "gen_weight": 0.5},
         },
         "id_train": "c" * 64,
-        "files": {"network.safetensors": "d" * 64, "scorer.safetensors": "e" * 64, "autoencoder/config.json": "f" * 64},
+        "files": {"network.safetensors": "d" * 64, "scorer.safetensors": "e" * 64, "encoder/encoder.json": "f" * 64},
         "tensors": {"network.safetensors": {"head.weight": entry}, "scorer.safetensors": {"bank": entry}},
     }
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.encoders.encoder import load_encoder
 from pipeline.latents.latents import Latents, load_id_train, to_scaled
-from pipeline.networks.autoencoder import load_stage_output
 from pipeline.networks.saved_network import load_network, predict
 from pipeline.outliers.method import Parents
 from pipeline.outliers.methods.label_mixup import LabelMixup
@@ -91,12 +91,12 @@ def at(posterior: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.
 
 def draw_lines(id_train: Latents, pairs: list[tuple[int, int]], made: list[torch.Tensor]) -> None:
     """Draw some pairs, one per line, from the second class to the first, decoded."""
-    autoencoder, _ = load_stage_output(MODELS / "autoencoder")
+    encoder = load_encoder(MODELS / "encoder").encoder
     lines: list[PictureRow] = []
     for number in np.linspace(0, len(pairs) - 1, LINES).astype(int):
         rows = torch.stack([values[number * PER_PAIR] for values in made])
         first, second = (id_train.class_names[label] for label in pairs[number])
-        images = decoded(to_scaled(rows, id_train.header.standardisation), autoencoder)
+        images = decoded(to_scaled(rows, id_train.header.standardisation), encoder)
         titles = [f"{share:.0%}" for share in SHARES] if not lines else []
         lines.append(PictureRow(f"'{second}' to '{first}'", images, titles))
     draw_grid(IMAGES / "label-mixup.png", lines, "label_mixup: share of the last class, the same noise along a line")

@@ -14,7 +14,7 @@ from rich.table import Table
 from torch import Tensor
 
 from pipeline.images.image_set import ImageSet, resized
-from pipeline.latents.encoding import Encoder
+from pipeline.latents.encoding import BatchEncoder, load_batch_encoder
 from pipeline.latents.latents import Latents, load_id_train, load_latents, to_standardised
 from pipeline.latents.neighbours import nearest, typical_distance
 from pipeline.latents.probes import reencoded, saved_as_jpeg
@@ -25,7 +25,7 @@ from pipeline.runtime.device import STAGE_THREADS, prepare_torch
 from pipeline.schema.reader import ParamsFile
 from pipeline.store.reader import Store
 
-LATENTS, AUTOENCODER = Path("data/latents"), Path("models/autoencoder")
+LATENTS, ENCODER = Path("data/latents"), Path("models/encoder")
 QUALITIES = (95, 90, 75, 50)
 
 
@@ -34,12 +34,12 @@ def main() -> None:
     file = ParamsFile(PARAMS_FILE)
     data, batch_size = file.section("data", DataParams), file.section("encode", EncodeParams).batch_size
     prepare_torch(STAGE_THREADS)
-    encoder = Encoder.load(AUTOENCODER, data.image_size, batch_size)
+    encoder = load_batch_encoder(ENCODER, data.image_size, batch_size)
     images, id_train = data.open("id_train"), load_id_train(LATENTS / "id_train")
     bank = id_train.values.flatten(1)
     scaled = Store(LATENTS / "id_train").latents()
     copies = {f"JPEG, quality {quality}": saved_as_jpeg(images, quality) for quality in QUALITIES}
-    copies["decoded"] = reencoded(images, scaled, encoder.autoencoder, encoder.batch_size)
+    copies["decoded"] = reencoded(images, scaled, encoder.encoder, encoder.batch_size)
     found = {name: (_encoded(copy, encoder, id_train) - bank).norm(dim=1) for name, copy in copies.items()}
     for name in data.sets:
         if name != "id_train":
@@ -51,7 +51,7 @@ def main() -> None:
     Console(width=100).print(table)
 
 
-def _encoded(images: ImageSet, encoder: Encoder, id_train: Latents) -> Tensor:
+def _encoded(images: ImageSet, encoder: BatchEncoder, id_train: Latents) -> Tensor:
     """Return the standardised latents of all images, (n, d)."""
     starts = range(0, len(images), encoder.batch_size)
     batches = [range(start, min(start + encoder.batch_size, len(images))) for start in starts]

@@ -3,7 +3,7 @@
 Run `python -m benchmarks.predict models/bundle/0`. Peak memory is that of all processes of the command on 10,000 and on
 100,000 PNG files of 32 pixels, and should be the same. Speed is (time of the networks on tensors that lie in memory) /
 (time of reading PNG files, the same networks, scores and a Parquet file), each the fastest of several rounds that take
-turns: with the bundle, with the networks of preset `cifar10_small`, and with an autoencoder of the size of TAESD in
+turns: with the bundle, with the networks of preset `cifar10_small`, and with an encoder of the size of TAESD in
 their place. The weights of these two are random: what they are does not change how long they take. The networks alone
 run in the two ways there are, all cores on one batch or a batch for each core, and the faster one counts; the ratio to
 the other is told too, and the ratio that is left when nothing is done beside the networks but to let Pillow decode the
@@ -28,7 +28,7 @@ import typer
 from PIL import Image
 
 from benchmarks.bench import hardware
-from benchmarks.cases.encode import tiny_autoencoder
+from benchmarks.cases.encode import tiny_encoder
 from pipeline.commands.compose import load_preset
 from pipeline.detector.bundle import BundleParts, write_bundle
 from pipeline.detector.detector import BATCH_SIZE, Detector
@@ -37,9 +37,10 @@ from pipeline.detector.listing import count_images, image_files
 from pipeline.detector.predict import predicted_rows, prefetcher_for, write_rows
 from pipeline.detector.prediction_file import open_output
 from pipeline.detector.prefetch import PixelPrefetcher
+from pipeline.encoders.diffusers_autoencoder import DiffusersAutoencoder
+from pipeline.encoders.encoder import Encoder
 from pipeline.images.image_set import from_8_bits
 from pipeline.latents.latents import to_standardised
-from pipeline.networks.autoencoder import Autoencoder
 from pipeline.networks.saved_network import NetworkCard, save_network
 from pipeline.params.all_params import AllParams
 from pipeline.posthoc.decision import Decision
@@ -71,8 +72,8 @@ def main(
         write_images(few, FEW)
         write_images(many, MANY)
         params = load_preset(Path("presets") / f"{PRESET}.yaml")
-        write_random_bundle(preset, params, preset_autoencoder(params))
-        write_random_bundle(taesd, params, tiny_autoencoder())
+        write_random_bundle(preset, params, preset_encoder(params))
+        write_random_bundle(taesd, params, tiny_encoder())
         target = Path(name) / "answers.parquet"
         speeds = {
             "throughput_vs_bare_networks": measured_speed(bundle, few, target, TIMED),
@@ -100,28 +101,24 @@ def write_images(folder: Path, count: int) -> None:
             advance(PER_FOLDER)
 
 
-def preset_autoencoder(params: AllParams) -> Autoencoder:
-    """Return the autoencoder of a preset before its training."""
-    training = params.autoencoder.training
-    assert training is not None
+def preset_encoder(params: AllParams) -> Encoder:
+    """Return the encoder of a preset before its training."""
     torch.manual_seed(0)
-    return Autoencoder(untrained(training, params.data.image_size), PRESET)
+    return Encoder(DiffusersAutoencoder(untrained(params.encoder.trained, params.data.image_size)))
 
 
-def write_random_bundle(folder: Path, params: AllParams, autoencoder: Autoencoder) -> None:
+def write_random_bundle(folder: Path, params: AllParams, encoder: Encoder) -> None:
     """Write a bundle with the classifier of a preset as it is before any training."""
     models, size = folder.with_name(f"{folder.name}-models"), params.data.image_size
-    shape = autoencoder.encode(torch.zeros(1, 3, size, size)).shape
-    autoencoder.save(models / "autoencoder")
-    made_by = folder_digest(models / "autoencoder")
+    shape = encoder.encode(torch.zeros(1, 3, size, size)).shape
+    encoder.save(models / "encoder", size)
+    made_by = folder_digest(models / "encoder")
     card = NetworkCard(
         role="detector",
         seed=0,
         network=params.teacher.network,
         head=params.train.head,
-        space=LatentSpace(
-            autoencoder=made_by, scaling_factor=1.0, image_size=size, shape=(shape[1], shape[2], shape[3])
-        ),
+        space=LatentSpace(encoder=made_by, scaling_factor=1.0, image_size=size, shape=(shape[1], shape[2], shape[3])),
         standardisation=Standardisation(mean=(0.0,) * shape[1], std=(1.0,) * shape[1]),
         class_names=tuple("0123456789"),
     )
@@ -134,7 +131,7 @@ def write_random_bundle(folder: Path, params: AllParams, autoencoder: Autoencode
     scorer = fit_scores(network, id_outputs, torch.arange(ID_IMAGES) % len(card.class_names), params.infer, (score,))
     facts = {"threshold": 1.0, "id_rejection_target": 0.05, "id_rejection_validation": 0.05, "validation_images": 1}
     decision = Decision(seed=0, weights=digest(weights), score=score, **facts)
-    write_bundle(folder, BundleParts(models / "autoencoder", weights, card, decision, scorer, ""), "")
+    write_bundle(folder, BundleParts(models / "encoder", weights, card, decision, scorer, ""), "")
 
 
 def measured_speed(bundle: Path, folder: Path, target: Path, count: int) -> dict[str, float | bool]:
@@ -182,9 +179,9 @@ def seconds(side: Callable[[], object]) -> float:
 
 @torch.inference_mode()
 def networks(detector: Detector, batch: torch.Tensor) -> None:
-    """Call the autoencoder's encoder and the network."""
+    """Call the encoder and the network."""
     standardisation = detector.bundle.card.network.standardisation
-    detector.network(to_standardised(detector.autoencoder.encode(batch), standardisation))
+    detector.network(to_standardised(detector.encoder.encode(batch), standardisation))
 
 
 def predicted(detector: Detector, files: list[str], prefetched: PixelPrefetcher, target: Path) -> None:

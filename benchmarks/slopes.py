@@ -104,7 +104,7 @@ def params(size: int) -> dict[str, Any]:
     data |= {"image_size": SIDE, "sources": {"photos": photos, OTHERS: others}}
     data["sets"][OTHERS] = {"group": "far", "source": OTHERS, "part": "all"}
     found["seeds"] = [0]
-    found["autoencoder"]["training"]["epochs"] = found["denoiser"]["epochs"] = 1
+    found["encoder"]["trained"]["epochs"] = found["denoiser"]["epochs"] = 1
     found["teacher"]["optimiser"]["epochs"] = found["train"]["optimiser"]["epochs"] = 1
     found["synthesize"]["methods"] = [*METHODS]
     for name in METHODS:

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 METRICS_FILE, QUALITY_FILE = Path("reports/metrics.json"), Path("reports/quality.json")
-AUTOENCODER = Path("models/autoencoder")
+ENCODER = Path("models/encoder")
 StoreFolder = Annotated[Path, typer.Argument(help="A store: data/outliers/<method> or data/latents/<set>.")]
 Repository = Annotated[str | None, typer.Option("--repo", help="Git repository, path or URL, whose store is meant.")]
 Revision = Annotated[str | None, typer.Option("--rev", help="Commit, branch or tag; read without checking it out.")]
 MetricsFile = Annotated[Path, typer.Option("--metrics", help="Metrics file that stage `score` wrote.")]
-Decoder = Annotated[Path, typer.Option("--autoencoder", help="The autoencoder that decodes.")]
+Decoder = Annotated[Path, typer.Option("--encoder", help="The encoder that decodes.")]
 QualityFile = Annotated[Path, typer.Option("--report", help="Report that stage `quality` wrote.")]
 
 app = typer.Typer(
@@ -137,7 +137,7 @@ def inspect(
     pairs: Annotated[int, typer.Option(min=1, help="Class pairs to print, the largest first.")] = 20,
     rows: Annotated[int, typer.Option(min=0, help="Rows to decode into the picture; 0 draws none.")] = 48,
     picture: Annotated[Path | None, typer.Option(help="PNG to write; by default reports/inspect/<store>.png.")] = None,
-    autoencoder: Decoder = AUTOENCODER,
+    encoder: Decoder = ENCODER,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, draw nothing.")] = False,
 ) -> None:
@@ -153,11 +153,11 @@ def inspect(
         typer.echo(json.dumps(report, indent=2, sort_keys=True))
         return
     print_description(report, pairs, wide_console())
-    if not autoencoder.is_dir():
-        typer.echo(f"no picture: {autoencoder} is not here; `dvc pull autoencoder` fetches it")
+    if not encoder.is_dir():
+        typer.echo(f"no picture: {encoder} is not here; `dvc pull encoder` fetches it")
     elif rows:
         png_path = picture or Path("reports/inspect") / f"{path.name}.png"
-        draw_rows(png_path, store, load_decoder(autoencoder, store), rows)
+        draw_rows(png_path, store, load_decoder(encoder, store), rows)
         typer.echo(f"decoded rows: {png_path}")
 
 
@@ -173,7 +173,7 @@ def export(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Largest number of rows, evenly spaced; by default all.")
     ] = None,
-    autoencoder: Decoder = AUTOENCODER,
+    encoder: Decoder = ENCODER,
 ) -> None:
     """Decode a store into an image folder with a list, for any trainer that works on pixels."""
     from pipeline.commands.export import export_images
@@ -183,7 +183,7 @@ def export(
 
     require_new(to)
     store = open_store(path, repo, rev)
-    images = export_images(store, load_decoder(autoencoder, store), to, image_format, limit)
+    images = export_images(store, load_decoder(encoder, store), to, image_format, limit)
     typer.echo(f"{to}: {images} images of {store.source}, named in {to / 'list.txt'}")
 
 

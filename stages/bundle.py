@@ -8,7 +8,7 @@ from pipeline.runtime.command import PARAMS_FILE, ParamsPath, run
 
 
 def bundle(id_train: Path, models: Path, metrics: Path, output: Path, params: ParamsPath = PARAMS_FILE) -> None:
-    """Put autoencoder, detector and decision of each seed in MODELS into OUTPUT; scores learn from ID_TRAIN again.
+    """Put encoder, detector and decision of each seed in MODELS into OUTPUT; scores learn from ID_TRAIN again.
 
     The model card quotes METRICS.
     """
@@ -33,7 +33,7 @@ def bundle(id_train: Path, models: Path, metrics: Path, output: Path, params: Pa
     stores = names if file.section("train", TrainParams).uses_outliers else ()
     prepare_torch(STAGE_THREADS)
     latents, content = load_id_train(id_train), read_report(metrics, METRICS_FORMAT, "score")
-    inputs = [id_train, metrics, *(models / name for name in ("autoencoder", "detector", "decision"))]
+    inputs = [id_train, metrics, *(models / name for name in ("encoder", "detector", "decision"))]
     facts = {"seeds": file.seeds, "infer": infer.model_dump(mode="json"), "bundle": settings.model_dump(mode="json")}
     with (
         publish_when_done(output, facts | {"stores": stores}, inputs) as work,

@@ -48,7 +48,7 @@ def infer(
         raise ParamsError(params, [f"infer.knn_neighbours is {asked}, but there are {most} ID training latents"])
     guarded = read_guard(guard)["sets"]
     folders = {name: latents / name for name in guarded if name != "id_train"}
-    folders |= {f"probe/{name}": probes / name for name in PROBES}
+    folders |= {f"probe/{name}": probes / name for name in PROBES if (probes / name).is_dir()}
     facts = {"seeds": seeds, "infer": settings.model_dump(mode="json"), "synthesize": methods.model_dump(mode="json")}
     with publish_when_done(output, facts, [guard, probes, teachers, detectors]) as work:
         sets = {name: load_latents(folder, id_train.header) for name, folder in folders.items()}

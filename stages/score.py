@@ -23,11 +23,12 @@ def score(
 ) -> None:
     """Judge SCORES; write metrics, plots and the page to REPORTS and thresholds to DECISIONS.
 
-    Pictures are of LATENTS and OUTLIERS, decoded with MODELS. REPORTS holds `guard.json` and `quality.json` already;
-    `metrics.json` is written last.
+    Pictures are of LATENTS and OUTLIERS, decoded with MODELS where these can. REPORTS holds `guard.json` and
+    `quality.json` already; `metrics.json` is written last.
     """
     import sys
 
+    from pipeline.params.data import DataParams
     from pipeline.params.methods.enabled import OutlierStores
     from pipeline.params.score import ScoreParams
     from pipeline.params.sets import ImageSets
@@ -57,12 +58,14 @@ def score(
     facts = {"seeds": file.seeds, "score": settings.model_dump(mode="json"), "sets": sets.model_dump(mode="json")}
     with publish_when_done(decisions, facts, [scores]) as folder:
         write_decisions(folder, decided)
-    folders = PictureFolders(latents, scores, stores, models / "autoencoder")
-    pictures = Pictures.decoded(folders, settings, table, metrics)
+    folders = PictureFolders(latents, scores, stores, models / "encoder")
+    pictures = Pictures.drawn(folders, file.section("data", DataParams), settings, table, metrics)
     with publish_when_done(reports / "plots", facts, [scores]) as folder:
         write_plots(folder, table, [*metrics["sets"]], settings.headline)
+        note = "decoded only to be looked at" if pictures.decoded else "parents; this encoder cannot decode outliers"
         for name, lines in pictures.outliers.items():
-            draw_grid(folder / "outliers" / f"{name}.png", [*lines], f"{name}: decoded only to be looked at")
+            if lines:
+                draw_grid(folder / "outliers" / f"{name}.png", [*lines], f"{name}: {note}")
     write_page(reports / "report.html", gather_content(metrics, table, reports, models, pictures, params))
     write_json(reports / "summary.json", summary(metrics))
     write_json(reports / "metrics.json", metrics)

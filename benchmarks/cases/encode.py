@@ -1,4 +1,4 @@
-"""Encode images in files, against the bare forward pass of the same autoencoder on tensors that lie in memory."""
+"""Encode images in files, against the bare forward pass of the same encoder on tensors that lie in memory."""
 
 import shutil
 from io import BytesIO
@@ -10,12 +10,13 @@ import torch
 from PIL import Image
 
 from benchmarks.cases.case import Case
+from pipeline.encoders.diffusers_autoencoder import DiffusersAutoencoder
+from pipeline.encoders.encoder import Encoder
 from pipeline.images.decode import LARGEST_PIXELS
 from pipeline.images.image_set import ImageSet, from_8_bits, resized
 from pipeline.images.sources.folder import FolderImagesSource
-from pipeline.latents.encoding import Encoder, write_latents
-from pipeline.networks.autoencoder import Autoencoder
-from pipeline.params.autoencoder import AutoencoderParams
+from pipeline.latents.encoding import BatchEncoder, write_latents
+from pipeline.params.encoder import EncoderParams
 from pipeline.runtime.command import PARAMS_FILE
 from pipeline.runtime.device import STAGE_THREADS, chosen_device
 from pipeline.schema.reader import ParamsFile
@@ -34,26 +35,26 @@ STABLE_DIFFUSION: dict[str, Any] = {
 
 
 def encode_cases(folder: Path) -> dict[str, Case]:
-    """Return cases at 32 px with the small autoencoder that the pipeline trains, and at 256 px with TAESD's size.
+    """Return cases at 32 px with the small encoder that the pipeline trains, and at 256 px with TAESD's size.
 
     On a GPU, which has nothing to do at 32 px, with Stable Diffusion's size in place of the small one.
     """
     if chosen_device().type == "cuda":
-        large, tiny = stable_diffusion_autoencoder(), tiny_autoencoder()
+        large, tiny = stable_diffusion_encoder(), tiny_encoder()
         return {
-            "encode_256px_stable_diffusion_vs_bare_autoencoder": _case(folder / "large", large, LARGE, 6 * BATCH, 3),
-            "encode_256px_taesd_vs_bare_autoencoder": _case(folder / "tiny", tiny, LARGE, 16 * BATCH, 3),
+            "encode_256px_stable_diffusion_vs_bare_encoder": _case(folder / "large", large, LARGE, 6 * BATCH, 3),
+            "encode_256px_taesd_vs_bare_encoder": _case(folder / "tiny", tiny, LARGE, 16 * BATCH, 3),
         }
     return {
-        "encode_32px_small_vs_bare_autoencoder": _case(folder / "small", small_autoencoder(), SMALL, 50 * BATCH, 7),
-        "encode_256px_taesd_vs_bare_autoencoder": _case(folder / "tiny", tiny_autoencoder(), LARGE, 2 * BATCH, 3),
+        "encode_32px_small_vs_bare_encoder": _case(folder / "small", small_encoder(), SMALL, 50 * BATCH, 7),
+        "encode_256px_taesd_vs_bare_encoder": _case(folder / "tiny", tiny_encoder(), LARGE, 2 * BATCH, 3),
     }
 
 
-def _case(folder: Path, autoencoder: Autoencoder, size: int, count: int, rounds: int) -> Case:
+def _case(folder: Path, encoder: Encoder, size: int, count: int, rounds: int) -> Case:
     folder.mkdir()
     images = photographs(folder, count)
-    encoder = Encoder(autoencoder, "bench", size, BATCH)
+    batches = BatchEncoder(encoder, "bench", size, BATCH)
     pixels = from_8_bits(np.stack([resized(images.read(row), size) for row in range(count)]))
     held = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(chosen_device()).split(BATCH)
 
@@ -61,8 +62,8 @@ def _case(folder: Path, autoencoder: Autoencoder, size: int, count: int, rounds:
         shutil.rmtree(folder / "store", ignore_errors=True)
 
     return Case(
-        lambda: [autoencoder.encode(batch) for batch in held],
-        lambda: write_latents(folder / "store", images, encoder, {}, "bench"),
+        lambda: [encoder.encode(batch) for batch in held],
+        lambda: write_latents(folder / "store", images, batches, {}, "bench"),
         0.9,
         rounds=rounds,
         threads=STAGE_THREADS,
@@ -100,27 +101,27 @@ def files_of(folder: Path, encoded: list[bytes]) -> ImageSet:
     return source.open("all")
 
 
-def small_autoencoder() -> Autoencoder:
-    """Return the autoencoder of the default parameters before its training; what it encodes costs the same."""
+def small_encoder() -> Encoder:
+    """Return the encoder of the default parameters before its training; what it encodes costs the same."""
     torch.manual_seed(0)
-    module = untrained(ParamsFile(PARAMS_FILE).section("autoencoder", AutoencoderParams).training, SMALL)
+    module = untrained(ParamsFile(PARAMS_FILE).section("encoder", EncoderParams).trained, SMALL)
     module.register_to_config(scaling_factor=1.0)
-    return Autoencoder(module, "random weights").to(chosen_device())
+    return Encoder(DiffusersAutoencoder(module)).to(chosen_device())
 
 
-def tiny_autoencoder() -> Autoencoder:
+def tiny_encoder() -> Encoder:
     """Return an autoencoder of TAESD's size with random weights."""
     from diffusers import AutoencoderTiny
 
     torch.manual_seed(0)
     module: Any = AutoencoderTiny()
-    return Autoencoder(module, "random weights").to(chosen_device())
+    return Encoder(DiffusersAutoencoder(module)).to(chosen_device())
 
 
-def stable_diffusion_autoencoder() -> Autoencoder:
+def stable_diffusion_encoder() -> Encoder:
     """Return an autoencoder of Stable Diffusion's size with random weights; what it computes costs the same."""
     from diffusers import AutoencoderKL
 
     torch.manual_seed(0)
     module: Any = AutoencoderKL(**STABLE_DIFFUSION)
-    return Autoencoder(module, "random weights").to(chosen_device())
+    return Encoder(DiffusersAutoencoder(module)).to(chosen_device())

@@ -19,7 +19,7 @@ from pipeline.store.writer import StoreWriter
 SHAPE = (4, 32, 32)
 ROWS = 131_072  # 1 GiB
 BATCH_ROWS, BATCHES = 256, 256
-SPACE = LatentSpace(autoencoder="bench", scaling_factor=1.0, image_size=256, shape=SHAPE)
+SPACE = LatentSpace(encoder="bench", scaling_factor=1.0, image_size=256, shape=SHAPE)
 UNIT = Standardisation(mean=(0.0,) * 4, std=(1.0,) * 4)
 
 

@@ -53,7 +53,7 @@ def _case(folder: Path, shape: tuple[int, int, int], rows: int, epochs: int) -> 
 
 def _prepared(folder: Path, shape: tuple[int, int, int], rows: int, epochs: int) -> DetectorUnit:
     """Write all that a detector's training reads, and return that training."""
-    space = LatentSpace(autoencoder="bench", scaling_factor=1.0, image_size=8 * shape[1], shape=shape)
+    space = LatentSpace(encoder="bench", scaling_factor=1.0, image_size=8 * shape[1], shape=shape)
     write_store(folder / "id", random_rows(rows, shape), (np.arange(rows) % CLASSES).astype(np.int32), space)
     stores = tuple(folder / f"outliers-{number}" for number in range(STORES))
     for store in stores:

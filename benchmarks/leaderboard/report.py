@@ -100,7 +100,7 @@ def _told(gain: Difference) -> Json:
 
 
 def _probes(projects: Sequence[Project], splits: Sequence[Split], headline: ScoreName) -> Json:
-    """Return how well ours tells ID test images that only went through autoencoder or JPEG: 0.5 is good."""
+    """Return how well ours tells ID test images that only went through encoder or JPEG: 0.5 is good."""
     found: Json = {}
     for project, split in zip(projects, splits, strict=True):
         scores = split.scores[OURS].of

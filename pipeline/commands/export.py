@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.encoders.encoder import Encoder
 from pipeline.images.image_set import OOD_LABEL
 from pipeline.latents.latents import to_scaled
-from pipeline.networks.autoencoder import Autoencoder
 from pipeline.runtime.device import chosen_device
 from pipeline.runtime.files import require_new, whole_or_absent, write_json
 from pipeline.runtime.progress import progress
@@ -25,7 +25,7 @@ ImageFormat = Literal["png", "jpeg"]
 """png is lossless; jpeg is smaller, but leaves compression artefacts in every image."""
 
 
-def export_images(store: Store, autoencoder: Autoencoder, folder: Path, kind: ImageFormat, limit: int | None) -> int:
+def export_images(store: Store, encoder: Encoder, folder: Path, kind: ImageFormat, limit: int | None) -> int:
     """Write the decoded rows of a store atomically to a new folder, and return the number of images.
 
     images/<row>.png or .jpeg: the images; list.txt: a line `images/<row>.png <label>` per image, where the label of
@@ -37,23 +37,23 @@ def export_images(store: Store, autoencoder: Autoencoder, folder: Path, kind: Im
     rows = np.arange(store.rows)
     if limit is not None and limit < store.rows:
         rows = np.linspace(0, store.rows - 1, limit).astype(np.int64)
-    autoencoder.to(chosen_device())
+    encoder.to(chosen_device())
     with whole_or_absent(folder) as partial:
         (partial / IMAGES).mkdir()
-        lines = _write_images(partial, store, autoencoder, rows, kind)
+        lines = _write_images(partial, store, encoder, rows, kind)
         (partial / LIST).write_text("".join(lines), encoding="utf-8")
         write_json(partial / ORIGIN, _origin(store, len(rows), kind))
     return len(rows)
 
 
 def _write_images(
-    folder: Path, store: Store, model: Autoencoder, rows: NDArray[np.int64], kind: ImageFormat
+    folder: Path, store: Store, encoder: Encoder, rows: NDArray[np.int64], kind: ImageFormat
 ) -> list[str]:
     """Write the image of each row, and return the lines of the list."""
     lines, digits = [], len(str(store.rows - 1))
     with progress(f"decoding {store.source}, images", len(rows)) as advance:
         for batch, latents, labels in _batches(store, rows):
-            for row, pixels, label in zip(batch, decoded_pixels(latents, model), labels, strict=True):
+            for row, pixels, label in zip(batch, decoded_pixels(latents, encoder), labels, strict=True):
                 name = f"{IMAGES}/{row:0{digits}}.{kind}"
                 Image.fromarray(pixels).save(folder / name, kind.upper(), **_options(kind))
                 lines.append(f"{name} {label}\n")
@@ -82,7 +82,7 @@ def _batches(
 
 def decoded_pixels(
     latents: torch.Tensor,  # (n, c, h, w), scaled; at most BATCH of them
-    autoencoder: Autoencoder,
+    encoder: Encoder,
 ) -> NDArray[np.uint8]:  # (n, s, s, 3)
     """Return the decoded images, -1 to 1 rounded to 0 to 255.
 
@@ -90,7 +90,7 @@ def decoded_pixels(
     depend on the limit.
     """
     padded = torch.cat([latents, latents[-1:].expand(BATCH - len(latents), -1, -1, -1)])
-    images = autoencoder.decode(padded.to(chosen_device()))[: len(latents)].cpu()
+    images = encoder.decode(padded.to(chosen_device()))[: len(latents)].cpu()
     return ((images + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
 
 
@@ -105,7 +105,7 @@ def _origin(store: Store, rows: int, kind: ImageFormat) -> dict[str, object]:
         "store": str(store.source),
         "manifest_sha256": store.digest,
         "kind": store.header.kind,
-        "autoencoder": store.header.space.autoencoder,
+        "encoder": store.header.space.encoder,
         "image_size": store.header.space.image_size,
         "class_names": list(store.header.class_names),
         "image_format": kind,

@@ -10,10 +10,10 @@ from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.encoders.encoder import Encoder, load_encoder
 from pipeline.latents.latents import to_scaled
-from pipeline.networks.autoencoder import Autoencoder, load_stage_output
 from pipeline.report.grid import PictureRow, captions, decoded, draw_grid
-from pipeline.runtime.errors import IncompatibleStoreError
+from pipeline.runtime.errors import IncompatibleStoreError, ModelError
 from pipeline.runtime.files import printable
 from pipeline.store.format import LATENT
 from pipeline.store.reader import Store
@@ -82,21 +82,29 @@ def print_description(report: dict[str, Any], pairs: int, console: Console) -> N
     console.print(Group(facts, table), highlight=False)
 
 
-def load_decoder(folder: Path, store: Store) -> Autoencoder:
-    """Return the autoencoder in `folder`; raises ModelError or IncompatibleStoreError unless the rows came from it."""
-    autoencoder, digest = load_stage_output(folder)
-    if digest != store.header.space.autoencoder:
-        raise IncompatibleStoreError(str(store.source), "its autoencoder", store.header.space.autoencoder, digest)
-    return autoencoder
+def load_decoder(folder: Path, store: Store) -> Encoder:
+    """Return the encoder in `folder`; raises ModelError or IncompatibleStoreError unless the rows came from it.
+
+    Raises ModelError, too, when it cannot decode.
+    """
+    saved = load_encoder(folder)
+    if saved.digest != store.header.space.encoder:
+        raise IncompatibleStoreError(str(store.source), "its encoder", store.header.space.encoder, saved.digest)
+    if not saved.encoder.can_decode:
+        raise ModelError(
+            f"{folder}: found an encoder of kind {saved.card.model.kind!r} that cannot decode, wanted an autoencoder. "
+            f"There are no pictures of its latents."
+        )
+    return saved.encoder
 
 
-def draw_rows(path: Path, store: Store, autoencoder: Autoencoder, count: int) -> None:
+def draw_rows(path: Path, store: Store, encoder: Encoder, count: int) -> None:
     """Draw `count` decoded rows, evenly spaced through the store."""
     rows = np.linspace(0, store.rows - 1, min(count, store.rows)).astype(np.int64)
     latents = torch.from_numpy(store.take(LATENT, rows).astype(np.float32))
     if store.header.kind == "outliers":
         latents = to_scaled(latents, store.header.standardisation)
-    images = decoded(latents, autoencoder)
+    images = decoded(latents, encoder)
     titles = captions(store, rows) if "class_a" in store.header.columns else _labels(store, rows)
     picture_rows = [
         PictureRow(
@@ -138,7 +146,7 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("manifest", report["manifest_sha256"]),
         *((f"from {name}" if name == "latents" else name, _as_text(value)) for name, value in provenance.items()),
         *([] if files is None else _file_facts(files)),
-        ("from autoencoder", space["autoencoder"]),
+        ("from encoder", space["autoencoder"]),
         ("latents are", f"{shape}, of {space['image_size']}-pixel images, times {space['scaling_factor']:.6g}"),
         ("standardised", ", ".join(f"({mean:+.3f}, {std:.3f})" for mean, std in scale) + f" (mean, std), {applied}"),
         ("classes", ", ".join(report["class_names"]) or "none"),

@@ -29,11 +29,11 @@ LINKS = Path("data/images")
 """The folder of links to the folders of images. No stage writes there, so the links can have any name."""
 PARTS = ("train", "validation", "test")
 SIZES = (32, 64)
-"""The image sizes to choose from; larger sizes are for pretrained autoencoders."""
+"""The image sizes to choose from; larger sizes are for pretrained encoders."""
 MEASURED = 100
 """About how many pictures are measured to choose the image size."""
 PICTURES_SEEN = 24_000
-"""Training pictures of the autoencoder over all epochs: 24 epochs of 1,000 pictures, or fewer epochs of more."""
+"""Training pictures of the encoder over all epochs: 24 epochs of 1,000 pictures, or fewer epochs of more."""
 Group = Literal["near", "far"]
 
 
@@ -127,14 +127,14 @@ def _ood_folders(near: Sequence[Path], far: Sequence[Path], template: Mapping[st
 
 
 def _fit(params: CommentedMap, photos: Photos, ood_folders: Mapping[str, OodFolder]) -> None:
-    """Set the parameters that depend on the images: splits, image size, epochs of the autoencoder, OOD sets."""
+    """Set the parameters that depend on the images: splits, image size, epochs of the encoder, OOD sets."""
     data = params["data"]
     sources, sets = data["sources"], data["sets"]
     for name in ("validation", "test"):
         sources[PHOTOS][name] = photos.source[name]
     train = photos.parts["train"]
     data["image_size"] = _image_size(train)
-    training = params["autoencoder"]["training"]
+    training = params["encoder"]["trained"]
     training["epochs"] = max(1, min(training["epochs"], round(PICTURES_SEEN / len(train))))
     keys = ("on_bad_image", "largest_pixels", "seed")
     for index, (name, ood_folder) in enumerate(ood_folders.items()):
@@ -189,8 +189,8 @@ def _print_summary(
     image_sets = {PHOTOS: photos.parts["train"]} | {name: entry.images for name, entry in ood_folders.items()}
     for name, images in image_sets.items():
         console.print(_file_summary(name, images), highlight=False, soft_wrap=True)
-    size, epochs = params["data"]["image_size"], params["autoencoder"]["training"]["epochs"]
-    console.print(f"image_size {size}, autoencoder.training.epochs {epochs}", highlight=False)
+    size, epochs = params["data"]["image_size"], params["encoder"]["trained"]["epochs"]
+    console.print(f"image_size {size}, encoder.trained.epochs {epochs}", highlight=False)
     console.print(f"{target}: made; edit its params.yaml, then run `dvc repro` there", highlight=False, soft_wrap=True)
 
 

@@ -3,7 +3,7 @@
 bundle.json           describes the detector: network, score, threshold, classes; digest and tensors of each file
 network.safetensors   the weights, byte for byte as trained
 scorer.safetensors    the tensors that the score learnt from the ID training images
-autoencoder/          a copy in diffusers' layout, and no other file
+encoder/              a copy of models/encoder, and no other file
 README.md             the model card for human readers; it may be edited and is not checked
 """
 
@@ -38,8 +38,8 @@ TensorFile = Literal["network.safetensors", "scorer.safetensors"]
 NETWORK: TensorFile = "network.safetensors"
 SCORER: TensorFile = "scorer.safetensors"
 BUNDLE = "bundle.json"
-AUTOENCODER, MODEL_CARD = "autoencoder", "README.md"
-BUNDLE_FORMAT = "latent-outliers-bundle/1"
+ENCODER, MODEL_CARD = "encoder", "README.md"
+BUNDLE_FORMAT = "latent-outliers-bundle/2"
 
 
 class TensorEntry(BaseModel):
@@ -54,7 +54,7 @@ class TensorEntry(BaseModel):
 def _checked_name(name: str) -> str:
     """Return the name of a bundle's file; raises ValueError for any other, so that no file outside is ever read."""
     path = PurePosixPath(name)
-    if name not in (NETWORK, SCORER) and (path.parts[:1] != (AUTOENCODER,) or ".." in path.parts):
+    if name not in (NETWORK, SCORER) and (path.parts[:1] != (ENCODER,) or ".." in path.parts):
         raise ValueError(f"{name!r} is no file of a bundle")
     return name
 
@@ -64,7 +64,7 @@ class BundleCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    format: Literal["latent-outliers-bundle/1"]
+    format: Literal["latent-outliers-bundle/2"]
     network: NetworkCard
     decision: Decision
     infer: InferParams
@@ -89,7 +89,7 @@ class Bundle:
 class BundleParts:
     """The parts that a bundle is written from."""
 
-    autoencoder: Path
+    encoder: Path
     weights: bytes
     """The safetensors file of the trained network."""
     network: NetworkCard
@@ -108,8 +108,8 @@ def write_bundle(folder: Path, parts: BundleParts, model_card: str) -> None:
         found, wanted = f"weights {digest(parts.weights)[:12]}", f"{parts.decision.weights[:12]}, as in the decision"
         raise BundleError(folder, found, wanted, advice)
     scorer = tensor_bytes({name: tensor.contiguous() for name, tensor in parts.scorer.tensors.items()})
-    for file in folder_files(parts.autoencoder):
-        write_bytes(folder / AUTOENCODER / file.relative_to(parts.autoencoder), file.read_bytes())
+    for file in folder_files(parts.encoder):
+        write_bytes(folder / ENCODER / file.relative_to(parts.encoder), file.read_bytes())
     write_bytes(folder / NETWORK, parts.weights)
     write_bytes(folder / SCORER, scorer)
     write_bytes(folder / MODEL_CARD, model_card.encode())
@@ -122,20 +122,20 @@ def write_bundle(folder: Path, parts: BundleParts, model_card: str) -> None:
         files=_digests(folder),
         tensors={NETWORK: _entries(tensors_of(parts.weights)), SCORER: _entries(tensors_of(scorer))},
     )
-    _require_same_autoencoder(folder, card)
+    _require_same_encoder(folder, card)
     write_bytes(folder / BUNDLE, _with_digest(card.model_dump(mode="json")))
 
 
 def read_bundle(folder: Path) -> Bundle:
     """Read a bundle and check every byte; raises BundleError if it is incomplete, damaged or of another format.
 
-    Other files in the folder are never read. In the autoencoder's folder they are refused.
+    Other files in the folder are never read. In the encoder's folder they are refused.
     """
     card = _read_card(folder / BUNDLE)
     for name, wanted in card.files.items():
         if name not in (NETWORK, SCORER):
             _require_digest(folder / name, _digest_of(folder / name), wanted)
-    _require_same_autoencoder(folder, card)
+    _require_same_encoder(folder, card)
     _require_no_other_files(folder, card)
     network, scorer = _read_tensors(folder, card, NETWORK), _read_tensors(folder, card, SCORER)
     score = card.decision.score
@@ -223,21 +223,21 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def _require_no_other_files(folder: Path, card: BundleCard) -> None:
-    """Refuse unlisted files in the autoencoder's folder, as diffusers may read them instead of the listed files."""
-    names = {file.relative_to(folder).as_posix() for file in (folder / AUTOENCODER).rglob("*") if not file.is_dir()}
+    """Refuse unlisted files in the encoder's folder, as its library may read them instead of the listed files."""
+    names = {file.relative_to(folder).as_posix() for file in (folder / ENCODER).rglob("*") if not file.is_dir()}
     if others := sorted(names - card.files.keys()):
         advice = "Delete it in the original bundle, then copy, push or fetch the bundle again."
         raise BundleError(folder / printable(others[0]), f"a file that {BUNDLE} does not list", "none there", advice)
 
 
-def _require_same_autoencoder(folder: Path, card: BundleCard) -> None:
-    """Compare the digest of the copied autoencoder, computed like `folder_digest`, with that in the network's card."""
+def _require_same_encoder(folder: Path, card: BundleCard) -> None:
+    """Compare the digest of the copied encoder, computed like `folder_digest`, with that in the network's card."""
     names = sorted(PurePosixPath(name) for name in card.files if name not in (NETWORK, SCORER))
-    lines = [f"{name.relative_to(AUTOENCODER)} {card.files[str(name)]}" for name in names]
-    found, wanted = digest("\n".join(lines).encode()), card.network.space.autoencoder
+    lines = [f"{name.relative_to(ENCODER)} {card.files[str(name)]}" for name in names]
+    found, wanted = digest("\n".join(lines).encode()), card.network.space.encoder
     if found != wanted:
-        advice = "Run `dvc repro`, so that network and autoencoder belong together."
-        raise BundleError(folder / AUTOENCODER, f"digest {found[:12]}", f"{wanted[:12]}, as the network", advice)
+        advice = "Run `dvc repro`, so that network and encoder belong together."
+        raise BundleError(folder / ENCODER, f"digest {found[:12]}", f"{wanted[:12]}, as the network", advice)
 
 
 def _entries(tensors: Mapping[str, Tensor]) -> dict[str, TensorEntry]:

@@ -27,4 +27,4 @@ def bundle_parts(models: Path, seed: int, id_train: Latents, params: InferParams
     id_outputs = network_outputs(network, id_train.values).to(torch.device("cpu"))
     scorer = fit_scores(network, id_outputs, labels, params, (decision.score,))
     weights = (folder / WEIGHTS).read_bytes()
-    return BundleParts(models / "autoencoder", weights, card, decision, scorer, id_train.digest)
+    return BundleParts(models / "encoder", weights, card, decision, scorer, id_train.digest)

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.detector.bundle import AUTOENCODER, Bundle, copy_bundle, read_bundle
+from pipeline.detector.bundle import ENCODER, Bundle, copy_bundle, read_bundle
 from pipeline.detector.hub import fetch_bundle, push_bundle
 from pipeline.detector.images import ImageInput, image_pixels, is_single_image
+from pipeline.encoders.encoder import load_encoder
 from pipeline.images.image_set import from_8_bits
 from pipeline.latents.latents import to_standardised
-from pipeline.networks.autoencoder import Autoencoder
 from pipeline.posthoc.score import network_outputs, scoring_device
 from pipeline.runtime.device import chosen_device, usable_device
 from pipeline.runtime.errors import BundleError, ModelError
@@ -63,7 +63,7 @@ class Detector:
         self.network = card.network.build()
         try:
             self.network.load_state_dict(bundle.network)
-            self.autoencoder = Autoencoder.load(str(bundle.folder / AUTOENCODER)).to(device)
+            self.encoder = load_encoder(bundle.folder / ENCODER).encoder.to(device)
         except (RuntimeError, ModelError) as error:
             raise BundleError(bundle.folder, " ".join(str(error).split()), "networks that can be loaded") from error
         self.network.eval().requires_grad_(requires_grad=False).to(device)
@@ -156,7 +156,7 @@ class Detector:
     ) -> BatchPredictions:
         """Return the predictions for one batch of images; may be called from several threads at once."""
         pixels = torch.from_numpy(from_8_bits(images)).permute(0, 3, 1, 2)
-        encoded = self.autoencoder.encode(pixels.to(self.device)).cpu().numpy()
+        encoded = self.encoder.encode(pixels.to(self.device)).cpu().numpy()
         scaled = torch.from_numpy(as_latents(encoded, "latents of images").astype(np.float32))
         outputs = network_outputs(self.network, to_standardised(scaled, self.bundle.card.network.standardisation))
         most_probable = outputs.logits.softmax(1).max(1)

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.detector.bundle import AUTOENCODER, BUNDLE, MODEL_CARD, NETWORK, SCORER, Bundle, bundle_files
+from pipeline.detector.bundle import BUNDLE, ENCODER, MODEL_CARD, NETWORK, SCORER, Bundle, bundle_files
 from pipeline.runtime.errors import BundleError, reason
 
-FETCHED = [BUNDLE, NETWORK, SCORER, MODEL_CARD, f"{AUTOENCODER}/*"]
+FETCHED = [BUNDLE, NETWORK, SCORER, MODEL_CARD, f"{ENCODER}/*"]
 
 
 def fetch_bundle(repo_id: str, revision: str | None, token: str | None) -> Path:
@@ -24,7 +24,7 @@ def push_bundle(
 ) -> str:
     """Upload a bundle to a hub repository in one commit, and return the address of the commit.
 
-    The repository is created if needed. Files of an older bundle in the autoencoder's folder are deleted. Raises
+    The repository is created if needed. Files of an older bundle in the encoder's folder are deleted. Raises
     BundleError.
     """
     import huggingface_hub
@@ -39,7 +39,7 @@ def push_bundle(
             repo_id=repo_id,
             folder_path=bundle.folder,
             allow_patterns=bundle_files(bundle),
-            delete_patterns=f"{AUTOENCODER}/*",
+            delete_patterns=f"{ENCODER}/*",
             commit_message=message,
             revision=revision,
         )

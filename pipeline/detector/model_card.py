@@ -44,7 +44,7 @@ def model_card(params: BundleParams, stores: tuple[str, ...], parts: BundleParts
     decision, space = parts.decision, parts.network.space
     summary = (
         f"An image classifier that also detects images that show none of its {len(parts.network.class_names)} classes: "
-        f"{', '.join(parts.network.class_names)}. An autoencoder turns an image into a latent, and a residual network "
+        f"{', '.join(parts.network.class_names)}. An encoder turns an image into a latent, and a residual network "
         f"classifies the latent. The post-hoc score `{decision.score}` says how unlike the training images the image "
         f"is. The network was trained by latent-outliers, {_trained_with(stores)}."
     )
@@ -87,7 +87,7 @@ def _quality(parts: BundleParts, metrics: dict[str, Any]) -> str:
 
 def _origin(parts: BundleParts) -> str:
     digest_of_part = {
-        "autoencoder": parts.network.space.autoencoder,
+        "encoder": parts.network.space.encoder,
         "network": parts.decision.weights,
         "ID training latents": parts.id_train,
     }

@@ -1,4 +1,4 @@
-"""Images and their labels, and the conversion of an image into the input of an autoencoder."""
+"""Images and their labels, and the conversion of an image into the input of an encoder."""
 
 import hashlib
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def resized(image: Image.Image, size: int) -> NDArray[np.uint8]:  # (size, size,
 
 
 def from_8_bits(values: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Scale levels of 0..255 to -1..1, the input of Stable Diffusion's autoencoders; the shape stays the same."""
+    """Scale levels of 0..255 to -1..1, the input of every encoder; the shape stays the same."""
     scaled = values.astype(np.float32)
     scaled /= 127.5
     scaled -= 1.0

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.encoders.encoder import Encoder, load_encoder
 from pipeline.images.decode import quiet
 from pipeline.images.image_set import ImageSet, content_hash, from_8_bits, resized
 from pipeline.images.prefetch import prefetch
-from pipeline.networks.autoencoder import Autoencoder, load_stage_output
 from pipeline.params.data import DataParams
 from pipeline.runtime.device import STAGE_THREADS, chosen_device, prepare_torch
+from pipeline.runtime.errors import ModelError
 from pipeline.store.fill import MakeRows, Tasks, fill
 from pipeline.store.format import LATENT, LatentSpace, Standardisation
 from pipeline.store.writer import StoreWriter, as_latents
@@ -22,24 +23,19 @@ from pipeline.store.writer import StoreWriter, as_latents
 COLUMNS: dict[str, np.dtype[Any]] = {"label": np.dtype("<i4"), "content": np.dtype("<i8")}
 
 
-class Encoder:
-    """An autoencoder that encodes images in batches of a fixed size."""
+class BatchEncoder:
+    """An encoder that computes in batches of a fixed size."""
 
-    def __init__(self, autoencoder: Autoencoder, digest: str, image_size: int, batch_size: int) -> None:
-        self.autoencoder = autoencoder.to(chosen_device())
+    def __init__(self, encoder: Encoder, digest: str, image_size: int, batch_size: int) -> None:
+        self.encoder = encoder.to(chosen_device())
         self.image_size = image_size
         self.batch_size = batch_size
         self.space = LatentSpace(
-            autoencoder=digest,
-            scaling_factor=autoencoder.scaling_factor,
+            encoder=digest,
+            scaling_factor=encoder.scaling_factor,
             image_size=image_size,
             shape=self._latent_shape(),
         )
-
-    @classmethod
-    def load(cls, autoencoder_folder: Path, image_size: int, batch_size: int) -> "Encoder":
-        """Return an encoder with the autoencoder that the pipeline made; raises ModelError when there is none."""
-        return cls(*load_stage_output(autoencoder_folder), image_size, batch_size)
 
     def __call__(
         self,
@@ -55,12 +51,12 @@ class Encoder:
         """
         filled = images[np.minimum(np.arange(self.batch_size), len(images) - 1)]
         latents = self._encode(filled)[: len(images)]
-        subject = f"latents of {subject} (the autoencoder diverged, or its scaling factor is wrong)"
+        subject = f"latents of {subject} (the encoder diverged, or its scaling factor is wrong)"
         return as_latents(latents, subject, into)
 
     def _encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         batch = torch.from_numpy(from_8_bits(images)).permute(0, 3, 1, 2)
-        encoded: NDArray[np.float32] = self.autoencoder.encode(batch.to(chosen_device())).cpu().numpy()
+        encoded: NDArray[np.float32] = self.encoder.encode(batch.to(chosen_device())).cpu().numpy()
         return encoded
 
     def _latent_shape(self) -> tuple[int, int, int]:
@@ -71,7 +67,7 @@ class Encoder:
 def write_latents(
     folder: Path,
     images: ImageSet,
-    encoder: Encoder,
+    encoder: BatchEncoder,
     provenance: dict[str, Any],
     title: str,  # of the images, for the progress bar
     tasks: Tasks | None = None,  # on a cluster, to encode the same images
@@ -89,7 +85,7 @@ def write_latents(
     )
 
 
-def encoded(images: ImageSet, encoder: Encoder) -> MakeRows:
+def encoded(images: ImageSet, encoder: BatchEncoder) -> MakeRows:
     """Return a function that makes rows of images, batch by batch; each image is read once and held as pixels only."""
 
     def read(batch: range) -> tuple[range, NDArray[np.uint8], list[int]]:
@@ -133,15 +129,22 @@ class EncodedRows:
     name: str
     data: DataParams = field(compare=False)
     batch_size: int
-    autoencoder: Path
+    encoder: Path
 
     def load(self) -> MakeRows:
-        """Open the images and load the autoencoder."""
-        encoder = load_encoder(self.autoencoder, self.data.image_size, self.batch_size)
+        """Open the images and load the encoder."""
+        encoder = load_batch_encoder(self.encoder, self.data.image_size, self.batch_size)
         return encoded(self.data.open(self.name), encoder)
 
 
-def load_encoder(autoencoder: Path, image_size: int, batch_size: int) -> Encoder:
-    """Return the encoder, and make this process compute with as many threads as every other that encodes."""
+def load_batch_encoder(folder: Path, image_size: int, batch_size: int) -> BatchEncoder:
+    """Return the encoder in `folder`, and make this process compute with as many threads as every other that encodes.
+
+    Raises ModelError when there is none, or one for images of another size.
+    """
     prepare_torch(STAGE_THREADS)
-    return Encoder.load(autoencoder, image_size, batch_size)
+    saved = load_encoder(folder)
+    if saved.card.image_size != image_size:
+        found, wanted = f"images of {saved.card.image_size} pixels", f"{image_size}, as data.image_size says"
+        raise ModelError(f"{folder}: found an encoder of {found}, wanted {wanted}. Run `dvc repro encoder`.")
+    return BatchEncoder(saved.encoder, saved.digest, image_size, batch_size)

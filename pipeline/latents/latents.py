@@ -43,7 +43,7 @@ def load_id_train(folder: Path) -> Latents:
 def load_latents(folder: Path, id_train: Header) -> Latents:
     """Return the latents of another set, standardised with the statistics of the ID training set.
 
-    Raises IncompatibleStoreError when they have another autoencoder, image size or class list.
+    Raises IncompatibleStoreError when they have another encoder, image size or class list.
     """
     store = Store(folder)
     store.require("latents", id_train.space, id_train.class_names if store.header.class_names else None)
@@ -63,7 +63,7 @@ def store_contents(store: Store) -> NDArray[np.int64]:
 def require_outliers(store: Store, id_train: Header) -> None:
     """Raise IncompatibleStoreError unless a store holds outliers that fit the ID training latents.
 
-    They fit if autoencoder, image size, scaling, standardisation and classes are the same.
+    They fit if encoder, image size, scaling, standardisation and classes are the same.
     """
     store.require("outliers", id_train.space, id_train.class_names)
     if (found := store.header.standardisation) != (wanted := id_train.standardisation):
@@ -76,13 +76,13 @@ def has_parents_in(store: Store, id_train: Latents) -> bool:
 
 
 def to_scaled(values: Tensor, standardisation: Standardisation) -> Tensor:
-    """Undo the standardisation: (n, c, h, w) latents for the autoencoder's decoder."""
+    """Undo the standardisation: (n, c, h, w) latents for the encoder's decoder."""
     mean, std = _per_channel(standardisation)
     return values * std + mean
 
 
 def to_standardised(scaled: Tensor, standardisation: Standardisation) -> Tensor:
-    """Standardise (n, c, h, w) latents of the autoencoder's encoder."""
+    """Standardise (n, c, h, w) latents of the encoder."""
     mean, std = _per_channel(standardisation)
     return (scaled - mean.to(scaled.device)) / std.to(scaled.device)
 

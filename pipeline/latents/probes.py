@@ -1,4 +1,4 @@
-"""Re-encoded ID test images: decoded from their latents by the autoencoder, or saved as JPEG."""
+"""Re-encoded ID test images: decoded from their latents, or saved as JPEG."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.encoders.encoder import Encoder
 from pipeline.images.image_set import ImageSet, content_hash
 from pipeline.latents.latents import store_contents
-from pipeline.networks.autoencoder import Autoencoder
 from pipeline.runtime.device import chosen_device
 from pipeline.runtime.errors import IncompatibleStoreError, ModelError
 from pipeline.store.reader import Store
@@ -20,10 +20,10 @@ from pipeline.store.reader import Store
 def reencoded(
     images: ImageSet,
     latents: NDArray[np.float16],  # (n, c, h, w), scaled, of these images
-    autoencoder: Autoencoder,
+    encoder: Encoder,
     batch_size: int,
 ) -> ImageSet:
-    """Return the images that the autoencoder decodes from their latents, rounded to 8 bits, at the autoencoder's size.
+    """Return the images that an autoencoder decodes from their latents, rounded to 8 bits, at the size it encodes.
 
     An image is always decoded in the same batch, whichever image is read first. A short batch is filled up with its
     last row.
@@ -33,9 +33,9 @@ def reencoded(
     def decoded(start: int) -> NDArray[np.uint8]:  # (batch_size, s, s, 3)
         rows = np.minimum(np.arange(start, start + batch_size), len(latents) - 1)
         batch = torch.from_numpy(latents[rows].astype(np.float32)).to(chosen_device())
-        pictures = autoencoder.decode(batch)
+        pictures = encoder.decode(batch)
         if not pictures.isfinite().all():
-            raise ModelError(f"images decoded of latents {start} and on are not finite: the autoencoder diverged.")
+            raise ModelError(f"images decoded of latents {start} and on are not finite: the encoder diverged.")
         levels: NDArray[np.uint8] = ((pictures + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
         return levels
 

@@ -92,7 +92,7 @@ class TextToImage:
             if found != wanted:
                 raise ModelError(
                     f"{self.source}: its {subject} {found}, but the ID latents have {wanted}, so they come from "
-                    f"another autoencoder. Set autoencoder.pretrained to this model's VAE, in its subfolder 'vae'."
+                    f"another encoder. Set encoder.diffusers to this model's VAE, in its subfolder 'vae'."
                 )
         halvings = len(self.unet.config.block_out_channels) - 1
         if any(side % 2**halvings for side in sides):

@@ -5,11 +5,11 @@ from typing import Self
 
 from pydantic import model_validator
 
-from pipeline.params.autoencoder import AutoencoderParams
 from pipeline.params.bundle import BundleParams
 from pipeline.params.data import DataParams
 from pipeline.params.denoiser import DenoiserParams
 from pipeline.params.encode import EncodeParams
+from pipeline.params.encoder import EncoderParams
 from pipeline.params.guard import GuardParams
 from pipeline.params.infer import InferParams
 from pipeline.params.pretrained_teacher import PretrainedTeacherParams
@@ -28,7 +28,7 @@ class AllParams(Section):
 
     seeds: Seeds
     data: DataParams
-    autoencoder: AutoencoderParams
+    encoder: EncoderParams
     encode: EncodeParams
     guard: GuardParams
     probe: ProbeParams
@@ -48,10 +48,10 @@ class AllParams(Section):
         synthesize, problems = self.synthesize, []
         if "label_mixup" in synthesize.methods:
             problems += synthesize.label_mixup.problems(self.denoiser.noise_levels, self.denoiser.class_dropout)
-        if "dream" in synthesize.methods and self.autoencoder.pretrained is None:
+        if "dream" in synthesize.methods and self.encoder.kind != "diffusers":
             problems.append(
-                "synthesize.methods has dream, which wants the VAE of synthesize.dream.model, its subfolder 'vae', in "
-                "autoencoder.pretrained; found null"
+                "synthesize.methods has dream, which wants the VAE of synthesize.dream.model, its subfolder 'vae', as "
+                f"encoder.diffusers; found encoder.kind {self.encoder.kind!r}"
             )
         if (weight := self.train.micl.club.weight) and not synthesize.may_have_parents:
             problems.append(

@@ -25,7 +25,7 @@ class ScoreParams(Section):
     id_rejection: Fraction
     """Share of ID validation images that the threshold may reject."""
     artefact_auroc: Annotated[float, Field(ge=0.5, le=1)]
-    """Warn when ID images that only passed the autoencoder or JPEG are told from ID images better than this."""
+    """Warn when the probes, ID images that were only re-encoded, are told from ID images better than this."""
     bootstrap: BootstrapParams
     pictures_per_method: Count
     """Outliers shown beside their parents."""

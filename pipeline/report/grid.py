@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.networks.autoencoder import Autoencoder
+from pipeline.encoders.encoder import Encoder
 from pipeline.params.methods.base import NOBODY
 from pipeline.store.reader import Store
 
@@ -24,10 +24,10 @@ class PictureRow(NamedTuple):
 
 def decoded(
     latents: Tensor,  # (n, c, h, w), scaled
-    autoencoder: Autoencoder,
+    encoder: Encoder,
 ) -> NDArray[np.float32]:  # (n, s, s, 3) in 0..1
     """Return the decoded images of latents, in the form that matplotlib draws."""
-    return ((autoencoder.decode(latents) + 1) / 2).permute(0, 2, 3, 1).numpy()
+    return ((encoder.decode(latents) + 1) / 2).permute(0, 2, 3, 1).numpy()
 
 
 def captions(store: Store, rows: NDArray[np.int64], kinds: Sequence[str] = ()) -> list[str]:

@@ -1,28 +1,18 @@
 """Choose the test images that are hardest for the detectors, and gather what the page shows about them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from pipeline.latents.latents import require_outliers, to_scaled
-from pipeline.networks.autoencoder import Autoencoder
-from pipeline.outliers.stand_ins.names import stands_in
 from pipeline.params.infer import ScoreName
 from pipeline.posthoc.table import ScoreTable
-from pipeline.report.grid import decoded
-from pipeline.store.format import LATENT, Header
-from pipeline.store.reader import Store
+from pipeline.report.row_pictures import RowPictures
 
 Json = dict[str, Any]
 ID_TEST = "id_test"
 RowNumbers = NDArray[np.int64]
-DecodeRows = Callable[[str, RowNumbers], NDArray[np.float32]]
-"""Takes the name of an image set and row numbers; returns the images of these rows, (n, s, s, 3) in 0..1."""
 
 
 @dataclass(frozen=True)
@@ -48,37 +38,19 @@ def hardest_rows(table: ScoreTable, score: ScoreName, image_set: str, count: int
     return order[:count].astype(np.int64)
 
 
-def row_decoder(latents: Path, scores: Path, id_train: Header, autoencoder: Autoencoder) -> DecodeRows:
-    """Return a function that decodes rows of an image set and reads only those rows.
-
-    latents: the folder of the image sets. scores: the folder of the stand-ins. The function raises StoreError when the
-    store of an image set is incomplete, or not of the latent space of `id_train`.
-    """
-
-    def decode_rows(image_set: str, rows: RowNumbers) -> NDArray[np.float32]:
-        synthetic = stands_in(image_set)
-        store = Store((scores if synthetic else latents) / image_set)
-        if synthetic:
-            require_outliers(store, id_train)
-        else:
-            store.require("latents", id_train.space)
-        values = torch.from_numpy(store.take(LATENT, rows).astype(np.float32))
-        return decoded(to_scaled(values, id_train.standardisation) if synthetic else values, autoencoder)
-
-    return decode_rows
-
-
 def hardest_images(
     table: ScoreTable,
     metrics: Json,
     count: int,
-    decode_rows: DecodeRows,
+    pictures: RowPictures,
 ) -> dict[str, tuple[HardImage, ...]]:
-    """Return the `count` hardest images of the ID test set and of each OOD set."""
+    """Return the `count` hardest images of the ID test set and of each OOD set whose images can be drawn."""
     hardest = {}
     for image_set in (ID_TEST, *metrics["sets"]):
         rows = hardest_rows(table, metrics["score"], image_set, count)
-        images = decode_rows(image_set, rows)
+        images = pictures.image_set(image_set, rows)
+        if images is None:
+            continue
         hardest[image_set] = tuple(
             _hard_image(table, metrics, image_set, int(row), image) for row, image in zip(rows, images, strict=True)
         )

@@ -105,7 +105,7 @@ def _threshold(table: ScoreTable, sets: list[str], decisions: list[Decision]) ->
 
 
 def _artefacts(table: ScoreTable, scores: tuple[ScoreName, ...]) -> Json:
-    """Return the AUROC between ID test images and the same images after a probe (autoencoder or JPEG); 0.5 is good."""
+    """Return the AUROC between ID test images and the same images after a probe; 0.5 is good."""
     return {
         probe: {
             score: {

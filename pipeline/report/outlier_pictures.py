@@ -1,4 +1,4 @@
-"""Decode outliers beside their parents, for the page and the plots. Nothing is trained on these images."""
+"""Draw outliers beside their parents, for the page and the plots. Nothing is trained on these images."""
 
 from typing import Any
 
@@ -6,35 +6,32 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.latents.latents import Latents, has_parents_in, to_scaled
-from pipeline.networks.autoencoder import Autoencoder
+from pipeline.latents.latents import Latents, has_parents_in
 from pipeline.params.methods.base import NOBODY
-from pipeline.report.grid import PictureRow, captions, decoded, further_class_numbers
+from pipeline.report.grid import PictureRow, captions, further_class_numbers
+from pipeline.report.row_pictures import RowPictures
 from pipeline.store.format import LATENT
 from pipeline.store.reader import Store
 
 
-def outlier_picture_rows(
-    store: Store, id_train: Latents, autoencoder: Autoencoder, count: int
-) -> tuple[PictureRow, ...]:
+def outlier_picture_rows(store: Store, id_train: Latents, pictures: RowPictures, count: int) -> tuple[PictureRow, ...]:
     """Return rows of pictures: `count` outliers of a store in the last row, their parents in the rows above.
 
-    Parents and outliers are decoded alike. A store that was made from other ID latents, such as an imported store, is
-    shown without parents.
+    A store that was made from other ID latents, such as an imported store, is shown without parents. Outliers that
+    cannot be drawn are left out, so there may be no row at all.
     """
     rows = np.linspace(0, store.rows - 1, min(count, store.rows)).astype(np.int64)
     parents = _parents(store, rows) if has_parents_in(store, id_train) else {}
-    latents_by_name = {
-        name: id_train.values[torch.from_numpy(parent_rows.clip(min=0))] for name, parent_rows in parents.items()
-    }
-    latents_by_name["outlier"] = torch.from_numpy(store.take(LATENT, rows).astype(np.float32))
     variants = [name.rsplit("/", 1)[-1] for name in store.header.provenance["method_names"]]
     titles = captions(store, rows, [variants[code] for code in store.take("method", rows)])
     picture_rows: list[PictureRow] = []
-    for name, latents in latents_by_name.items():
-        images = decoded(to_scaled(latents, id_train.header.standardisation), autoencoder)
-        absent = frozenset(np.flatnonzero(parents[name] == NOBODY).tolist()) if name in parents else frozenset()
+    for name, parent_rows in parents.items():
+        images = pictures.id_train(parent_rows.clip(min=0).astype(np.int64))
+        absent = frozenset(np.flatnonzero(parent_rows == NOBODY).tolist())
         picture_rows.append(PictureRow(name, images, [] if picture_rows else titles, absent))
+    outliers = pictures.outliers(torch.from_numpy(store.take(LATENT, rows).astype(np.float32)))
+    if outliers is not None:
+        picture_rows.append(PictureRow("outlier", outliers, [] if picture_rows else titles))
     return tuple(picture_rows)
 
 

@@ -134,11 +134,13 @@ def _unknown_key(where: str, name: str, valid: Sequence[str]) -> str:
 def _readable(loc: tuple[int | str, ...], content: object, kind: str) -> list[str]:
     """Return a location without the tags that pydantic adds for the member of a union.
 
-    A tag follows the key of the union and may be spelled like a key inside it: kind `dataset` has a key `dataset`.
+    A tag follows the key of the union and may be spelled like a key inside it: kind `dataset` has a key `dataset`. It is
+    no tag where the key holds a section of its own, as `encoder.kind` names one.
     """
     steps, node, opened = [], content, None
     for index, step in enumerate(loc):
-        if isinstance(node, dict) and node is not opened and node.get("kind") == step:
+        is_tag = isinstance(node, dict) and node.get("kind") == step and not isinstance(node.get(step), dict)
+        if is_tag and node is not opened:
             opened = node
             continue
         keys = range(len(node)) if isinstance(node, list) else node if isinstance(node, dict) else ()

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Literal, Self
 import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.runtime.files import json_bytes
 from pipeline.store.digest import new_digest
@@ -37,16 +37,16 @@ PIECE_BYTES = 2**19
 class Frozen(BaseModel):
     """A part of the header or manifest: immutable and without unknown fields, so that a reader never guesses."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
 
 
 class LatentSpace(Frozen):
     """The space of latents; rows of two spaces must never be used together."""
 
-    autoencoder: str
-    """Digest of the autoencoder's folder."""
+    encoder: str = Field(alias="autoencoder")
+    """Digest of the encoder's folder; format 2 calls it `autoencoder`, as it did when there was no other encoder."""
     scaling_factor: float
-    """Factor that the posterior mean was multiplied by."""
+    """Factor on the latents by convention of the encoder's authors; 1 where they have none."""
     image_size: int
     """Side in pixels of the encoded images."""
     shape: tuple[int, int, int]

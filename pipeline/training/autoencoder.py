@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pipeline.images.image_set import ImageSet
 from pipeline.images.pixel_cache import PixelCache
-from pipeline.params.autoencoder import TrainingParams
+from pipeline.params.encoder import TrainedParams
 from pipeline.runtime.device import seeded
 from pipeline.training.curve import History, end_epoch
 from pipeline.training.schedule import warm_cosine
@@ -21,7 +21,7 @@ LOSSES = ("reconstruction", "kl")
 def train_autoencoder(
     images: ImageSet,
     image_size: int,
-    params: TrainingParams,
+    params: TrainedParams,
     device: torch.device,
     advance: Callable[[int], None],
     on_epoch: Callable[[History], object],
@@ -63,12 +63,12 @@ def train_autoencoder(
     return model
 
 
-def steps(images: int, params: TrainingParams) -> int:
+def steps(images: int, params: TrainedParams) -> int:
     """Return the number of optimiser steps of the training."""
     return params.epochs * math.ceil(images / params.batch_size)
 
 
-def untrained(params: TrainingParams, image_size: int) -> Any:
+def untrained(params: TrainedParams, image_size: int) -> Any:
     """Return the AutoencoderKL that `params` describe, with fresh weights."""
     from diffusers import AutoencoderKL
 

@@ -44,7 +44,7 @@ class OutlierBatch(NamedTuple):
 def open_outliers(folders: Sequence[Path], id_train: Latents) -> list[OutlierRows]:
     """Return the rows of each store, standardised as stored.
 
-    Raises IncompatibleStoreError unless every store was made from latents like `id_train`: same autoencoder, image
+    Raises IncompatibleStoreError unless every store was made from latents like `id_train`: same encoder, image
     size, scaling, standardisation and classes.
     """
     return [OutlierRows(pool, _parents(pool.store, id_train)) for pool in _pools(folders, id_train.header)]

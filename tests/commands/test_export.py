@@ -1,4 +1,4 @@
-"""Exported images are what the autoencoder decodes, listed as OpenOOD reads them, and whole or not there."""
+"""Exported images are what the encoder decodes, listed as OpenOOD reads them, and whole or not there."""
 
 import json
 import platform
@@ -14,15 +14,14 @@ from PIL import Image
 from pipeline.commands import export
 from pipeline.commands.export import export_images
 from pipeline.latents.latents import to_scaled
-from pipeline.networks.autoencoder import Autoencoder
 from pipeline.runtime.errors import OverwriteError
 from pipeline.runtime.files import folder_digest
 from pipeline.store import format as layout
 from pipeline.store.format import Standardisation
 from pipeline.store.reader import Store
 from tests.helpers.make import SPACE, latents_store, outliers_store
+from tests.helpers.models import write_encoder
 from tests.stages.test_stages import ENVIRONMENT
-from tests.training.test_autoencoder import random_kl
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 SCALE = Standardisation(mean=(0.5,) * 4, std=(2.0,) * 4)
@@ -30,15 +29,14 @@ SCALE = Standardisation(mean=(0.5,) * 4, std=(2.0,) * 4)
 
 @pytest.fixture
 def decoder(tmp_path):
-    """An autoencoder as its stage leaves it, in models/autoencoder."""
+    """An encoder as its stage leaves it, in models/encoder."""
     torch.manual_seed(0)
-    Autoencoder(random_kl(), "random").save(tmp_path / "models/autoencoder")
-    return Autoencoder.load(str(tmp_path / "models/autoencoder"))
+    return write_encoder(tmp_path / "models/encoder").encoder
 
 
 @pytest.fixture
 def space(decoder, tmp_path):
-    return SPACE.model_copy(update={"autoencoder": folder_digest(tmp_path / "models/autoencoder")})
+    return SPACE.model_copy(update={"encoder": folder_digest(tmp_path / "models/encoder")})
 
 
 @pytest.fixture
@@ -107,7 +105,7 @@ def test_jpeg_images_are_nearly_the_same(tmp_path, outliers, decoder):
 def test_what_was_exported_says_where_it_comes_from(tmp_path, outliers, decoder, space):
     export_images(outliers, decoder, tmp_path / "out", "png", 4)
     facts = json.loads((tmp_path / "out/export.json").read_text())
-    assert (facts["manifest_sha256"], facts["autoencoder"]) == (outliers.digest, space.autoencoder)
+    assert (facts["manifest_sha256"], facts["encoder"]) == (outliers.digest, space.encoder)
     assert (facts["rows"], facts["rows_of_store"], facts["image_format"]) == (4, 300, "png")
 
 
@@ -156,12 +154,12 @@ def test_the_command_exports_and_says_what(outliers):
 
 def test_a_folder_that_is_there_is_refused_before_anything_is_read(tmp_path):
     (tmp_path / "out").mkdir()
-    done = command("no/store", "--to", "out", "--autoencoder", "no/model")
+    done = command("no/store", "--to", "out", "--encoder", "no/model")
     assert (done.returncode, done.stderr.split(":")[1]) == (1, " out")
 
 
-def test_rows_of_another_autoencoder_are_not_decoded(tmp_path, decoder):
+def test_rows_of_another_encoder_are_not_decoded(tmp_path, decoder):
     outliers_store(tmp_path / "data/outliers/other")
     done = command("data/outliers/other", "--to", "images")
     assert (done.returncode, Path("images").exists()) == (1, False)
-    assert done.stderr.startswith("error: data/outliers/other: its autoencoder is 'abc', wanted")
+    assert done.stderr.startswith("error: data/outliers/other: its encoder is 'abc', wanted")

@@ -14,14 +14,12 @@ from rich.console import Console
 
 from pipeline.commands import inspect as inspecting
 from pipeline.commands.inspect import describe, draw_rows, load_decoder, print_description, statistics
-from pipeline.networks.autoencoder import Autoencoder
 from pipeline.runtime.errors import IncompatibleStoreError
-from pipeline.runtime.files import folder_digest
 from pipeline.store import format as layout
 from pipeline.store.reader import Store
 from tests.helpers.make import SPACE, latents_store, outliers_store, write_store
+from tests.helpers.models import write_encoder
 from tests.stages.test_stages import ENVIRONMENT
-from tests.training.test_autoencoder import random_kl
 
 
 @pytest.fixture
@@ -75,7 +73,7 @@ def test_what_is_printed_names_origin_and_pairs(pairs):
     told = printed.getvalue()
     for words in (
         "600 rows in 3 shards",
-        "from autoencoder",
+        "from encoder",
         "4 x 4 x 4, of 32-pixel images",
         "4 of 6",
         "cat, dog, eel",
@@ -93,17 +91,17 @@ def test_the_command_prints_json_that_is_the_description(pairs):
     assert json.loads(done.stdout) == describe(Store(Path("mixed")))
 
 
-def test_without_the_autoencoder_there_is_no_picture_and_a_hint(pairs):
+def test_without_the_encoder_there_is_no_picture_and_a_hint(pairs):
     done = inspect("mixed")
     assert done.returncode == 0
-    assert "no picture: models/autoencoder is not here; `dvc pull autoencoder` fetches it" in done.stdout
+    assert "no picture: models/encoder is not here; `dvc pull encoder` fetches it" in done.stdout
 
 
 @pytest.fixture
 def decoder(tmp_path):
-    """An autoencoder as its stage leaves it, and a latent space that it made."""
-    Autoencoder(random_kl(), "random").save(tmp_path / "decoder")
-    return SPACE.model_copy(update={"autoencoder": folder_digest(tmp_path / "decoder")})
+    """An encoder as its stage leaves it, and a latent space that it made."""
+    digest = write_encoder(tmp_path / "decoder").digest
+    return SPACE.model_copy(update={"encoder": digest})
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
@@ -128,9 +126,9 @@ def test_rows_are_drawn_under_every_class_that_meets_in_them(tmp_path, decoder, 
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
-def test_another_autoencoder_does_not_decode_them(tmp_path, decoder):
+def test_another_encoder_does_not_decode_them(tmp_path, decoder):
     store = Store(outliers_store(tmp_path / "s"))
-    with pytest.raises(IncompatibleStoreError, match=f"its autoencoder is 'abc', wanted '{decoder.autoencoder}'"):
+    with pytest.raises(IncompatibleStoreError, match=f"its encoder is 'abc', wanted '{decoder.encoder}'"):
         load_decoder(tmp_path / "decoder", store)
 
 

@@ -91,7 +91,7 @@ def test_every_class_and_every_skipped_file_is_told(photos):
     told = " ".join(make(photos).split())
     assert "class train validation test barn 6 2 2 eagle 6 2 2 snowy 6 2 2" in told
     assert "photos: 32 files, 2 skipped: 1 empty (eagle/empty.png); 1 no image (barn/notes.txt)" in told
-    assert "image_size 32, autoencoder.training.epochs 24 owls: made;" in told
+    assert "image_size 32, encoder.trained.epochs 24 owls: made;" in told
 
 
 def test_splits_of_the_folder_are_used(photos):
@@ -153,7 +153,7 @@ def open_pictures(side):
 def test_many_pictures_are_seen_fewer_times(photos, monkeypatch):
     monkeypatch.setattr(module, "PICTURES_SEEN", 18 * 5)
     make(photos)
-    assert read_yaml(PROJECT / "params.yaml")["autoencoder"]["training"]["epochs"] == 5
+    assert read_yaml(PROJECT / "params.yaml")["encoder"]["trained"]["epochs"] == 5
 
 
 def test_the_project_is_a_repository_that_knows_where_its_code_is_from(photos):

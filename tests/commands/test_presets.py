@@ -76,7 +76,7 @@ def repeats(base, preset, where=""):
 
 def comments(text):
     """Return the comments behind values after section `data`."""
-    return re.findall(r" (# .*)", text[text.index("\nautoencoder:") :])
+    return re.findall(r" (# .*)", text[text.index("\nencoder:") :])
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -116,8 +116,11 @@ def test_a_preset_goes_with_any_head_and_any_method_or_says_why_not(name, method
         with pytest.raises(ParamsError) as caught:
             validate("params.yaml", AllParams, params)
         assert caught.value.problems == [WANTS_A_MODEL]
-        model, vae = {"source": "sd", "revision": None}, {"source": "sd", "subfolder": "vae", "revision": None}
-        params = changed(params, synthesize__dream__model=model, autoencoder__pretrained=vae)
+        model, vae = (
+            {"source": "sd", "revision": None},
+            {"source": "sd", "subfolder": "vae", "revision": None, "variant": None},
+        )
+        params = changed(params, synthesize__dream__model=model, encoder__kind="diffusers", encoder__diffusers=vae)
     checked = validate("params.yaml", AllParams, params)
     assert checked.train.head.kind == head
     assert method in checked.synthesize.enabled
@@ -153,7 +156,7 @@ def test_the_first_line_of_a_preset_says_what_it_is(name):
 def test_what_comes_from_the_hub_is_pinned_to_a_commit(name):
     params = values(name)
     sources = [one for one in params["data"]["sources"].values() if one["kind"].startswith("dataset")]
-    pinned = [*sources, *filter(None, [params["autoencoder"]["pretrained"]])]
+    pinned = [*sources, *filter(None, [params["encoder"]["diffusers"]])]
     assert sources
     assert all(re.fullmatch("[0-9a-f]{40}", one["revision"]) for one in pinned)
 

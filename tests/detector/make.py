@@ -1,4 +1,4 @@
-"""A small real project for bundles: random networks, an autoencoder, and decisions for them."""
+"""A small real project for bundles: random networks, an encoder, and decisions for them."""
 
 import atexit
 import functools
@@ -13,15 +13,14 @@ from PIL import Image
 from pipeline.detector.bundle import write_bundle
 from pipeline.detector.bundle_parts import bundle_parts
 from pipeline.latents.latents import load_id_train
-from pipeline.networks.autoencoder import Autoencoder
 from pipeline.networks.saved_network import NetworkCard, save_network
 from pipeline.params.infer import InferParams
 from pipeline.params.networks import LinearParams, NetworkParams
 from pipeline.posthoc.decision import Decision, write_decisions
-from pipeline.runtime.files import file_digest, folder_digest
+from pipeline.runtime.files import file_digest
 from pipeline.store.format import LatentSpace
 from tests.helpers.make import UNIT, default_params, latents_store, section
-from tests.training.test_autoencoder import random_kl
+from tests.helpers.models import write_encoder
 
 INFER = section(InferParams, default_params()["infer"] | {"knn_neighbours": 4})
 NAMES = ("class 0", "class 1", "class 2")
@@ -45,11 +44,9 @@ def picture_files(folder, count):
 def tiny_models(folder, score="knn", seeds=(0,), head=None):
     """Write `models/` and the store `id_train` into a folder, as the stages before `bundle` leave them."""
     torch.manual_seed(0)
-    autoencoder = Autoencoder(random_kl(), "random")
-    autoencoder.save(folder / "models/autoencoder")
-    shape = tuple(autoencoder.encode(torch.zeros(1, 3, 32, 32)).shape[1:])
-    digest = folder_digest(folder / "models/autoencoder")
-    space = LatentSpace(autoencoder=digest, scaling_factor=autoencoder.scaling_factor, image_size=32, shape=shape)
+    saved = write_encoder(folder / "models/encoder")
+    scaling = saved.encoder.scaling_factor
+    space = LatentSpace(encoder=saved.digest, scaling_factor=scaling, image_size=32, shape=saved.card.shape)
     latents_store(folder / "id_train", space=space)
     decisions = []
     for seed in seeds:

@@ -22,8 +22,9 @@ FILES = (
     "bundle.json",
     "network.safetensors",
     "scorer.safetensors",
-    "autoencoder/config.json",
-    "autoencoder/diffusion_pytorch_model.safetensors",
+    "encoder/encoder.json",
+    "encoder/model/config.json",
+    "encoder/model/diffusion_pytorch_model.safetensors",
 )
 FOLDER = Path("bundle")
 
@@ -49,7 +50,7 @@ def test_a_bundle_comes_back_as_it_was_written(tmp_path):
     assert loaded.card.id_train == parts.id_train
     assert torch.equal(loaded.scorer.tensors["bank"], parts.scorer.tensors["bank"])
     assert set(loaded.network) == set(parts.network.build().state_dict())
-    assert folder_digest(FOLDER / "autoencoder") == parts.network.space.autoencoder
+    assert folder_digest(FOLDER / "encoder") == parts.network.space.encoder
 
 
 @pytest.mark.parametrize("score", SCORES)
@@ -99,13 +100,13 @@ def test_a_file_that_is_swapped_for_that_of_another_bundle_is_named(whole):
 @pytest.mark.parametrize(
     "name", ["diffusion_pytorch_model.safetensors.index.json", "diffusion_pytorch_model.bin", "more/odd\nname"]
 )
-def test_a_file_of_the_autoencoder_that_is_not_listed_is_refused(whole, name):
+def test_a_file_of_the_encoder_that_is_not_listed_is_refused(whole, name):
     """An index would be read in index of the weights that were checked, and name any others."""
     (whole / ".gitattributes").write_text("which a hub adds")
     read_bundle(whole)
-    (whole / "autoencoder/more").mkdir()
-    (whole / "autoencoder" / name).write_text("{}")
-    with pytest.raises(BundleError, match=r"bundle/autoencoder/\S+: found a file that bundle.json does not list") as e:
+    (whole / "encoder/more").mkdir()
+    (whole / "encoder" / name).write_text("{}")
+    with pytest.raises(BundleError, match=r"bundle/encoder/\S+: found a file that bundle.json does not list") as e:
         read_bundle(whole)
     assert "\n" not in str(e.value)
 
@@ -120,17 +121,17 @@ def test_a_folder_without_bundle_json_is_none():
     ("change", "message"),
     [
         (
-            lambda card: card.update(format="latent-outliers-bundle/2"),
-            "found format 'latent-outliers-bundle/2', w",
+            lambda card: card.update(format="latent-outliers-bundle/1"),
+            "found format 'latent-outliers-bundle/1', w",
         ),
         (lambda card: card.update(colour="red"), "found colour: Extra inputs are not permitted"),
         (lambda card: card["network"].update(colour="red"), "network.colour: Extra inputs are not permitted"),
         (lambda card: card.pop("decision"), "found decision: Field required"),
         (lambda card: card["decision"].update(score="vim"), r"found tensors \['bank'\], wanted \['vim_alpha', "),
-        (lambda card: card["files"].pop("autoencoder/config.json"), "autoencoder: found digest"),
+        (lambda card: card["files"].pop("encoder/encoder.json"), "encoder: found digest"),
         (lambda card: card["files"].pop("network.safetensors"), "wanted none in bun"),
         (lambda card: card["files"].update({"../secret": "0"}), "is no file of a bundle"),
-        (lambda card: card["files"].update({"autoencoder/../../secret": "0"}), "is no file of a bundle"),
+        (lambda card: card["files"].update({"encoder/../../secret": "0"}), "is no file of a bundle"),
         (lambda card: card["files"].update({"/etc/hosts": "0"}), "is no file of a bundle"),
         (lambda card: card["files"].update({"": "0"}), "'' is no file of a bundle"),
     ],
@@ -176,10 +177,10 @@ def test_a_threshold_for_other_weights_is_refused(tmp_path):
     assert not FOLDER.exists()
 
 
-def test_another_autoencoder_is_refused(tmp_path):
+def test_another_encoder_is_refused(tmp_path):
     parts = tiny_bundle_parts(tmp_path)
-    (parts.autoencoder / "config.json").write_text("{}")
-    with pytest.raises(BundleError, match="bundle/autoencoder: found digest .* as the network. Run `dvc repro`"):
+    (parts.encoder / "encoder.json").write_text("{}")
+    with pytest.raises(BundleError, match="bundle/encoder: found digest .* as the network. Run `dvc repro`"):
         write_bundle(FOLDER, parts, "")
     assert not (FOLDER / "bundle.json").exists()
 

@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 
 from pipeline.detector.detector import Detector, ImagePrediction
+from pipeline.encoders.encoder import load_encoder
 from pipeline.latents.latents import load_id_train, to_standardised
-from pipeline.networks.autoencoder import Autoencoder
 from pipeline.networks.saved_network import load_network
 from pipeline.params.infer import SCORES
 from pipeline.posthoc.fitted import fit_scores
@@ -39,7 +39,7 @@ def test_scores_are_those_of_infer(score, tmp_path):
     network, _ = load_network(tmp_path / "models/detector/0", id_train.header.space, id_train.class_names)
     id_outputs, labels = network_outputs(network, id_train.values), torch.from_numpy(id_train.labels).long()
     batch = torch.from_numpy(np.stack([pixels(Image.fromarray(image), 32) for image in images]))
-    scaled = Autoencoder.load(str(tmp_path / "models/autoencoder")).encode(batch).half().float()
+    scaled = load_encoder(tmp_path / "models/encoder").encoder.encode(batch).half().float()
     outputs = network_outputs(network, to_standardised(scaled, id_train.header.standardisation))
     wanted = fit_scores(network, id_outputs, labels, INFER)(outputs)[score]
     answers = Detector.load(tiny_bundle(tmp_path / "bundle", score)).predict(images)
@@ -160,7 +160,7 @@ def test_the_hub_is_asked_for_the_files_of_a_bundle(monkeypatch):
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     assert Detector.from_pretrained("team/digits", revision="v1").bundle.folder == folder
     assert (asked["repo_id"], asked["revision"]) == ("team/digits", "v1")
-    assert set(asked["allow_patterns"]) >= {"bundle.json", "network.safetensors", "scorer.safetensors", "autoencoder/*"}
+    assert set(asked["allow_patterns"]) >= {"bundle.json", "network.safetensors", "scorer.safetensors", "encoder/*"}
 
 
 def test_what_is_neither_a_folder_nor_on_the_hub_is_one_line():
@@ -174,7 +174,7 @@ def test_what_is_neither_a_folder_nor_on_the_hub_is_one_line():
 class FakeApi:
     """Takes what is pushed, as the hub would; it has files already."""
 
-    there = frozenset({"notes.md", "autoencoder/config.json", "autoencoder/old.safetensors.index.json"})
+    there = frozenset({"notes.md", "encoder/encoder.json", "encoder/old.safetensors.index.json"})
 
     def __init__(self, token=None):
         self.token = token
@@ -198,7 +198,7 @@ def test_a_push_uploads_the_bundle_and_nothing_else_and_deletes_what_was_of_an_o
     Path("bundle/secret.txt").write_text("not part of it")
     assert detector.push_to_hub("team/digits", private=True) == "https://example.org/team/digits/commit/1"
     wanted = {*detector.bundle.card.files, "README.md", "bundle.json"}
-    gone = {"autoencoder/old.safetensors.index.json"}
+    gone = {"encoder/old.safetensors.index.json"}
     assert FakeApi.pushed == {
         "repo": "team/digits", "private": True, "files": wanted, "deleted": gone, "revision": None,
     }  # fmt: skip

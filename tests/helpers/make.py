@@ -20,7 +20,7 @@ from pipeline.store.format import LatentSpace, Standardisation
 from pipeline.store.writer import StoreWriter
 
 ROOT = Path(__file__).parents[2]
-SPACE = LatentSpace(autoencoder="abc", scaling_factor=0.5, image_size=32, shape=(4, 4, 4))
+SPACE = LatentSpace(encoder="abc", scaling_factor=0.5, image_size=32, shape=(4, 4, 4))
 UNIT = Standardisation(mean=(0.0,) * 4, std=(1.0,) * 4)
 
 
@@ -46,7 +46,7 @@ def tiny_params(**changes):
         default_params(),
         seeds=[0, 1],
         synthesize__methods=["perturb", "mixup", "shuffle"],
-        autoencoder__training__epochs=1,
+        encoder__trained__epochs=1,
         data__sources__photographs__images=40,
         data__sources__noise__images=40,
         teacher__network={"width": 8, "blocks": [1]},

@@ -41,7 +41,7 @@ def test_a_network_comes_back_as_it_was_saved(folder):
 @pytest.mark.parametrize(
     ("space", "names", "message"),
     [
-        (SPACE.model_copy(update={"autoencoder": "x"}), NAMES, "its space is .*'abc'.*wanted .*'x'"),
+        (SPACE.model_copy(update={"encoder": "x"}), NAMES, "its space is .*'abc'.*wanted .*'x'"),
         (SPACE, ("a", "b"), r"its class list is \('a', 'b', 'c'\), wanted \('a', 'b'\)"),
     ],
 )

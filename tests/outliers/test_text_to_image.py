@@ -123,7 +123,7 @@ def test_another_number_of_channels_is_refused(given):
 
 
 def test_another_scaling_factor_is_refused(given):
-    with pytest.raises(ModelError, match=r"VAE has the scaling factor 0.5, .* 0.25, .* Set autoencoder.pretrained to"):
+    with pytest.raises(ModelError, match=r"VAE has the scaling factor 0.5, .* 0.25, .* Set encoder.diffusers to"):
         load_for(given, scaling_factor=0.25)
 
 

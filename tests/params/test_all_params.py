@@ -28,7 +28,7 @@ def test_the_default_file_is_complete():
         ({"data__sources__digits__held_uot": [1]}, "data.sources.digits.held_uot is not a parameter; did you mean"),
         ({"data__sets__noise__grop": "far"}, "data.sets.noise.grop is not a parameter; did you mean 'group'?"),
         ({"score__zzzzz": 1}, "score.zzzzz is not a parameter; valid here: headline, id_rejection"),
-        ({"autoencoder__training__epochs": 0}, "autoencoder.training.epochs is 0: input should be greater than"),
+        ({"encoder__trained__epochs": 0}, "encoder.trained.epochs is 0: input should be greater than"),
         ({"score__headline": "mps"}, "score.headline is 'mps': not a score; did you mean 'msp'?"),
         ({"synthesize__methods": ["mixup", "mixup"]}, "methods and imported name a store twice: mixup, mixup"),
         ({"synthesize__imported": ["a", "a"]}, "name a store twice: perturb, shuffle, a, a"),
@@ -69,8 +69,8 @@ def test_the_default_file_is_complete():
         ({"synthesize__mixup__rows": True}, "synthesize.mixup.rows is True: input should be a valid integer"),
         ({"encode__batch_size": "64"}, "encode.batch_size is '64': input should be a valid integer"),
         ({"data__image_size": 30}, "data.image_size is 30: input should be a multiple of 8"),
-        ({"autoencoder__training__channels": [8, 16, 32]}, "autoencoder.training.channels.3 is missing"),
-        ({"autoencoder__training__norm_groups": 3}, "norm_groups 3 does not divide every width"),
+        ({"encoder__trained__channels": [8, 16, 32]}, "encoder.trained.channels.3 is missing"),
+        ({"encoder__trained__norm_groups": 3}, "norm_groups 3 does not divide every width"),
         ({"data__sources__photographs__smallest_crop": 300}, "smallest_crop 300 is above largest_crop 200"),
         ({"train__optimiser__learning_rate": float("nan")}, "train.optimiser.learning_rate is nan: input should be"),
     ],
@@ -82,7 +82,7 @@ def test_a_wrong_value_is_named_with_its_full_path(tmp_path, wrong, message):
 LABEL_MIXUP = {"synthesize__methods": ["label_mixup"]}
 GAUSSIAN_CLUB = {"synthesize__methods": ["gaussian", "label_mixup"], "train__micl__club__weight": 0.5}
 DREAM = {"synthesize__methods": ["dream"], "synthesize__dream__model": {"source": "sd", "revision": None}}
-VAE = {"source": "sd", "subfolder": "vae", "revision": None}
+VAE = {"source": "sd", "subfolder": "vae", "revision": None, "variant": None}
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,12 @@ VAE = {"source": "sd", "subfolder": "vae", "revision": None}
         (
             DREAM,
             "params.yaml: synthesize.methods has dream, which wants the VAE of synthesize.dream.model",
-            {"autoencoder__pretrained": VAE},
+            {"encoder__kind": "diffusers", "encoder__diffusers": VAE},
+        ),
+        (
+            {"encoder__kind": "onnx"},
+            "encoder: kind is 'onnx', but encoder.onnx is null; say where the model is",
+            {"encoder__kind": "trained"},
         ),
         (
             {"train__energy_bound__id_energy": -3.0},

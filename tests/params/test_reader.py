@@ -72,7 +72,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 def test_numbers_in_scientific_notation_are_numbers(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text((ROOT / "params.yaml").read_text().replace("kl_weight: 0.0001", "kl_weight: 1e-4"))
-    assert load_all(path).autoencoder.training.kl_weight == 1e-4
+    assert load_all(path).encoder.trained.kl_weight == 1e-4
 
 
 @pytest.mark.parametrize(

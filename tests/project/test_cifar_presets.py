@@ -15,11 +15,11 @@ from pipeline.commands.compose import preset_text
 from pipeline.latents.guard_report import read_guard
 from pipeline.params.data import DataParams
 from pipeline.store.reader import Store
-from stages.autoencoder import autoencoder
 from stages.encode import encode
+from stages.encoder import encoder
 from stages.guard import guard
 from tests.helpers.make import ROOT, changed, section, write_params
-from tests.training.test_autoencoder import random_tiny
+from tests.helpers.models import random_tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 OTHER = {"cifar10": "cifar100", "cifar100": "cifar10"}
@@ -51,7 +51,7 @@ def test_id_near_and_far_images_are_those_of_openood(name):
 def test_the_network_and_its_training_are_those_of_openood_on_latents_of_256_pixels(name):
     params = preset(name)
     assert params["data"]["image_size"] == 256
-    assert params["autoencoder"]["pretrained"]["source"] == "stabilityai/sd-vae-ft-mse"
+    assert params["encoder"]["diffusers"]["source"] == "stabilityai/sd-vae-ft-mse"
     assert params["teacher"]["network"] == {"width": 64, "blocks": [2, 2, 2, 2]}
     wanted = {"epochs": 100, "batch_size": 128, "momentum": 0.9, "weight_decay": 0.0005}
     for stage in ("teacher", "train"):
@@ -92,12 +92,12 @@ def test_a_preset_on_local_files_is_encoded_at_256_pixels_and_passes_the_guard(n
     random_tiny().save_pretrained("tiny")
     params, classes = local(preset(name)), int(name.removeprefix("cifar"))
     few = dict.fromkeys(("train", "validation", "test"), classes) | {"held_out": None}
-    pretrained = {"source": "tiny", "subfolder": None, "revision": None}
-    params = changed(params, **{f"data__sources__{name}__limits": few}, autoencoder__pretrained=pretrained)
+    pretrained = {"source": "tiny", "subfolder": None, "revision": None, "variant": None}
+    params = changed(params, **{f"data__sources__{name}__limits": few}, encoder__diffusers=pretrained)
     file = write_params(Path(), params)
-    autoencoder(Path("autoencoder"), Path("curve.csv"), file)
+    encoder(Path("encoder"), Path("curve.csv"), file)
     for chosen in params["data"]["sets"]:
-        encode(chosen, Path("autoencoder"), LATENTS / chosen, file)
+        encode(chosen, Path("encoder"), LATENTS / chosen, file)
         store = Store(LATENTS / chosen)
         assert (store.header.space.image_size, store.header.space.shape) == (256, (4, 32, 32))
     guard(LATENTS, Path("guard.json"), Path("guarded.json"), file)

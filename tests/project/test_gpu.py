@@ -15,9 +15,9 @@ from pipeline.latents.latents import load_id_train
 from pipeline.networks.denoiser import untrained
 from pipeline.networks.pretrained_teacher import write_card
 from pipeline.networks.resnet import LatentResNet
-from pipeline.params.autoencoder import TrainingParams
 from pipeline.params.data import DataParams
 from pipeline.params.denoiser import DenoiserParams
+from pipeline.params.encoder import TrainedParams
 from pipeline.params.infer import InferParams
 from pipeline.params.networks import LinearParams, NetworkParams, OptimiserParams
 from pipeline.params.train import TrainParams
@@ -116,7 +116,7 @@ def test_an_autoencoder_trains_repeatably():
     prepare_torch(UNIT_THREADS)
     content = tiny_params()
     images = section(DataParams, content["data"]).open("id_validation")
-    params = section(TrainingParams, content["autoencoder"]["training"])
+    params = section(TrainedParams, content["encoder"]["trained"])
     first, again = (
         train_autoencoder(images, 32, params, GPU, lambda _: None, ignore_history).state_dict() for _ in range(2)
     )

@@ -32,7 +32,7 @@ def project(made):
 
 def test_one_command_runs_every_stage_once(project):
     _, first = project
-    before = ["autoencoder", "guard", "probe", "teacher", "pretrained_teacher", *DENOISER]
+    before = ["encoder", "guard", "probe", "teacher", "pretrained_teacher", *DENOISER]
     assert sorted(first) == sorted([*ENCODE, *before, *SYNTHESIZE, "quality", "train", "infer", "score", "bundle"])
 
 
@@ -154,7 +154,7 @@ def test_dvc_shows_how_two_experiments_differ(experiments):
 
 def test_dvc_draws_the_curves_of_two_experiments_over_each_other(experiments):
     plots = experiments("dvc", "plots", "diff", "usual", "longer")["data"]
-    curves = {"train/0": [2, 3], "teacher/1": [2, 2], "denoiser/label_mixup": [2, 2], "autoencoder": [1, 1]}
+    curves = {"train/0": [2, 3], "teacher/1": [2, 2], "denoiser/label_mixup": [2, 2], "encoder": [1, 1]}
     for name, epochs in curves.items():
         (plot,) = plots[f"reports/training/{name}.csv"]
         drawn, rows = json.dumps(plot["content"]), plot["content"]["data"]["values"]
@@ -177,7 +177,7 @@ def test_stages_made_again_from_nothing_are_the_same_bytes(project, monkeypatch)
     before = (folder / "dvc.lock").read_text()
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # a machine with another number of cores
     again = (
-        "autoencoder",
+        "encoder",
         "guard",
         "probe",
         "teacher",

@@ -64,7 +64,7 @@ def test_the_story_of_a_team(kind, alice, tmp_path, monkeypatch, tell):
 
 
 def test_another_project_trains_on_imported_shards(alice, tmp_path):
-    """Her images and autoencoder are the same; the first run is in her cache, the outliers of alice are not."""
+    """Her images and encoder are the same; the first run is in her cache, the outliers of alice are not."""
     call(alice, "git", "tag", "v1")
     write_params(alice, changed(tiny_params(), synthesize__mixup__lam_min=0.35))
     call(alice, "dvc", "repro", "synthesize@mixup")

@@ -8,23 +8,35 @@ import torch
 
 from pipeline.latents.latents import load_id_train
 from pipeline.params.methods.base import NOBODY
-from pipeline.report import outlier_pictures
+from pipeline.report.outlier_pictures import outlier_picture_rows
 from pipeline.store.reader import Store
 from tests.helpers.make import latents_store, outliers_store
 
 METHOD = {"method": np.zeros(40)}
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """Return a function that makes a store of 40 rows and returns the lines of its picture."""
-    monkeypatch.setattr(outlier_pictures, "decoded", lambda latents, autoencoder: latents)
+class Latents:
+    """Stands in for pictures of rows: a picture is the latent itself."""
 
-    def draw(*, made_from=None, **columns):
+    def __init__(self, id_train, *, decodes):
+        self.values, self.decodes = id_train.values, decodes
+
+    def id_train(self, rows):
+        return self.values[torch.from_numpy(rows)]
+
+    def outliers(self, latents):
+        return latents if self.decodes else None
+
+
+@pytest.fixture
+def drawn():
+    """Return a function that makes a store of 40 rows and returns the lines of its picture."""
+
+    def draw(*, made_from=None, decodes=True, **columns):
         id_train = load_id_train(latents_store(Path("id")))
         store = Store(outliers_store(Path("s"), latents=made_from or id_train.digest, **METHOD, **columns))
         store.header.provenance.update(method="m", method_names=["m/one"])
-        lines = outlier_pictures.outlier_picture_rows(store, id_train, None, 4)
+        lines = outlier_picture_rows(store, id_train, Latents(id_train, decodes=decodes), 4)
         return {line.name: line for line in lines}
 
     return draw
@@ -80,3 +92,10 @@ def test_parents_of_other_id_latents_are_not_looked_for_among_these(drawn):
     far = np.arange(40) + 10**6
     lines = drawn(made_from="of another project", parent_a=far, parent_b=far)
     assert [*lines] == ["outlier"]
+
+
+def test_outliers_that_cannot_be_decoded_are_left_out_and_their_parents_stay(drawn):
+    lines = drawn(decodes=False, parent_a=np.arange(40), parent_b=np.arange(40)[::-1])
+    assert [*lines] == ["parent a", "parent b"]
+    assert lines["parent a"].titles[3] == "one\n100% 'class 0'\n+ 0% 'class 1'"
+    assert drawn(decodes=False, class_a=np.full(40, NOBODY), class_b=np.full(40, NOBODY)) == {}

@@ -6,12 +6,11 @@ import pytest
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-from pipeline.networks.autoencoder import Autoencoder
 from pipeline.networks.resnet import LatentResNet
 from pipeline.networks.saved_network import predict
 from pipeline.params.networks import LinearParams, NetworkParams
 from pipeline.runtime.device import UNIT_THREADS, full_float32, prepare_torch
-from tests.training.test_autoencoder import random_kl
+from tests.helpers.models import encoder_of, random_kl
 
 
 def switches():
@@ -71,7 +70,7 @@ def test_encoder_and_network_compute_in_full_float32(monkeypatch):
         name = "encode" if of is AutoencoderKL else "forward"
         compute = getattr(of, name)
         monkeypatch.setattr(of, name, lambda self, x, compute=compute: seen.append(switches()) or compute(self, x))
-    latents = Autoencoder(random_kl(), "random").encode(torch.zeros(1, 3, 32, 32))
+    latents = encoder_of(random_kl()).encode(torch.zeros(1, 3, 32, 32))
     network = LatentResNet(latents.shape[1], 3, NetworkParams(width=8, blocks=(1,)), LinearParams(kind="linear"))
     predict(network, latents)
     assert seen == [(False, True)] * 2

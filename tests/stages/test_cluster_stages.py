@@ -17,14 +17,13 @@ from pipeline.networks.pretrained_teacher import write_card
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import folder_digest
 from pipeline.store import format as layout
-from stages.autoencoder import autoencoder
 from stages.encode import encode
 from stages.synthesize import synthesize
 from stages.teacher import teacher
 from stages.train import train
 from tests.helpers.make import ROOT, denoiser_of, latents_store, outliers_store, tiny_params, write_params
+from tests.helpers.models import write_encoder
 from tests.runtime.test_units import is_alive
-from tests.training.test_autoencoder import random_kl
 
 ID, SHARDS = Path("id"), 12
 STAGE = """
@@ -130,12 +129,10 @@ def test_workers_end_with_the_driver_and_what_they_made_is_kept(cluster, id_late
 def test_latents_are_the_same_bytes(cluster, monkeypatch):
     monkeypatch.setattr(layout, "SHARD_BYTES", 256 * 128)
     torch.manual_seed(0)
-    random_kl().save_pretrained("given")
-    source = {"source": "given", "subfolder": None, "revision": None}
-    params = write_params(Path(), tiny_params(autoencoder__pretrained=source))
-    autoencoder(Path("autoencoder"), Path("curve.csv"), params)
+    write_encoder(Path("encoder"))
+    params = write_params(Path(), tiny_params())
     for output, ray in (("a", None), ("b", cluster.address)):
-        encode("id_train", Path("autoencoder"), Path(output), params, ray)
+        encode("id_train", Path("encoder"), Path(output), params, ray)
     assert len(list(Path("b/latent/c").iterdir())) > 2
     assert folder_digest(Path("b")) == folder_digest(Path("a"))
 

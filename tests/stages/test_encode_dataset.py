@@ -7,22 +7,22 @@ import torch
 
 from pipeline.store.reader import Store
 from tests.helpers.make import changed, parquet_data, tiny_params, write_params
+from tests.helpers.models import write_encoder
 from tests.images.hugging import HUB, as_files, as_saved, dataset_data, write_files
 from tests.stages import test_stages
-from tests.training.test_autoencoder import random_kl
 
 
 @pytest.fixture(autouse=True)
-def autoencoder(tmp_path, monkeypatch):
+def encoder(tmp_path, monkeypatch):
     monkeypatch.setitem(test_stages.ENVIRONMENT, "HF_HOME", str(tmp_path / "home"))
     torch.manual_seed(0)
-    random_kl().save_pretrained("autoencoder")
+    write_encoder(Path("encoder"))
     write_files(tmp_path)
 
 
 def encode(data, output):
     write_params(Path(), tiny_params(data=data))
-    return test_stages.run("stages.encode", "id_test", "autoencoder", output)
+    return test_stages.run("stages.encode", "id_test", "encoder", output)
 
 
 @pytest.mark.parametrize("layout", [as_files, as_saved])

@@ -11,18 +11,18 @@ from pipeline.store.reader import Store
 from stages.encode import encode
 from stages.guard import guard
 from tests.helpers.make import tiny_params, write_params
+from tests.helpers.models import write_encoder
 from tests.images.odd import SETS, USED, encoded, folder_data, odd_folder, picture, plain, plain_folder, write
 from tests.stages.test_stages import run
-from tests.training.test_autoencoder import random_kl
 
 LATENTS, REPORT, PASSED = Path("latents"), Path("guard.json"), Path("guarded.json")
 
 
 @pytest.fixture
 def outcomes():
-    """Write an autoencoder, the parameters and both folders; return what becomes of each file of photos/."""
+    """Write an encoder, the parameters and both folders; return what becomes of each file of photos/."""
     torch.manual_seed(0)
-    random_kl().save_pretrained("autoencoder")
+    write_encoder(Path("encoder"))
     write_params(Path(), tiny_params(data=folder_data()))
     plain_folder(Path("others"), classes=("fox", "bat"))
     return odd_folder(Path("photos"))
@@ -30,7 +30,7 @@ def outcomes():
 
 def encode_sets(*names):
     for name in names:
-        encode(name, Path("autoencoder"), LATENTS / name)
+        encode(name, Path("encoder"), LATENTS / name)
 
 
 def guarded():
@@ -60,7 +60,7 @@ def test_sets_of_a_folder_that_changed_between_them_are_refused(outcomes):
 
 def test_a_bad_file_is_one_line_and_exit_code_1(outcomes):
     write_params(Path(), tiny_params(data=folder_data(sources__photos__on_bad_image="fail")))
-    code, _, err = run("stages.encode", "id_train", "autoencoder", LATENTS / "id_train")
+    code, _, err = run("stages.encode", "id_train", "encoder", LATENTS / "id_train")
     assert code == 1
     bad = len([outcome for outcome in outcomes.values() if outcome not in (USED, "system file")])
     wanted = f"error: photos: found {bad} files that cannot be used (cat/32 bits.tif: unsupported pixels (mode I, "

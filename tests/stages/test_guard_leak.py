@@ -10,9 +10,9 @@ from pipeline.runtime.errors import LeakError
 from stages.encode import encode
 from stages.guard import guard
 from tests.helpers.make import PARQUET_SETS, changed, parquet_data, tiny_params, write_params
+from tests.helpers.models import write_encoder
 from tests.helpers.project import call, make_project, stages_run
 from tests.images.test_parquet import encoded, write
-from tests.training.test_autoencoder import random_kl
 
 PATHS = (Path("latents"), Path("guard.json"), Path("guarded.json"))
 
@@ -26,12 +26,12 @@ def write_files(folder, *, leaked, mode="L"):
 
 
 def guarded(**changes):
-    """Encode all sets with a random autoencoder and compare them."""
+    """Encode all sets with a random encoder and compare them."""
     torch.manual_seed(0)
-    random_kl().save_pretrained("autoencoder")
+    write_encoder(Path("encoder"))
     params = write_params(Path(), tiny_params(data=parquet_data("."), **changes))
     for name in PARQUET_SETS:
-        encode(name, Path("autoencoder"), PATHS[0] / name, params)
+        encode(name, Path("encoder"), PATHS[0] / name, params)
     guard(*PATHS, params)
     return read_guard(PATHS[1])
 
@@ -55,7 +55,7 @@ def test_repro_stops_at_a_leak_before_anything_is_trained_on_it(tmp_path):
     make_project(folder, data=parquet_data("."), seeds=[0], synthesize__methods=["shuffle"])
     write_files(folder, leaked=True)
     told = call(folder, "dvc", "repro", code=255)
-    assert stages_run(told) == ["autoencoder", *(f"encode@{name}" for name in PARQUET_SETS), "guard"]
+    assert stages_run(told) == ["encoder", *(f"encode@{name}" for name in PARQUET_SETS), "guard"]
     assert "error: data/latents: found 1 image of id_" in told
     for made in ("reports/guard.json", "data/guarded.json", "models/teacher", "data/outliers/shuffle"):
         assert not (folder / made).exists()

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
+from pipeline.encoders.encoder import load_encoder
 from pipeline.images.image_set import content_hash
-from pipeline.networks.autoencoder import load_stage_output
 from pipeline.params.data import DataParams
 from pipeline.runtime.errors import IncompatibleStoreError, UnfinishedStoreError
 from pipeline.store import format as layout
@@ -17,35 +17,35 @@ from pipeline.store.reader import Store
 from stages.encode import encode
 from stages.probe import probe
 from tests.helpers.make import interrupt_shard, latents_store, pixels, section, tiny_params, write_params
+from tests.helpers.models import write_encoder
 from tests.stages.test_stages import run
-from tests.training.test_autoencoder import random_kl
 
 OUT = Path("probes")
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """An autoencoder and the ID test latents it makes, in a folder."""
+    """An encoder and the ID test latents it makes, in a folder."""
     folder = tmp_path_factory.mktemp("made")
     torch.manual_seed(0)
-    random_kl().save_pretrained(folder / "autoencoder")
+    write_encoder(folder / "encoder")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("LATENT_OUTLIERS_DEVICE", "cpu")
-        autoencoder = folder / "autoencoder"
-        encode("id_test", autoencoder, folder / "id_test", write_params(folder, tiny_params()))
+        encoder = folder / "encoder"
+        encode("id_test", encoder, folder / "id_test", write_params(folder, tiny_params()))
     return folder
 
 
 def probes(made, output=OUT, id_test=None, **changes):
     params = write_params(Path(), tiny_params(**changes))
-    probe(made / "autoencoder", id_test or made / "id_test", output, params)
+    probe(made / "encoder", id_test or made / "id_test", output, params)
     return {name: Store(output / name) for name in ("reencoded", "jpeg")}
 
 
 def assert_store_of(store, pictures, made):
     """Check that a store holds these pictures, as `encode` makes latents of them."""
-    model, _ = load_stage_output(made / "autoencoder")
+    model = load_encoder(made / "encoder").encoder
     wanted = model.encode(torch.from_numpy(np.stack([pixels(picture, 32) for picture in pictures]))).numpy()
     np.testing.assert_allclose(store.latents().astype(np.float32), wanted, rtol=2e-3, atol=1e-3)
     assert store.column("content").tolist() == [content_hash(picture) for picture in pictures]
@@ -61,7 +61,7 @@ def test_the_jpeg_probe_is_of_the_images_saved_by_hand(made):
 
 
 def test_the_reencoded_probe_is_of_the_decoded_latents(made):
-    model = load_stage_output(made / "autoencoder")[0].to(torch.device("cpu"))
+    model = load_encoder(made / "encoder").encoder.to(torch.device("cpu"))
     latents = Store(made / "id_test").latents().astype(np.float32)
     blocks = [latents[start : start + 64] for start in range(0, len(latents), 64)]
     filled = [np.concatenate([block, np.repeat(block[-1:], 64 - len(block), 0)]) for block in blocks]
@@ -98,9 +98,9 @@ def test_a_second_run_replaces_the_first_as_a_whole(made):
     assert {path.name for path in OUT.iterdir()} == {"reencoded", "jpeg"}
 
 
-def test_latents_of_another_autoencoder_are_refused(made):
+def test_latents_of_another_encoder_are_refused(made):
     latents_store(Path("id_test"))
-    with pytest.raises(IncompatibleStoreError, match="id_test: its latent space's autoencoder is 'abc'"):
+    with pytest.raises(IncompatibleStoreError, match="id_test: its latent space's encoder is 'abc'"):
         probes(made, id_test=Path("id_test"))
 
 
@@ -119,6 +119,6 @@ def test_what_is_missing_is_named(made):
 
 def test_an_error_is_one_line_and_exit_code_1(made):
     write_params(Path(), tiny_params(probe__jpeg_quality=100))
-    code, _, err = run("stages.probe", made / "autoencoder", made / "id_test", OUT)
+    code, _, err = run("stages.probe", made / "encoder", made / "id_test", OUT)
     assert (code, err.count("\n")) == (1, 1)
     assert err.startswith("error: params.yaml: probe.jpeg_quality is 100: input should be less than or equal to 95")

@@ -11,7 +11,7 @@ from tests.helpers.make import ROOT, changed, default_params, denoiser_of, laten
 from tests.helpers.warm import warmed
 
 STAGES = (
-    "autoencoder", "encode", "guard", "probe", "teacher", "pretrained_teacher", "denoiser", "synthesize", "quality",
+    "encoder", "encode", "guard", "probe", "teacher", "pretrained_teacher", "denoiser", "synthesize", "quality",
     "train", "infer", "score", "bundle",
 )  # fmt: skip
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "LATENT_OUTLIERS_DEVICE": "cpu", "HF_HUB_OFFLINE": "1"}

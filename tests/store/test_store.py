@@ -139,7 +139,7 @@ def test_a_maker_that_leaves_rows_out_is_a_bug(tmp_path):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("autoencoder", "xyz"), ("scaling_factor", 1.0), ("image_size", 64), ("shape", (4, 2, 8))],
+    [("encoder", "xyz"), ("scaling_factor", 1.0), ("image_size", 64), ("shape", (4, 2, 8))],
 )
 def test_another_latent_space_is_refused_naming_both_sides(tmp_path, field, value):
     store = Store(latents_store(tmp_path / "s"))

@@ -146,7 +146,7 @@ def test_parameters_that_do_not_fit_each_other_are_refused(change, message):
     ("change", "message"),
     [
         ({"class_names": ("a", "b", "c")}, "its class names is"),
-        ({"space": SPACE.model_copy(update={"autoencoder": "x"})}, "its space is .*'abc'.*wanted .*'x'"),
+        ({"space": SPACE.model_copy(update={"encoder": "x"})}, "its space is .*'abc'.*wanted .*'x'"),
         ({"standardisation": UNIT.model_copy(update={"mean": (1.0,) * 4})}, "its standardisation is"),
     ],
 )

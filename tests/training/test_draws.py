@@ -30,7 +30,7 @@ def test_stores_like_the_latents_are_read(tmp_path, id_train):
 @pytest.mark.parametrize(
     ("difference", "message"),
     [
-        ({"space": SPACE.model_copy(update={"autoencoder": "other"})}, "autoencoder is 'other', wanted 'abc'"),
+        ({"space": SPACE.model_copy(update={"encoder": "other"})}, "encoder is 'other', wanted 'abc'"),
         ({"space": SPACE.model_copy(update={"scaling_factor": 2.0})}, "scaling_factor is 2.0, wanted 0.5"),
         ({"classes": 4}, "its class list is"),
         ({"standardisation": Standardisation(mean=(1.0,) * 4, std=(1.0,) * 4)}, "its standardisation is"),

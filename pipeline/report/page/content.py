@@ -32,6 +32,7 @@ class PageContent:
     histories: Mapping[str, Mapping[int, History]]  # by role, "teacher" or "detector", and seed
     outliers: Mapping[str, tuple[PictureRow, ...]]  # by method: rows of pictures, the outliers last
     hardest: Mapping[str, tuple[HardImage, ...]]  # by image set, the hardest first
+    decoded: bool  # whether the pictures are decoded latents; else they are the images themselves
     run_record: RunRecord
 
     @property

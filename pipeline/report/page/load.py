@@ -33,7 +33,8 @@ def gather_content(
     guard = read_guard(reports / "guard.json")
     quality = read_report(reports / "quality.json", QUALITY_FORMAT, "quality")
     run_record = load_run_record(params_file)
-    return PageContent(metrics, table, guard, quality, histories, pictures.outliers, pictures.hardest, run_record)
+    outliers, hardest, decoded = pictures.outliers, pictures.hardest, pictures.decoded
+    return PageContent(metrics, table, guard, quality, histories, outliers, hardest, decoded, run_record)
 
 
 def load_histories(folders: dict[str, Path], seeds: tuple[int, ...]) -> dict[str, dict[int, History]]:

@@ -36,6 +36,13 @@ def pictures(count):
 
 
 @cache
+class Drawn:
+    """Stands in for pictures of rows."""
+
+    def image_set(self, name, rows):
+        return pictures(len(rows))
+
+
 def whole():
     """Return content in which nothing is missing."""
     table = score_table({"close": 1.0, "remote": 2.0, "noise": 4.0}, gain=0.5)
@@ -50,7 +57,8 @@ def whole():
         outliers={
             "mixup": (PictureRow("parent", pictures(3), ["x", "y", "z"]), PictureRow("outlier", pictures(3), []))
         },
-        hardest=hardest_images(table, metrics, 4, lambda image_set, rows: pictures(len(rows))),
+        hardest=hardest_images(table, metrics, 4, Drawn()),
+        decoded=True,
         run_record=RunRecord(GRAPH, "seeds: [0]\n", "a machine"),
     )
 
@@ -63,7 +71,7 @@ def stood_in():
     stand_in = {"trained_on": trained_on, "left_out": {}, "caution": "Mind this."}
     decisions = decide(table, PARAMS.headline, PARAMS.id_rejection)
     metrics = build_report(table, {"stand_in": [*trained_on]}, decisions, PARAMS, stand_in=stand_in)
-    hardest = hardest_images(table, metrics, 4, lambda image_set, rows: pictures(len(rows)))
+    hardest = hardest_images(table, metrics, 4, Drawn())
     return replace(whole(), metrics=metrics, table=table, hardest=hardest)
 
 
@@ -105,6 +113,6 @@ def with_names(name):
         quality={"id_validation": QUALITY, "methods": {name: QUALITY}},
         histories={"teacher": {0: [{name: 1.0}]}, "detector": {}},
         outliers={name: (PictureRow(name, pictures(1), [name]),)},
-        hardest=hardest_images(table, metrics, 2, lambda image_set, rows: pictures(len(rows))),
+        hardest=hardest_images(table, metrics, 2, Drawn()),
         run_record=RunRecord(GRAPH, name, name),
     )

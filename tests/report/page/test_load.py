@@ -48,7 +48,7 @@ def test_no_log_has_no_lines():
 
 def test_the_graph_and_the_parameters_are_those_of_the_project():
     run_record = load_run_record(ROOT / "params.yaml", ROOT / "dvc.yaml", Path("none"))
-    assert {stage.name for stage in run_record.graph.stages} >= {"autoencoder", "train", "score"}
+    assert {stage.name for stage in run_record.graph.stages} >= {"encoder", "train", "score"}
     assert run_record.params == (ROOT / "params.yaml").read_text()
 
 

@@ -1,0 +1,1 @@
+"""Encoders: frozen models from images to latents; an autoencoder also goes back."""

@@ -1,0 +1,141 @@
+"""Any network in an ONNX file, run by onnxruntime: pixels to one of its outputs."""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.encoders.model import EncoderModel, ModelSettings
+from pipeline.encoders.vision_backbone import Colours, per_colour
+from pipeline.runtime.errors import MissingExtraError, ModelError, reason
+from pipeline.runtime.files import write_bytes
+from pipeline.schema.section import Name, Positive
+
+FILE, EXTRA = "model.onnx", "onnx"
+LARGEST_FILE = 2**31 - 1
+"""An ONNX file is a protocol buffer, and these end at 2 GiB."""
+DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+"""The sets of operators that onnxruntime has. Others need a library, and no library of a model is loaded."""
+
+
+class OnnxSettings(ModelSettings):
+    """Which output is the latent, and how the pixels are normalised."""
+
+    kind: Literal["onnx"] = "onnx"
+    output: Name
+    mean: Colours
+    """Of each colour in 0..1, subtracted first."""
+    std: tuple[Positive, Positive, Positive]
+    """Of each colour in 0..1, divided by."""
+
+
+class OnnxNetwork(EncoderModel):
+    """One output of an ONNX network, (n, c, h, w), or (n, c) as a map of one place.
+
+    content: the file. It holds all of its weights: a file that names others is refused.
+    """
+
+    settings: OnnxSettings
+
+    def __init__(self, content: bytes, source: str, settings: OnnxSettings) -> None:
+        self.content, self.settings = content, settings
+        self._mean, self._std = per_colour(settings.mean), per_colour(settings.std)
+        _require_self_contained(content, source)
+        self._session = _session(content, source)
+        self._input = _only_input(self._session, source)
+        outputs = [entry.name for entry in self._session.get_outputs()]
+        if settings.output not in outputs:
+            found = ", ".join(outputs)
+            raise ModelError(f"{source}: found the outputs {found}, wanted {settings.output!r} among them.")
+
+    @classmethod
+    def read(cls, file: Path, settings: OnnxSettings) -> Self:
+        """Read a file of the user's."""
+        try:
+            if (size := file.stat().st_size) > LARGEST_FILE or not file.is_file():
+                raise ModelError(f"{file}: found {size:,} bytes or no regular file, wanted an ONNX file below 2 GiB.")
+            content = file.read_bytes()
+        except OSError as error:
+            raise ModelError(f"{file}: no ONNX file could be read ({reason(error)}).") from error
+        return cls(content, str(file), settings)
+
+    @classmethod
+    def load(cls, folder: Path, settings: OnnxSettings) -> Self:
+        """Read the saved file."""
+        return cls.read(folder / FILE, settings)
+
+    def to(self, device: torch.device) -> Self:  # noqa: ARG002  # the interface of all encoders
+        """Stay on the CPU, where onnxruntime computes; latents come back from there."""
+        return self
+
+    def save(self, folder: Path) -> None:
+        """Write the file as it was."""
+        write_bytes(folder / FILE, self.content)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Return the output; raises RuntimeError where the network cannot compute it."""
+        pixels = (((images.cpu() + 1) / 2 - self._mean) / self._std).numpy()
+        try:
+            (values,) = self._session.run([self.settings.output], {self._input: np.ascontiguousarray(pixels)})
+        except Exception as error:  # onnxruntime has no common class of its errors
+            raise RuntimeError(reason(error)) from error
+        latents = torch.from_numpy(np.asarray(values, np.float32))
+        return latents[:, :, None, None] if latents.ndim == 2 else latents
+
+
+def _session(content: bytes, source: str) -> Any:
+    """Return a session that computes on the CPU with PyTorch's number of threads."""
+    onnxruntime = _import("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
+    options.log_severity_level = 4  # problems become errors here, not lines on the terminal
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has no common class of its errors
+        raise ModelError(
+            f"{source}: onnxruntime cannot load this network ({reason(error)}). Export it again, with operators of "
+            f"ONNX alone."
+        ) from error
+
+
+def _only_input(session: Any, source: str) -> str:
+    """Return the name of the input, which has to be one of float32 images."""
+    inputs = session.get_inputs()
+    described = ", ".join(f"{entry.name} {entry.type} {entry.shape}" for entry in inputs)
+    if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 4:
+        raise ModelError(f"{source}: found the inputs {described}, wanted one of float32 images (n, 3, h, w).")
+    return str(inputs[0].name)
+
+
+def _require_self_contained(content: bytes, source: str) -> None:
+    """Raise ModelError unless a file holds its weights, and has no operators of a library of its own.
+
+    onnxruntime would read other files by paths in the file, wherever they point.
+    """
+    onnx = _import("onnx")
+    try:
+        model = onnx.load_model_from_string(content)
+    except Exception as error:  # protobuf's errors have no public class
+        raise ModelError(
+            f"{source}: found no ONNX ({reason(error)}); the file is damaged, or is another kind."
+        ) from error
+    for tensor in onnx.external_data_helper._get_all_tensors(model):  # noqa: SLF001
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            raise ModelError(
+                f"{source}: its weight {tensor.name!r} is in another file. Wanted one file with all weights: save it "
+                f"with onnx.save_model(model, file, save_as_external_data=False)."
+            )
+    for entry in model.opset_import:
+        if entry.domain not in DOMAINS:
+            raise ModelError(f"{source}: it needs the operators of {entry.domain!r}, wanted those of ONNX alone.")
+
+
+def _import(package: str) -> Any:
+    from importlib import import_module
+
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise MissingExtraError(package, EXTRA, "encoder.onnx", reason(error)) from error

@@ -1,0 +1,74 @@
+"""Principal channels are those of a singular value decomposition, and say what is lost."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from pipeline.encoders.reduction import Reduction, fit_reduction
+from pipeline.runtime.errors import ModelError
+
+
+def maps(n=12, channels=6, side=4):
+    torch.manual_seed(0)
+    mixing = torch.randn(channels, channels)
+    return (
+        torch.einsum("dc,nchw->ndhw", mixing, torch.randn(n, channels, side, side))
+        + torch.arange(channels)[:, None, None]
+    )
+
+
+def places(values):
+    return values.permute(0, 2, 3, 1).reshape(-1, values.shape[1]).double().numpy()
+
+
+def test_components_span_what_the_singular_vectors_do():
+    values = maps()
+    found = fit_reduction(values.split(5), channels=2, side=None)
+    rows = places(values)
+    _, singular, vectors = np.linalg.svd(rows - rows.mean(0), full_matrices=False)
+    np.testing.assert_allclose(np.abs(found.components.numpy() @ vectors[:2].T), np.eye(2), atol=1e-5)
+    assert found.variance == pytest.approx((singular[:2] ** 2).sum() / (singular**2).sum(), abs=1e-9)
+    np.testing.assert_allclose(found.mean.numpy(), rows.mean(0), rtol=1e-5)
+
+
+def test_places_are_averaged_over_areas():
+    values = maps()
+    found = fit_reduction([values], channels=None, side=2)
+    wanted = values.reshape(12, 6, 2, 2, 2, 2).mean((3, 5))
+    assert found.pools
+    np.testing.assert_allclose(found.undone(found(values)).numpy(), wanted.numpy(), atol=1e-4)
+
+
+def test_all_channels_kept_lose_nothing_and_come_back():
+    values = maps()
+    found = fit_reduction([values], channels=99, side=99)
+    assert (found.side, found.pools) == (4, False)
+    assert found.variance == pytest.approx(1.0)
+    np.testing.assert_allclose(found.undone(found(values)).numpy(), values.numpy(), atol=1e-4)
+
+
+def test_batches_do_not_matter():
+    values = maps()
+    one, many = fit_reduction([values], 3, 2), fit_reduction(values.split(1), 3, 2)
+    np.testing.assert_allclose(one.components.numpy(), many.components.numpy(), atol=1e-5)
+
+
+def test_a_saved_reduction_is_the_same(tmp_path):
+    found = fit_reduction([maps()], 3, 2)
+    found.save(tmp_path)
+    again = Reduction.load(tmp_path, found.side, pools=found.pools, variance=found.variance)
+    assert torch.equal(again(maps()), found(maps()))
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ({"mean": torch.zeros(3)}, "no reduction could be read"),
+        ({"mean": torch.zeros(3), "components": torch.zeros(2, 4)}, r"found mean \(3,\), components \(2, 4\)"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused(tmp_path, tensors, message):
+    save_file(tensors, tmp_path / "reduction.safetensors")
+    with pytest.raises(ModelError, match=message):
+        Reduction.load(tmp_path, 2, pools=False, variance=1.0)
