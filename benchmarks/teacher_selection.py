@@ -78,7 +78,9 @@ def changed(params: TeacherParams, setting: tuple[int, float, int, float]) -> Te
 def unit(setting: tuple[int, float, int, float], seed: int, params: TeacherParams) -> TeacherUnit:
     """Return one training."""
     output = folder(setting, seed)
-    return TeacherUnit(seed, changed(params, setting), LATENTS / "id_train", output, output.with_name(f"{seed}.csv"))
+    return TeacherUnit(
+        seed, changed(params, setting), LATENTS / "id_train", None, output, output.with_name(f"{seed}.csv")
+    )
 
 
 def validate(trial: Trial) -> tuple[float, float]:

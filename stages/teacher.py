@@ -9,13 +9,14 @@ from pipeline.runtime.command import PARAMS_FILE, ParamsPath, Ray, Workers, run
 
 def teacher(
     latents: Path,
+    views: Path,
     output: Path,
     curves: Path,
     params: ParamsPath = PARAMS_FILE,
     workers: Workers = None,
     ray: Ray = None,
 ) -> None:
-    """Train the teacher of every seed on the ID training store LATENTS, to OUTPUT; show epochs in CURVES.
+    """Train the teacher of every seed on the ID training store LATENTS and its VIEWS, to OUTPUT; show epochs in CURVES.
 
     Teachers that a killed run finished are kept.
     """
@@ -31,8 +32,10 @@ def teacher(
     seeds, settings = file.seeds, file.section("teacher", TeacherParams)
     load_id_train(latents)  # a damaged store is an error of the stage, not of its first unit
     facts = {"seeds": seeds, "teacher": settings.model_dump(mode="json")}
-    with publish_when_done(output, facts, [latents]) as work:
-        units = [TeacherUnit(seed, settings, latents, work / str(seed), curves / f"{seed}.csv") for seed in seeds]
+    with publish_when_done(output, facts, [latents, views]) as work:
+        units = [
+            TeacherUnit(seed, settings, latents, views, work / str(seed), curves / f"{seed}.csv") for seed in seeds
+        ]
         epochs = settings.optimiser.epochs
         train_seeds(train_teacher, units, curves=curves, epochs=epochs, launch=launch, title="training teachers")
 

@@ -9,6 +9,7 @@ from pipeline.runtime.command import PARAMS_FILE, ParamsPath, Ranks, Ray, Worker
 
 def train(
     latents: Path,
+    views: Path,
     outliers: Path,
     teachers: Path,
     pretrained_teacher: Path,
@@ -19,9 +20,9 @@ def train(
     ray: Ray = None,
     ranks: Ranks = 1,
 ) -> None:
-    """Train a detector per seed on LATENTS, OUTLIERS and the outputs of teachers, to OUTPUT; show epochs in CURVES.
+    """Train a detector per seed on LATENTS with their VIEWS, OUTLIERS and the outputs of teachers, to OUTPUT.
 
-    Detectors that a killed run finished are kept.
+    CURVES shows epochs. Detectors that a killed run finished are kept.
     """
     from pipeline.latents.latents import load_id_train
     from pipeline.params.methods.enabled import OutlierStores
@@ -43,13 +44,14 @@ def train(
         check_parents(stores, id_train)
     facts: dict[str, object] = {"seeds": file.seeds, "outliers": names, "train": settings.model_dump(mode="json")}
     facts |= {"ranks": ranks} if ranks > 1 else {}
-    inputs = [latents, *stores, teachers, pretrained_teacher]
+    inputs = [latents, views, *stores, teachers, pretrained_teacher]
     with publish_when_done(output, facts, inputs, ranks=ranks) as work:
         units = [
             DetectorUnit(
                 seed=seed,
                 params=settings,
                 latents=latents,
+                views=views,
                 outliers=stores,
                 teacher=teachers / str(seed),
                 pretrained_teacher=pretrained_teacher,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from pipeline.params.views import ViewParams
+from pipeline.params.views import AugmentationParams
 
 ASPECT = 4 / 3
 """Most that a crop is stretched to either side, as in Szegedy et al. 2014 (https://arxiv.org/abs/1409.4842)."""
@@ -21,7 +21,9 @@ class ViewKey(NamedTuple):
     view: int
 
 
-def view(image: Image.Image, size: int, params: ViewParams, key: ViewKey) -> NDArray[np.uint8]:  # (size, size, 3)
+def view(
+    image: Image.Image, size: int, params: AugmentationParams, key: ViewKey
+) -> NDArray[np.uint8]:  # (size, size, 3)
     """Return an augmented view of an RGB image.
 
     In this order: a crop of a random share of the area and aspect, resized by bicubic interpolation; a flip;

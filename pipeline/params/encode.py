@@ -1,6 +1,7 @@
 """The `encode` section of params.yaml."""
 
-from pipeline.schema.section import Count, Section
+from pipeline.params.views import ViewsParams
+from pipeline.schema.section import Count, PartOfSection, Section
 
 
 class EncodeParams(Section):
@@ -8,3 +9,11 @@ class EncodeParams(Section):
 
     batch_size: Count
     """Images per forward pass. A parameter, because it may change the last bit of a latent."""
+    views: ViewsParams
+    """Of ID training images only; teachers and detectors are trained on them."""
+
+
+class BatchParams(PartOfSection):
+    """The part of the section on which latents of plain images depend."""
+
+    batch_size: Count

@@ -134,8 +134,8 @@ def _unknown_key(where: str, name: str, valid: Sequence[str]) -> str:
 def _readable(loc: tuple[int | str, ...], content: object, kind: str) -> list[str]:
     """Return a location without the tags that pydantic adds for the member of a union.
 
-    A tag follows the key of the union and may be spelled like a key inside it: kind `dataset` has a key `dataset`. It is
-    no tag where the key holds a section of its own, as `encoder.kind` names one.
+    A tag follows the key of the union and may be spelled like a key inside it: kind `dataset` has a key `dataset`.
+    Where that key holds a section, as the one that `encoder.kind` names, the step is the key.
     """
     steps, node, opened = [], content, None
     for index, step in enumerate(loc):

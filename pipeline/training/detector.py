@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.latents.latents import Latents, load_id_train
+from pipeline.latents.views import TrainingRows, load_training_rows
 from pipeline.networks.outputs import TeacherOutputs, load_outputs
 from pipeline.networks.pretrained_teacher import load_pretrained_teacher
 from pipeline.networks.resnet import LatentResNet, Prediction
@@ -34,6 +36,8 @@ class DetectorUnit:
     seed: int
     params: TrainParams
     latents: Path
+    views: Path | None
+    """Output of stage `views`; None where there are none."""
     outliers: tuple[Path, ...]
     teacher: Path
     pretrained_teacher: Path
@@ -59,11 +63,13 @@ def train_detector(unit: DetectorUnit) -> None:
     order = torch.Generator().manual_seed(unit.seed)
     outliers = OutlierBatches(open_outliers(unit.outliers, latents), params.outlier_batch_size, order)
     mixing = Mixing(params.mixing, len(latents.class_names), order)
-    detector_step = DetectorStep(shared_by_ranks(network), objective, latents, teacher_outputs, outliers, mixing)
+    rows, labels = load_training_rows(unit.views, latents, device), torch.from_numpy(latents.labels).long()
+    batches = Batches(outliers, mixing, order)
+    detector_step = DetectorStep(shared_by_ranks(network), objective, rows, labels, teacher_outputs, batches)
     step = Step(detector_step.draw, detector_step.losses, recordable=detector_step.recordable)
-    trained_modules, rows = nn.ModuleList([network, objective]), len(latents.values)
+    trained_modules = nn.ModuleList([network, objective])
     on_epoch = Curve(unit.curve).show if is_first() else ignore_history
-    history = fit(trained_modules, rows, step, params.optimiser, order, on_epoch)
+    history = fit(trained_modules, len(latents.values), step, params.optimiser, order, on_epoch)
     if is_first():
         with finished_folder(unit.output) as folder:
             save_network(folder, network, card, history)
@@ -73,6 +79,14 @@ def _distilled_outputs(unit: DetectorUnit, latents: Latents) -> TeacherOutputs:
     """Return the outputs to distill: those of the pretrained teacher, or of this seed's teacher if there is none."""
     pretrained = load_pretrained_teacher(unit.pretrained_teacher, latents.header)
     return pretrained or load_outputs(unit.teacher, len(latents.values), len(latents.class_names))
+
+
+class Batches(NamedTuple):
+    """What the batches of a training are drawn with: one generator gives rows, views, outliers and mixes."""
+
+    outliers: OutlierBatches
+    mixing: Mixing
+    order: torch.Generator
 
 
 class DetectorStep:
@@ -86,25 +100,24 @@ class DetectorStep:
         self,
         network: LatentResNet | RankedNetwork,
         objective: Objective,
-        latents: Latents,
-        teacher_outputs: TeacherOutputs,  # of these latents
-        outliers: OutlierBatches,
-        mixing: Mixing,
+        rows: TrainingRows,
+        labels: Tensor,  # (n,) of these rows
+        teacher_outputs: TeacherOutputs,  # of the plain latents
+        batches: Batches,
     ) -> None:
         self.device = next(network.parameters()).device
-        self.network, self.objective, self.outliers, self.mixing = network, objective, outliers, mixing
-        self.values = latents.values.to(self.device)
-        self.labels = torch.from_numpy(latents.labels).long().to(self.device)
+        self.network, self.objective, self.rows, self.batches = network, objective, rows, batches
+        self.labels = labels.to(self.device)
         self.teacher = TeacherOutputs(*(values.to(self.device) for values in teacher_outputs))
 
     def draw(self, batch: Tensor) -> StepInputs:
         """Return the inputs of `losses` for the ID rows with indices `batch` (n,), with the next outliers."""
         rows = batch.to(self.device)
-        values, labels = self.values[rows], self.labels[rows]
+        values, labels = self.rows.take(batch, self.batches.order), self.labels[rows]
         outlier_batch = self._draw_outliers()
         children = (outlier_batch.parents != NOBODY).nonzero()[:, 0]  # on the CPU: on a GPU this would wait for it
-        parents = self.values[outlier_batch.parents[children].to(self.device)]
-        mixed = self.mixing(values, labels)
+        parents = self.rows.values[outlier_batch.parents[children].to(self.device)]
+        mixed = self.batches.mixing(values, labels)
         teacher = (output[rows] for output in self.teacher)
         outliers = outlier_batch.values.to(self.device).float()
         return values, labels, outliers, parents, children.to(self.device), *mixed, *teacher
@@ -154,6 +167,6 @@ class DetectorStep:
         """Return the next outliers: none unless a loss uses outliers, and without parents unless CLUB uses parents."""
         params = self.objective.params
         if not params.uses_outliers:
-            return OutlierBatch(torch.empty(0, *self.values.shape[1:]), torch.empty(0, dtype=torch.int64))
-        batch = self.outliers.draw()
+            return OutlierBatch(torch.empty(0, *self.rows.values.shape[1:]), torch.empty(0, dtype=torch.int64))
+        batch = self.batches.outliers.draw()
         return batch if params.micl.club.weight else batch._replace(parents=torch.full_like(batch.parents, NOBODY))

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from pipeline.latents.latents import load_id_train
+from pipeline.latents.views import load_training_rows
 from pipeline.networks.outputs import save_outputs
 from pipeline.networks.saved_network import NetworkCard, predict, save_network
 from pipeline.params.networks import LinearParams
@@ -26,6 +27,8 @@ class TeacherUnit:
     seed: int
     params: TeacherParams
     latents: Path
+    views: Path | None
+    """Output of stage `views`; None where there are none."""
     output: Path
     curve: Path
 
@@ -43,19 +46,19 @@ def train_teacher(unit: TeacherUnit) -> None:
         standardisation=latents.header.standardisation,
         class_names=latents.class_names,
     )
-    values, labels = latents.values.to(device), torch.from_numpy(latents.labels).long().to(device)
+    rows, labels = load_training_rows(unit.views, latents, device), torch.from_numpy(latents.labels).long()
+    order = torch.Generator().manual_seed(unit.seed)
     with seeded(unit.seed, device):
         network = card.build().to(device)
 
     def draw(batch: Tensor) -> tuple[Tensor, Tensor]:
-        rows = batch.to(device)
-        return values[rows], labels[rows]
+        return rows.take(batch, order), labels[batch].to(device)
 
     def losses(values: Tensor, labels: Tensor) -> Losses:
         return {"cross_entropy": cross_entropy(network(values).logits, labels)}
 
-    order, step = torch.Generator().manual_seed(unit.seed), Step(draw, losses, recordable=True)
-    history = fit(network, len(values), step, unit.params.optimiser, order, Curve(unit.curve).show)
+    step = Step(draw, losses, recordable=True)
+    history = fit(network, len(labels), step, unit.params.optimiser, order, Curve(unit.curve).show)
     with finished_folder(unit.output) as folder:
         save_network(folder, network, card, history)
         save_outputs(folder, *predict(network, latents.values))

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from benchmarks.cluster.local import local_cluster
+from pipeline.latents.views import write_card as write_views_card
 from pipeline.networks.pretrained_teacher import write_card
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import folder_digest
@@ -26,6 +27,7 @@ from tests.helpers.models import write_encoder
 from tests.runtime.test_units import is_alive
 
 ID, SHARDS = Path("id"), 12
+VIEWS = Path("views")
 STAGE = """
 import runpy, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # of a process that a shell began in the background it is off
@@ -142,12 +144,13 @@ def test_networks_are_the_same_bytes(cluster):
     outliers_store(Path("outliers/mixup"))
     params = write_params(Path(), tiny_params(synthesize__methods=["mixup"]))
     write_card(Path("pretrained"), None)
+    write_views_card(VIEWS, 0)
     found = {}
     for workers, ray in ((2, None), (None, cluster.address)):
         outputs = [Path("made") / name for name in ("teacher", "detector")]
         curves = [Path("curves") / output.name for output in outputs]
-        teacher(ID, outputs[0], curves[0], params, workers, ray)
-        inputs = (ID, Path("outliers"), outputs[0], Path("pretrained"))
+        teacher(ID, VIEWS, outputs[0], curves[0], params, workers, ray)
+        inputs = (ID, VIEWS, Path("outliers"), outputs[0], Path("pretrained"))
         train(*inputs, outputs[1], curves[1], params, workers, ray)
         found[ray] = [folder_digest(path) for path in (*outputs, *curves)]
         shutil.rmtree("made")

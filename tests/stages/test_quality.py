@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pipeline.latents.views import write_card
 from pipeline.runtime.errors import IncompatibleStoreError, ModelError, PipelineError
 from pipeline.runtime.files import folder_digest, read_json
 from stages.quality import quality
@@ -26,7 +27,8 @@ def inputs():
 def judge(**changes):
     params = write_params(Path(), tiny_params(synthesize__methods=["mixup", "shuffle"], **changes))
     if not TEACHERS.is_dir():
-        teacher(LATENTS / "id_train", TEACHERS, Path("curves"), params, 1)
+        write_card(Path("views"), 0)
+        teacher(LATENTS / "id_train", Path("views"), TEACHERS, Path("curves"), params, 1)
     quality(LATENTS, OUTLIERS, TEACHERS, REPORT, FIGURES, params)
     return read_json(REPORT)
 

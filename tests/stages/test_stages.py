@@ -11,8 +11,8 @@ from tests.helpers.make import ROOT, changed, default_params, denoiser_of, laten
 from tests.helpers.warm import warmed
 
 STAGES = (
-    "encoder", "encode", "guard", "probe", "teacher", "pretrained_teacher", "denoiser", "synthesize", "quality",
-    "train", "infer", "score", "bundle",
+    "encoder", "encode", "views", "guard", "probe", "teacher", "pretrained_teacher", "denoiser", "synthesize",
+    "quality", "train", "infer", "score", "bundle",
 )  # fmt: skip
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "LATENT_OUTLIERS_DEVICE": "cpu", "HF_HUB_OFFLINE": "1"}
 
@@ -101,7 +101,7 @@ def test_a_device_that_is_not_there_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(ENVIRONMENT, "LATENT_OUTLIERS_DEVICE", "cdua")
     write_params(tmp_path, tiny_params())
     latents_store(tmp_path / "id")
-    code, _, err = run("stages.teacher", "id", "out", "curves")
+    code, _, err = run("stages.teacher", "id", "views", "out", "curves")
     assert code == 1
     assert err.startswith("error: LATENT_OUTLIERS_DEVICE is 'cdua', which cannot be used")
     assert err.count("\n") == 1

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline.latents.latents import load_id_train
+from pipeline.latents.views import write_card as write_views_card
 from pipeline.networks.outputs import TeacherOutputs, load_outputs
 from pipeline.networks.pretrained_teacher import write_card
 from pipeline.networks.saved_network import load_network, predict
@@ -19,7 +20,8 @@ from stages.teacher import teacher
 from stages.train import train
 from tests.helpers.make import latents_store, outliers_store, tiny_params, write_params
 
-ID, OUTLIERS, TEACHERS, PRETRAINED, DETECTORS = map(Path, ("id", "outliers", "teachers", "pretrained", "detectors"))
+ID, VIEWS, OUTLIERS, TEACHERS = map(Path, ("id", "views", "outliers", "teachers"))
+PRETRAINED, DETECTORS = map(Path, ("pretrained", "detectors"))
 FEW = {"synthesize__methods": ["mixup", "shuffle"]}
 
 
@@ -31,6 +33,7 @@ def folder(tmp_path_factory):
         patch.chdir(folder)
         patch.setenv("LATENT_OUTLIERS_DEVICE", "cpu")
         latents_store(ID)
+        write_views_card(VIEWS, 0)
         for seed, method in enumerate(FEW["synthesize__methods"]):
             outliers_store(OUTLIERS / method, seed=seed)
         train_teachers()
@@ -51,12 +54,12 @@ def curves(output):
 
 def train_teachers(output=TEACHERS, workers=1, **changes):
     params = write_params(Path(), tiny_params(**(FEW | changes)))
-    teacher(ID, output, curves(output), params, workers)
+    teacher(ID, VIEWS, output, curves(output), params, workers)
 
 
 def train_detectors(output=DETECTORS, workers=1, **changes):
     params = write_params(Path(), tiny_params(**(FEW | changes)))
-    train(ID, OUTLIERS, TEACHERS, PRETRAINED, output, curves(output), params, workers)
+    train(ID, VIEWS, OUTLIERS, TEACHERS, PRETRAINED, output, curves(output), params, workers)
 
 
 def test_the_stages_train_repeat_and_check(trained):

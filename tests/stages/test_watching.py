@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.latents.views import write_card
 from pipeline.runtime.files import folder_digest
 from pipeline.training.curve import epochs_in
 from tests.helpers.make import latents_store, tiny_params, write_params
@@ -28,7 +29,8 @@ def wait_for(reached):
 def test_curves_grow_while_a_stage_runs_and_outlive_its_kill():
     write_params(Path(), tiny_params(teacher__optimiser__epochs=EPOCHS))
     latents_store(Path("id"))
-    stage = command("stages.teacher", "id", "teachers", CURVES, "--workers", 1)
+    write_card(Path("views"), 0)
+    stage = command("stages.teacher", "id", "views", "teachers", CURVES, "--workers", 1)
     running = subprocess.Popen(stage, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
     wait_for(lambda: epochs_in(CURVES / "1.csv") > 1)
     assert epochs_in(CURVES / "0.csv") == EPOCHS
@@ -37,6 +39,6 @@ def test_curves_grow_while_a_stage_runs_and_outlive_its_kill():
     assert running.wait() == -signal.SIGKILL
     shutil.rmtree(CURVES)  # as DVC does with every output of a stage that it runs
     for output, curves in (("teachers", CURVES), ("others", "whole")):
-        assert run("stages.teacher", "id", output, curves)[0] == 0
+        assert run("stages.teacher", "id", "views", output, curves)[0] == 0
     assert {path.name: epochs_in(path) for path in CURVES.iterdir()} == {"0.csv": EPOCHS, "1.csv": EPOCHS}
     assert folder_digest(CURVES) == folder_digest(Path("whole"))

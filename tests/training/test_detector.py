@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from pipeline.latents.latents import load_id_train
+from pipeline.latents.views import TrainingRows
 from pipeline.networks.outputs import TeacherOutputs
 from pipeline.networks.resnet import LatentResNet, Prediction
 from pipeline.params.methods.base import NOBODY
 from pipeline.params.networks import ArcFaceParams, NetworkParams
 from pipeline.params.train import TrainParams
-from pipeline.training.detector import DetectorStep
+from pipeline.training.detector import Batches, DetectorStep
 from pipeline.training.draws import OutlierBatch
 from pipeline.training.mixing import Mixing
 from pipeline.training.objective import BatchOutputs, Objective
@@ -52,14 +53,16 @@ def make_step(latents, **changes):
     network = LatentResNet(4, 3, NetworkParams(width=8, blocks=(1,)), ArcFaceParams(kind="arcface", scale=8, margin=1))
     teacher, outliers = TeacherOutputs(torch.randn(90, 3), torch.randn(90, 7)), Always()
     mixing = Mixing(params.mixing, 3, torch.Generator().manual_seed(0))
-    return DetectorStep(network, Objective(params, 8, 7, (4, 4, 4), CPU), latents, teacher, outliers, mixing), outliers
+    rows, labels = TrainingRows(latents, None, 0, CPU), torch.from_numpy(latents.labels).long()
+    batches = Batches(outliers, mixing, torch.Generator().manual_seed(0))
+    return DetectorStep(network, Objective(params, 8, 7, (4, 4, 4), CPU), rows, labels, teacher, batches), outliers
 
 
 def test_a_step_is_the_objective_of_its_rows(latents):
     step, _ = make_step(latents)
     network, labels = step.network, torch.tensor([2, 0, 1, 0, 2])
     id_rows = network(latents.values[ROWS])
-    mixed = Mixing(step.mixing.params, 3, torch.Generator().manual_seed(0))(latents.values[ROWS], labels)
+    mixed = Mixing(step.batches.mixing.params, 3, torch.Generator().manual_seed(0))(latents.values[ROWS], labels)
     wanted = step.objective(
         BatchOutputs(
             id_latents=latents.values[ROWS],

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from pipeline.latents.views import write_card as write_views_card
 from pipeline.networks.pretrained_teacher import write_card
 from pipeline.runtime.cluster import RanksPool
 from pipeline.runtime.errors import ClusterError, DivergedError
@@ -29,7 +30,7 @@ EVERY_LOSS = {
     "train__distillation__features__weight": 0.1,
     "train__outlier_exposure__weight": 0.5,
 }
-INPUTS = Path("id"), Path("outliers"), Path("teachers"), Path("pretrained")
+INPUTS = Path("id"), Path("views"), Path("outliers"), Path("teachers"), Path("pretrained")
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +44,8 @@ def inputs():
 def trained(output, ray=None, ranks=1, **changes):
     params = write_params(Path(), tiny_params(seeds=[0], synthesize__methods=["mixup"], **EVERY_LOSS, **changes))
     if not Path("teachers").exists():
-        teacher(Path("id"), Path("teachers"), Path("curves_of_teachers"), params, workers=1)
+        write_views_card(Path("views"), 0)
+        teacher(Path("id"), Path("views"), Path("teachers"), Path("curves_of_teachers"), params, workers=1)
     train(*INPUTS, Path(output), Path("curves"), params, workers=None if ray else 1, ray=ray, ranks=ranks)
     return read_json(Path(output) / "0/history.json"), load_file(Path(output) / "0/model.safetensors")
 
