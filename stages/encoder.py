@@ -10,7 +10,7 @@ from pipeline.runtime.command import PARAMS_FILE, ParamsPath, run
 if TYPE_CHECKING:
     from pipeline.encoders.model import EncoderModel
     from pipeline.params.data import DataParams
-    from pipeline.params.encoder import EncoderParams, TrainedParams
+    from pipeline.params.encoder import EncoderParams, SupervisedParams, TrainedParams
     from pipeline.training.curve import Curve
 
 
@@ -39,10 +39,15 @@ def encoder(output: Path, curve: Path, params: ParamsPath = PARAMS_FILE) -> None
 def _model(data: DataParams, settings: EncoderParams, curve: Curve) -> EncoderModel:
     """Return the model that the parameters name; raises ModelError when it cannot be read."""
     from pipeline.encoders.pretrained import read_pretrained
-    from pipeline.params.encoder import TrainedParams
+    from pipeline.params.encoder import SupervisedParams, TrainedParams
 
-    params = settings.chosen
-    return _trained(data, params, curve) if isinstance(params, TrainedParams) else read_pretrained(params)
+    match params := settings.chosen:
+        case TrainedParams():
+            return _trained(data, params, curve)
+        case SupervisedParams():
+            return _supervised(data, params, curve)
+        case _:
+            return read_pretrained(params)
 
 
 def _trained(data: DataParams, params: TrainedParams, curve: Curve) -> EncoderModel:
@@ -55,6 +60,16 @@ def _trained(data: DataParams, params: TrainedParams, curve: Curve) -> EncoderMo
     with progress("training the encoder, steps", steps(len(images), params)) as advance:
         model = train_autoencoder(images, data.image_size, params, chosen_device(), advance, curve.show)
     return DiffusersAutoencoder(model.cpu())
+
+
+def _supervised(data: DataParams, params: SupervisedParams, curve: Curve) -> EncoderModel:
+    from pipeline.runtime.device import chosen_device
+    from pipeline.runtime.progress import progress
+    from pipeline.training.pixel_classifier import steps, train_classifier
+
+    images = data.open("id_train")
+    with progress("training the encoder, steps", steps(len(images), params)) as advance:
+        return train_classifier(images, data.image_size, params, chosen_device(), advance, curve.show)
 
 
 if __name__ == "__main__":

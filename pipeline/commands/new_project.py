@@ -32,8 +32,8 @@ SIZES = (32, 64)
 """The image sizes to choose from; larger sizes are for pretrained encoders."""
 MEASURED = 100
 """About how many pictures are measured to choose the image size."""
-PICTURES_SEEN = 24_000
-"""Training pictures of the encoder over all epochs: 24 epochs of 1,000 pictures, or fewer epochs of more."""
+PICTURES_SEEN = 90_000
+"""Training pictures of the encoder over all epochs: 60 epochs of 1,500 pictures, or fewer epochs of more."""
 Group = Literal["near", "far"]
 
 
@@ -134,7 +134,7 @@ def _fit(params: CommentedMap, photos: Photos, ood_folders: Mapping[str, OodFold
         sources[PHOTOS][name] = photos.source[name]
     train = photos.parts["train"]
     data["image_size"] = _image_size(train)
-    training = params["encoder"]["trained"]
+    training = params["encoder"]["supervised"]
     training["epochs"] = max(1, min(training["epochs"], round(PICTURES_SEEN / len(train))))
     keys = ("on_bad_image", "largest_pixels", "seed")
     for index, (name, ood_folder) in enumerate(ood_folders.items()):
@@ -189,8 +189,8 @@ def _print_summary(
     image_sets = {PHOTOS: photos.parts["train"]} | {name: entry.images for name, entry in ood_folders.items()}
     for name, images in image_sets.items():
         console.print(_file_summary(name, images), highlight=False, soft_wrap=True)
-    size, epochs = params["data"]["image_size"], params["encoder"]["trained"]["epochs"]
-    console.print(f"image_size {size}, encoder.trained.epochs {epochs}", highlight=False)
+    size, epochs = params["data"]["image_size"], params["encoder"]["supervised"]["epochs"]
+    console.print(f"image_size {size}, encoder.supervised.epochs {epochs}", highlight=False)
     console.print(f"{target}: made; edit its params.yaml, then run `dvc repro` there", highlight=False, soft_wrap=True)
 
 

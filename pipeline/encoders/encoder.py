@@ -15,6 +15,7 @@ from torch import Tensor
 from pipeline.encoders.diffusers_autoencoder import DiffusersAutoencoder, DiffusersSettings
 from pipeline.encoders.model import EncoderModel
 from pipeline.encoders.onnx_network import OnnxNetwork, OnnxSettings
+from pipeline.encoders.pixel_classifier import SupervisedEncoder, SupervisedSettings
 from pipeline.encoders.reduction import Reduction
 from pipeline.encoders.vision_backbone import BackboneSettings, VisionBackbone
 from pipeline.runtime.errors import ModelError, reason
@@ -26,7 +27,9 @@ Shape = tuple[Count, Count, Count]
 """Channels, height and width of a latent."""
 MOST_VALUES = 2**26
 """Most values of one latent, 128 MiB in float16; more is a mistake."""
-Settings = Annotated[DiffusersSettings | BackboneSettings | OnnxSettings, Field(discriminator="kind")]
+Settings = Annotated[
+    DiffusersSettings | BackboneSettings | OnnxSettings | SupervisedSettings, Field(discriminator="kind")
+]
 
 
 class _Frozen(BaseModel):
@@ -126,6 +129,8 @@ def load_encoder(folder: Path) -> SavedEncoder:
             model = VisionBackbone.load(files, settings)
         case OnnxSettings():
             model = OnnxNetwork.load(files, settings)
+        case SupervisedSettings():
+            model = SupervisedEncoder.load(files, settings)
     reduction = None if card.reduction is None else Reduction.load(folder, **card.reduction.model_dump())
     encoder = Encoder(model, reduction)
     if (found := latent_shape(encoder, card.image_size, str(folder))) != card.shape:

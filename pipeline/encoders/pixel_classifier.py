@@ -1,9 +1,22 @@
 """A small residual classifier of pixels; the feature map in its middle is the latent."""
 
-from typing import NamedTuple
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import torch
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as tensor_bytes
 from torch import Tensor, nn
+
+from pipeline.encoders.model import EncoderModel, ModelSettings
+from pipeline.params.encoder import Widths
+from pipeline.runtime.device import full_float32
+from pipeline.runtime.errors import ModelError, reason
+from pipeline.runtime.files import write_bytes
+
+WEIGHTS = "model.safetensors"
 
 
 class PixelPrediction(NamedTuple):
@@ -20,7 +33,7 @@ class PixelClassifier(nn.Module):
     the output of the third stage, has an eighth of the image's side. The fourth stage and the head follow.
     """
 
-    def __init__(self, widths: tuple[int, int, int, int], classes: int) -> None:
+    def __init__(self, widths: Widths, classes: int) -> None:
         super().__init__()
         first, *others = widths
         stem = (nn.Conv2d(3, first, 3, padding=1, bias=False), nn.BatchNorm2d(first), nn.ReLU(), nn.MaxPool2d(2))
@@ -54,3 +67,48 @@ class Block(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Return maps (n, width, h / stride, w / stride)."""
         return torch.relu(self.residual(maps) + self.shortcut(maps))
+
+
+class SupervisedSettings(ModelSettings):
+    """The architecture of a trained classifier of pixels."""
+
+    kind: Literal["supervised"] = "supervised"
+    widths: Widths
+    classes: Annotated[int, Field(ge=1, le=2**20)]
+
+
+class SupervisedEncoder(EncoderModel):
+    """The lower half of a trained classifier of pixels, in evaluation mode. Its upper half stays, for its logits."""
+
+    settings: SupervisedSettings
+
+    def __init__(self, network: PixelClassifier, settings: SupervisedSettings) -> None:
+        self.network: Any = network.eval().requires_grad_(requires_grad=False)
+        self.settings = settings
+
+    @classmethod
+    def load(cls, folder: Path, settings: SupervisedSettings) -> Self:
+        """Read the weights; raises ModelError when they are damaged or of another architecture."""
+        network = PixelClassifier(settings.widths, settings.classes)
+        try:
+            network.load_state_dict(load_file(folder / WEIGHTS))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise ModelError(f"{folder / WEIGHTS}: no classifier of pixels could be read ({reason(error)}).") from error
+        return cls(network, settings)
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Tensor:
+        """Return the feature map in the middle."""
+        with full_float32():
+            maps: Tensor = self.network.lower(images.contiguous(memory_format=torch.channels_last))
+        return maps
+
+    def to(self, device: torch.device) -> Self:
+        """Move to `device`, in the memory layout in which convolutions are fastest."""
+        self.network.to(device, memory_format=torch.channels_last)
+        return self
+
+    def save(self, folder: Path) -> None:
+        """Write the weights."""
+        weights = {name: value.cpu().contiguous() for name, value in self.network.state_dict().items()}
+        write_bytes(folder / WEIGHTS, tensor_bytes(weights))

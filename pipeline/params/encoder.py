@@ -4,9 +4,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from pipeline.params.views import AugmentationParams
 from pipeline.schema.section import Count, Name, Positive, Section, Seed, Weight
 
-EncoderKind = Literal["trained", "diffusers", "transformers", "onnx"]
+Width = Annotated[int, Field(ge=1, le=2**12)]
+Widths = tuple[Width, Width, Width, Width]
+EncoderKind = Literal["trained", "supervised", "diffusers", "transformers", "onnx"]
 Colours = tuple[float, float, float]
 Deviations = tuple[Positive, Positive, Positive]
 
@@ -30,6 +33,22 @@ class TrainedParams(Section):
         if any(width % self.norm_groups for width in self.channels):
             raise ValueError(f"norm_groups {self.norm_groups} does not divide every width of channels {self.channels}")
         return self
+
+
+class SupervisedParams(Section):
+    """A small residual classifier of the ID training pixels; the map in its middle is the latent."""
+
+    seed: Seed
+    widths: Widths
+    """Channels of its four resolutions; the latent has as many as the third."""
+    epochs: Count
+    batch_size: Count
+    learning_rate: Positive
+    weight_decay: Weight
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    """Share of each label that is spread over all classes (Szegedy et al. 2015)."""
+    augmentation: AugmentationParams
+    """Every image is another view in each epoch."""
 
 
 class DiffusersParams(Section):
@@ -68,7 +87,7 @@ class OnnxParams(Section):
     """Of each colour in 0..1, divided by."""
 
 
-ModelParams = TrainedParams | DiffusersParams | TransformersParams | OnnxParams
+ModelParams = TrainedParams | SupervisedParams | DiffusersParams | TransformersParams | OnnxParams
 
 
 class EncoderParams(Section):
@@ -82,6 +101,7 @@ class EncoderParams(Section):
     fitted_to: Annotated[int, Field(ge=1)]
     """ID training images, evenly drawn, to which the principal channels are fitted."""
     trained: TrainedParams
+    supervised: SupervisedParams
     diffusers: DiffusersParams | None
     transformers: TransformersParams | None
     onnx: OnnxParams | None
