@@ -156,6 +156,7 @@ def _file_facts(files: dict[str, Any]) -> list[tuple[str, str]]:
     }
     return [
         ("files", summary),
+        *([("faint", f"{files['faint']:,} use at most an eighth of 16 bits")] if "faint" in files else []),
         *(
             (f"skipped, {reason}", ", ".join(paths_by_reason.get(reason, [f"{n:,}"])))
             for reason, n in files["skipped"].items()

@@ -146,8 +146,9 @@ def _folder_sentence(source: str, counts: Json) -> str:
     parts += [f"{counts[key]:,} {key.replace('_', ' ')}" for key in ("beyond_limits", "in_no_set") if counts[key]]
     parts.append(f"{sum(counts['skipped'].values()):,} skipped{f' ({reasons})' if reasons else ''}")
     sentence = f"Folder of {source}: {counts['found']:,} files = {' + '.join(parts)}."
-    copies = counts["repeated"]
-    return sentence + (f" {_images(copies)} {_are(copies)} a copy of another." if copies else "")
+    copies, faint = counts["repeated"], counts.get("faint", 0)
+    sentence += f" {_images(copies)} {_are(copies)} a copy of another." if copies else ""
+    return sentence + (f" {_images(faint)} {_are(faint)} faint: at most an eighth of 16 bits is used." if faint else "")
 
 
 def shared_sentences(guard: Json) -> list[str]:

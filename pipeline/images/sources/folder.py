@@ -18,7 +18,8 @@ import numpy as np
 from PIL import Image
 from pydantic import Field, model_validator
 
-from pipeline.images.decode import LARGEST_PIXELS, NoPictureError, decode_file, quiet
+from pipeline.images.decode import MOST_PIXELS, decode_file, quiet
+from pipeline.images.encoded.no_picture import NoPictureError
 from pipeline.images.image_set import OOD_LABEL, ImageSet
 from pipeline.images.layout import ExpectedLayout, Layout, PlacedPicture, arrange
 from pipeline.images.listing import SYSTEM, RejectedFile
@@ -31,7 +32,7 @@ from pipeline.schema.section import Count, Fraction, Name, Seed
 
 EXAMPLES = 3
 """Largest number of bad files that an error names."""
-Pixels = Annotated[int, Field(ge=1, le=LARGEST_PIXELS)]
+Pixels = Annotated[int, Field(ge=1, le=MOST_PIXELS)]
 OnBadImage = Literal["fail", "skip"]
 """What happens with unusable files: an error names them, or they are skipped, counted and listed."""
 
@@ -259,6 +260,8 @@ def _file_counts(
         "repeated": len(pictures) - len({picture.content for picture in pictures}),
         "skipped": dict(sorted(Counter(file.reason for file in bad).items())),
     }
+    if faint := sum(picture.faint for picture in pictures):
+        counts["faint"] = faint
     if listed:
         counts["skipped_files"] = {
             reason: [file.path for file in bad if file.reason == reason] for reason in counts["skipped"]

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import model_validator
 
-from pipeline.images.decode import FORMATS, LARGEST_PIXELS, NoPictureError, decode, quiet
+from pipeline.images.decode import FORMATS, LARGEST_PIXELS, decode, quiet
+from pipeline.images.encoded.no_picture import NoPictureError
 from pipeline.images.image_set import BYTES, OOD_LABEL, ImageSet
 from pipeline.images.selection import RowNumbers, limited, shuffled_rows
 from pipeline.images.sources.base import ALL, LABELLED_PARTS, ImageSource, Limits
