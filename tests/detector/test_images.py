@@ -36,7 +36,5 @@ def test_the_limit_of_pixels_is_the_users(rotated, monkeypatch):
 @pytest.mark.parametrize("setting", ["0", "many", "-1", "99999999999"])
 def test_a_limit_that_is_none_is_refused(rotated, monkeypatch, setting):
     monkeypatch.setenv("LATENT_OUTLIERS_LARGEST_PIXELS", setting)
-    with pytest.raises(
-        PipelineError, match=f"LARGEST_PIXELS is '{setting}', wanted a number of pixels"
-    ):
+    with pytest.raises(PipelineError, match=f"LARGEST_PIXELS is '{setting}', wanted a number of pixels"):
         image_pixels(rotated, 8)

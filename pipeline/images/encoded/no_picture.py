@@ -8,7 +8,7 @@ class NoPictureError(Exception):
     """Bytes that are not a picture: a `reason`, by which files are counted, and a `detail` that explains it."""
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason} ({detail})")
+        super().__init__(f"{reason} ({detail})" if detail else reason)
         self.reason, self.detail = reason, detail
 
 
