@@ -166,6 +166,13 @@ def test_a_tiff_that_names_one_strip_very_often_is_refused():
     assert "too much work (decoded from 20,000,000 bytes" in problem(tiff(size + strip_tags, data))
 
 
+def test_a_bmp_of_run_lengths_is_refused_above_a_size_of_its_own():
+    header = struct.pack("<IiiHHIIiiII", 40, 4097, 4097, 1, 8, 1, 0, 0, 0, 256, 0) + bytes(1024)
+    runs = b"\1\0\0\0" * 4097 + b"\0\1"
+    content = b"BM" + struct.pack("<IHHI", 14 + len(header) + len(runs), 0, 0, 14 + len(header)) + header + runs
+    assert "too large (4097 x 4097 pixels, wanted at most 16,777,216)" in problem(content, 10**8)
+
+
 def test_chunks_without_end_are_refused():
     whole = chunks_of(encoded(picture(0)))
     content = png([whole[0]]) + chunk(b"abCd", b"") * (2**20 + 1)

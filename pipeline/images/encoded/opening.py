@@ -24,6 +24,8 @@ OPENING_ERRORS = (SyntaxError, IndexError, TypeError, struct.error)
 """What Pillow raises when it does not understand a file."""
 UNKNOWN_PIXELS = ("unknown pixel mode", "unknown data organization", "-bit layers", "-layer images")
 """Parts of its messages about pixels that it has no mode for."""
+RUN_LENGTHS, MOST_RUN_LENGTH_PIXELS = "bmp_rle", 2**24
+"""Pillow's name of run lengths in BMP files, and the most such pixels; it decodes them in Python, byte by byte."""
 TILE_WIDTH, TILE_LENGTH, STRIP_BYTES, TILE_BYTES = 322, 323, 279, 325  # tags of TIFF
 
 
@@ -49,6 +51,8 @@ def open_image(stream: BinaryIO, formats: Sequence[str], largest_pixels: int) ->
             stream.seek(0)
             image = _opened(name, plugin, stream, largest_pixels)
             require_size(image.width, image.height, largest_pixels)
+            if any(tile.codec_name == RUN_LENGTHS for tile in getattr(image, "tile", [])):
+                require_size(image.width, image.height, min(MOST_RUN_LENGTH_PIXELS, largest_pixels))
             if isinstance(image, TiffImagePlugin.TiffImageFile):
                 _require_little_work(image, stream.seek(0, SEEK_END), largest_pixels)
             return image
