@@ -155,7 +155,8 @@ def _file_facts(files: dict[str, Any]) -> list[tuple[str, str]]:
         reason: [printable(path) for path in paths] for reason, paths in files.get("skipped_files", {}).items()
     }
     return [
-        ("files", summary),
+        (files.get("unit", "files"), summary),
+        *([("faint", f"{files['faint']:,} use at most an eighth of 16 bits")] if "faint" in files else []),
         *(
             (f"skipped, {reason}", ", ".join(paths_by_reason.get(reason, [f"{n:,}"])))
             for reason, n in files["skipped"].items()

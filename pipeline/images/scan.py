@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.images.decode import NoPictureError, decode, decode_file, quiet
+from pipeline.images.decode import DECODING, decode_file, quiet
+from pipeline.images.encoded.deep_gray import is_faint
+from pipeline.images.encoded.no_picture import NoPictureError
 from pipeline.images.image_set import content_hash
 from pipeline.images.listing import UNREADABLE, File, Listing, RejectedFile, list_folder
 from pipeline.runtime.errors import ImageFileError
@@ -33,6 +35,7 @@ class Picture(NamedTuple):
     content: int  # content hash: equal for two files that show the same picture
     size: int
     changed: tuple[int, int]
+    faint: bool = False  # whether it uses at most an eighth of its more than 256 levels
 
 
 class Scan(BaseModel):
@@ -73,7 +76,7 @@ def scan_folder(root: Path, largest_pixels: int) -> Scan:
 
 def _state(listing: Listing, largest_pixels: int) -> str:
     """Return a digest of everything that determines a scan, except the contents of the files."""
-    code = [file_digest(Path(inspect.getfile(function))) for function in (decode, content_hash)]
+    code = [file_digest(Path(inspect.getfile(function))) for function in (*DECODING, content_hash)]
     return digest(json_bytes([listing, largest_pixels, code, version("pillow")]))
 
 
@@ -97,12 +100,12 @@ def _decoded(root: Path, listing: Listing, largest_pixels: int) -> Scan:
 
 def _checked(root: Path, largest_pixels: int, file: File) -> Picture | RejectedFile:
     try:
-        content = content_hash(decode_file(root / file.path, largest_pixels))
+        picture = decode_file(root / file.path, largest_pixels)
     except NoPictureError as error:
         return RejectedFile(file.path, error.reason, error.detail)
     except OSError as error:
         return RejectedFile(file.path, UNREADABLE, error.strerror or "no reason given")
-    return Picture(file.path, content, file.size, file.changed)
+    return Picture(file.path, content_hash(picture), file.size, file.changed, is_faint(picture))
 
 
 def _read_cached(cache_file: Path, state: str) -> Scan | None:

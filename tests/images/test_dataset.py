@@ -183,6 +183,20 @@ def test_a_row_may_name_a_file_of_the_datasets_own_folder(folder):
     assert value_of(open_set(data, "plants").read(0)) == 5
 
 
+def test_a_snapshot_of_the_hub_may_link_to_its_own_blobs(folder):
+    data = rows(folder, {"image": pa.array([{"bytes": None, "path": "own.png"}], STRUCT)})
+    snapshot, blobs = folder / "cached/snapshots/0123", folder / "cached/blobs"
+    shutil.copytree(folder / "plants", snapshot)
+    blobs.mkdir()
+    (blobs / "5f").write_bytes(encoded(5))
+    (snapshot / "own.png").symlink_to("../../blobs/5f")
+    data = changed(data, sources__plants__dataset=str(snapshot))
+    assert value_of(open_set(data, "plants").read(0)) == 5
+    (snapshot / "own.png").unlink()
+    (snapshot / "own.png").symlink_to("../../../plants/state.json")
+    assert "found an image in own.png, wanted one in the dataset's own folder" in message(data, "plants")
+
+
 def test_labels_out_of_range_and_an_empty_split_are_refused(folder):
     write(folder / "test.parquet", [0, 1, 2, 4])
     as_files(folder)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from pipeline.images.image_set import OOD_LABEL, content_hash
 from pipeline.params.data import DataParams
@@ -247,3 +248,10 @@ def test_another_picture_in_the_folder_is_another_digest():
     assert open_set("id_test").files["digest"] == before
     write(ROOT / "cat/new.png", encoded(picture(77)))
     assert open_set("id_train").files["digest"] != before
+
+
+def test_faint_pictures_are_counted():
+    plain_folder(ROOT)
+    assert "faint" not in open_set("id_train").files
+    write(ROOT / "cat" / "faint.png", encoded(Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8) * 60)))
+    assert open_set("id_train").files["faint"] == 1

@@ -1,14 +1,20 @@
 """The interface of every source of images: its parts, its locations on disk, and how to open a part."""
 
 from abc import abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
+from pydantic import Field
+
+from pipeline.images.decode import MOST_PIXELS
 from pipeline.images.image_set import ImageSet
 from pipeline.schema.section import Count, Section
 
 LABELLED_PARTS = ("train", "validation", "test", "held_out")
 ALL = ("all",)
 """The only part of a source without labels."""
+Pixels = Annotated[int, Field(ge=1, le=MOST_PIXELS)]
+OnBadImage = Literal["fail", "skip"]
+"""What happens with unusable files or rows: an error names them, or they are skipped, counted and listed."""
 
 
 class Limits(Section):

@@ -7,33 +7,30 @@ The split depends on the seed and on the content of the pictures. It does not de
 lists files, on their names, or on other classes. When pictures are added, most others stay in their part.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from os.path import normpath
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from PIL import Image
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from pipeline.images.decode import LARGEST_PIXELS, NoPictureError, decode_file, quiet
+from pipeline.images.decode import decode_file, quiet
+from pipeline.images.encoded.no_picture import NoPictureError
 from pipeline.images.image_set import OOD_LABEL, ImageSet
 from pipeline.images.layout import ExpectedLayout, Layout, PlacedPicture, arrange
 from pipeline.images.listing import SYSTEM, RejectedFile
 from pipeline.images.scan import Picture, scan_folder
-from pipeline.images.selection import RowNumbers, limited
-from pipeline.images.sources.base import ALL, LABELLED_PARTS, ImageLocation, ImageSource, Limits
+from pipeline.images.selection import RowNumbers, draw_key, limited, shuffled_pictures
+from pipeline.images.sources.base import ALL, LABELLED_PARTS, ImageLocation, ImageSource, Limits, OnBadImage, Pixels
 from pipeline.runtime.errors import ImageFileError
 from pipeline.runtime.files import digest, json_bytes, printable
 from pipeline.schema.section import Count, Fraction, Name, Seed
 
 EXAMPLES = 3
 """Largest number of bad files that an error names."""
-Pixels = Annotated[int, Field(ge=1, le=LARGEST_PIXELS)]
-OnBadImage = Literal["fail", "skip"]
-"""What happens with unusable files: an error names them, or they are skipped, counted and listed."""
 
 
 class FolderSource(ImageSource):
@@ -134,7 +131,7 @@ class FolderImagesSource(ImageSource):
         if not scan.pictures:
             found = f"no images ({len(scan.bad)} other files)"
             raise ImageFileError(root, found, "at least one", "Name another folder in params.yaml.")
-        drawn = sorted(range(len(scan.pictures)), key=lambda row: _draw_key(self.seed, scan.pictures[row]))
+        drawn = sorted(range(len(scan.pictures)), key=lambda row: draw_key(self.seed, scan.pictures[row].content))
         chosen = [scan.pictures[row] for row in sorted(drawn[: self.images])]
         return ImageSet(
             labels=np.full(len(chosen), OOD_LABEL, np.int32),
@@ -211,15 +208,7 @@ def _shuffled(rows: Sequence[int], placed: Sequence[PlacedPicture], seed: int) -
 
     The starts are one longer than the number of pictures: picture i has the rows from start[i] to start[i + 1].
     """
-    order = sorted(rows, key=lambda row: (_draw_key(seed, placed[row].picture), row))
-    contents = [placed[row].picture.content for row in order]
-    start = [index for index in range(len(order)) if index == 0 or contents[index] != contents[index - 1]]
-    return np.array(order, np.int64), [*start, len(order)]
-
-
-def _draw_key(seed: int, picture: Picture) -> bytes:
-    """Return the key that sorts pictures into a random order; copies of a picture have the same key."""
-    return hashlib.sha256(f"{seed} {picture.content}".encode()).digest()
+    return shuffled_pictures(rows, [placed[row].picture.content for row in rows], seed)
 
 
 def _limited(root: Path, classes: list[RowNumbers], limit: int | None, part: str) -> list[RowNumbers]:
@@ -259,6 +248,8 @@ def _file_counts(
         "repeated": len(pictures) - len({picture.content for picture in pictures}),
         "skipped": dict(sorted(Counter(file.reason for file in bad).items())),
     }
+    if faint := sum(picture.faint for picture in pictures):
+        counts["faint"] = faint
     if listed:
         counts["skipped_files"] = {
             reason: [file.path for file in bad if file.reason == reason] for reason in counts["skipped"]
