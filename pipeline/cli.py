@@ -202,9 +202,7 @@ def remote_check(
 @app.command()
 def predict(
     bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, such as models/bundle/0.")],
-    images: Annotated[
-        list[Path], typer.Argument(help="Images and folders of images; PNG, JPEG and a few other formats.")
-    ],
+    images: Annotated[list[Path], typer.Argument(help="Images and folders of images; docs/images.md has the formats.")],
     out: Annotated[str, typer.Option(help="File to write, .parquet or .csv; - prints.")] = "-",
     batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass; does not change the results.")] = 64,
     *,

@@ -11,8 +11,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-"""The common formats. Pillow reads these itself; for others it may run other programs."""
+from pipeline.images.formats import other_kind, readable_formats
+
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 """Pillow's modes with at most 8 bits per channel that it can convert to RGB."""
 LARGEST_PIXELS = 89_478_485
@@ -52,13 +52,13 @@ def decode(stream: BinaryIO, largest_pixels: int) -> Image.Image:
     a pixel is decoded. Raises the OSError of a file that cannot be read.
     """
     try:
-        image = Image.open(stream, formats=FORMATS)
+        image = Image.open(stream, formats=readable_formats())
         _require_at_most(largest_pixels, image)
         return picture(image)
     except (NoPictureError, MemoryError):
         raise
     except UnidentifiedImageError as error:
-        raise NoPictureError(NO_IMAGE, f"none of {', '.join(FORMATS)}") from error
+        raise NoPictureError(NO_IMAGE, other_kind(stream)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise NoPictureError(TOO_LARGE, _one_line(error)) from error
     except Exception as error:

@@ -1,8 +1,8 @@
 """Scan a folder of images once: which files are pictures, with which content, and why others are not.
 
 The result is cached under `.work/images/`, so that not every stage has to decode all files again. The cache is used
-while the names, sizes and times of all files below the folder are the same, and so are the code of the scan and the
-version of Pillow.
+while the names, sizes and times of all files below the folder are the same, and so are the code of the scan, the
+version of Pillow and the formats that it reads.
 """
 
 import inspect
@@ -16,6 +16,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.images.decode import NoPictureError, decode, decode_file, quiet
+from pipeline.images.formats import other_kind, readable_formats
 from pipeline.images.image_set import content_hash
 from pipeline.images.listing import UNREADABLE, File, Listing, RejectedFile, list_folder
 from pipeline.runtime.errors import ImageFileError
@@ -73,8 +74,8 @@ def scan_folder(root: Path, largest_pixels: int) -> Scan:
 
 def _state(listing: Listing, largest_pixels: int) -> str:
     """Return a digest of everything that determines a scan, except the contents of the files."""
-    code = [file_digest(Path(inspect.getfile(function))) for function in (decode, content_hash)]
-    return digest(json_bytes([listing, largest_pixels, code, version("pillow")]))
+    code = [file_digest(Path(inspect.getfile(function))) for function in (decode, other_kind, content_hash)]
+    return digest(json_bytes([listing, largest_pixels, code, version("pillow"), readable_formats()]))
 
 
 def _decoded(root: Path, listing: Listing, largest_pixels: int) -> Scan:

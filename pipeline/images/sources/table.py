@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import model_validator
 
-from pipeline.images.decode import FORMATS, LARGEST_PIXELS, NoPictureError, decode, quiet
+from pipeline.images.decode import LARGEST_PIXELS, NoPictureError, decode, quiet
+from pipeline.images.formats import readable_formats
 from pipeline.images.image_set import BYTES, OOD_LABEL, ImageSet
 from pipeline.images.selection import RowNumbers, limited, shuffled_rows
 from pipeline.images.sources.base import ALL, LABELLED_PARTS, ImageSource, Limits
@@ -162,7 +163,7 @@ class _EncodedImages:
     def _no_image(self, index: int, problem: str) -> ImageFileError:
         found = f"{problem} in row {self.rows[index]} (the first is 0) of column {self.column!r}"
         advice = "Fetch the images again, or write them again without that row."
-        return ImageFileError(self.where, found, f"an image ({', '.join(FORMATS)})", advice)
+        return ImageFileError(self.where, found, f"an image ({', '.join(readable_formats())})", advice)
 
 
 def _rows(table: Table, labels: NDArray[np.int64], source: LabelledTable, part: str) -> RowNumbers:
