@@ -67,7 +67,7 @@ def open_photos(folder: Path, template: Mapping[str, Any], *, leave_out_small: b
     small = _folder_source(folder, source).small_classes(FEWEST)
     if small and not leave_out_small:
         wanted = "2 images or more of every class for train, 1 for validation and 1 for test"
-        advice = "Add images, or leave these classes out with --leave-out-small."
+        advice = "Add images, or, if two classes remain, leave these out with --leave-out-small."
         raise ImageFileError(folder, "; ".join(small.values()), wanted, advice)
     source["held_out"] = [*small]
     folder_source = _folder_source(folder, source)

@@ -43,9 +43,10 @@ def small_classes(
     small = {}
     for index, name in enumerate(layout.id_classes):
         counts = {part: len(parts[part][index]) for part in wanted}
-        lacking = [part for part, count in counts.items() if count < wanted[part]]
-        if lacking:
-            found = ", ".join(f"{counts[part] or 'none'} of them for {part}" for part in lacking)
+        if any(count < wanted[part] for part, count in counts.items()):
+            few = [f"{count} of them for {part}" for part, count in counts.items() if 0 < count < wanted[part]]
+            empty = ", ".join(part for part, count in counts.items() if not count)
+            found = ", ".join([*few, *([f"none of them for {empty}"] if empty else [])])
             rows = [row for part in SPLIT_ORDER for row in parts[part][index].tolist()]
             small[name] = f"{_images(name, rows, layout)}, {found}{_left_out(name, layout)}"
     return small

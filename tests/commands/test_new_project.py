@@ -184,7 +184,7 @@ def test_small_classes_are_named_all_at_once_and_can_be_left_out(photos):
     with pytest.raises(ImageFileError) as caught:
         make(photos)
     assert all(f"class '{name}'" in str(caught.value) for name in ("rare", "tiny", "none"))
-    assert str(caught.value).endswith("Add images, or leave these classes out with --leave-out-small.")
+    assert str(caught.value).endswith("Add images, or, if two classes remain, leave these out with --leave-out-small.")
     told = make(photos, leave_out_small=True)
     assert data()["sources"]["photos"]["held_out"] == ["none", "rare", "tiny"]
     assert "photos: left out (held_out): 3 images of class 'rare', none of them for validation" in told

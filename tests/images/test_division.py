@@ -22,7 +22,7 @@ def test_all_classes_without_usable_pictures_are_named_with_the_reasons():
     (ROOT / "emu").mkdir()
     found = message()
     for words in (
-        "0 images of class 'ppm', none of them for train, none of them for validation, none of them for test (",
+        "0 images of class 'ppm', none of them for train, validation, test (",
         "(3 no image, such as ppm/0.ppm: none of PNG,",
         "such as lfs/0.png: a pointer of Git LFS in place of the file; `git lfs pull` fetches it",
         "0 images of class 'links'",

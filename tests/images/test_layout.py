@@ -153,4 +153,4 @@ def test_two_folders_for_one_split_are_refused():
 def test_a_class_that_one_split_lacks_is_named():
     given_splits("train", "val", "test")
     plain_folder(ROOT / "train", classes=("yak",))
-    assert "found 10 images of class 'yak', none of them for validation, none of them for test" in message(**GIVEN)
+    assert "found 10 images of class 'yak', none of them for validation, test" in message(**GIVEN)
