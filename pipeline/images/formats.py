@@ -33,8 +33,10 @@ def readable_formats() -> tuple[str, ...]:
 
 def other_kind(stream: BinaryIO) -> str:
     """Return what a stream is that holds none of the readable formats, as far as its first bytes tell."""
-    stream.seek(0)
-    start = stream.read(START)
+    start = b""
+    if stream.seekable():  # a pipe is not
+        stream.seek(0)
+        start = stream.read(START)
     if start.startswith(POINTER):
         return "a pointer of Git LFS in place of the file; `git lfs pull` fetches it"
     if start[4:8] == b"ftyp" and start[8:12] in HEIC_BRANDS:
