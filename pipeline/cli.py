@@ -29,12 +29,14 @@ app = typer.Typer(
 
 @app.command()
 def check(params: ParamsPath = PARAMS_FILE) -> None:
-    """Check the whole parameter file before any stage runs."""
-    from pipeline.params.all_params import load_all
+    """Check the whole parameter file, and whether there are enough images for it, before any stage runs."""
+    from pipeline.commands.check import check as check_params
 
-    all_params = load_all(params)
+    all_params, elsewhere = check_params(params)
     stores, sets = ", ".join(all_params.synthesize.names), ", ".join(all_params.data.ood_sets())
     typer.echo(f"{params}: good; {len(all_params.seeds)} seeds, outliers {stores}, OOD sets {sets or 'none'}")
+    if elsewhere:
+        typer.echo(f"not on this machine, so their images were not counted: {', '.join(elsewhere)}")
 
 
 @app.command()
@@ -61,11 +63,15 @@ def new_project(
     images: Annotated[Path, typer.Option(help="Photographs, in one folder per class; perhaps in train/ and test/.")],
     near: Annotated[list[Path] | None, typer.Option(help="Folder of images that could be taken for a class.")] = None,
     far: Annotated[list[Path] | None, typer.Option(help="Folder of images of entirely different things.")] = None,
+    *,
+    leave_out_small: Annotated[
+        bool, typer.Option("--leave-out-small", help="Hold out classes with too few images to train and test on.")
+    ] = False,
 ) -> None:
     """Make a project for a folder of photographs, with parameters that fit the images."""
     from pipeline.commands.new_project import new_project as make_project
 
-    make_project(target, images, near or [], far or [], wide_console())
+    make_project(target, images, near or [], far or [], wide_console(), leave_out_small=leave_out_small)
 
 
 @app.command()
@@ -202,9 +208,7 @@ def remote_check(
 @app.command()
 def predict(
     bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, such as models/bundle/0.")],
-    images: Annotated[
-        list[Path], typer.Argument(help="Images and folders of images; PNG, JPEG and a few other formats.")
-    ],
+    images: Annotated[list[Path], typer.Argument(help="Images and folders of images; docs/images.md has the formats.")],
     out: Annotated[str, typer.Option(help="File to write, .parquet or .csv; - prints.")] = "-",
     batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass; does not change the results.")] = 64,
     *,

@@ -1,7 +1,7 @@
 """Describe a store: its header, the origin of its rows, and statistics per class pair."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,13 @@ from pipeline.store.format import LATENT
 from pipeline.store.reader import Store
 
 PICTURES_PER_ROW = 8
+
+
+class PairSums(NamedTuple):
+    """Sums over the rows of a class pair."""
+
+    sums: NDArray[np.float64]  # (4,): rows, share of a, rms, rms squared
+    largest: float  # absolute value
 
 
 def describe(store: Store) -> dict[str, Any]:
@@ -43,20 +50,24 @@ def statistics(store: Store) -> list[dict[str, Any]]:
     """
     first, second = ("class_a", "class_b") if "class_a" in store.header.columns else ("label", "label")
     side = len(store.header.class_names) + 1  # the last number: rows that show no ID class
-    sums = np.zeros((side * side, 4))  # rows, share of a, rms, rms squared
-    largest = np.zeros(side * side)
+    pairs: dict[int, PairSums] = {}  # of the pairs that there are: all pairs of many classes would not fit into memory
     for shard in range(len(store.shards)):
         group = _class(store, first, shard) * side + _class(store, second, shard)
         latent = store.chunk(LATENT, shard).reshape(len(group), -1).astype(np.float32)
         rms = np.sqrt(np.square(latent).mean(1, dtype=np.float64))
         share = store.chunk("lam", shard) if "lam" in store.header.columns else np.ones(len(group))
-        for column, values in enumerate((np.ones(len(group)), share, rms, np.square(rms))):
-            sums[:, column] += np.bincount(group, values, side * side)
-        np.maximum.at(largest, group, np.abs(latent).max(1))
+        present, index = np.unique(group, return_inverse=True)
+        columns = (np.ones(len(group)), share, rms, np.square(rms))
+        sums = np.stack([np.bincount(index, values, len(present)) for values in columns], axis=1)
+        largest = np.zeros(len(present))
+        np.maximum.at(largest, index, np.abs(latent).max(1))
+        for pair, pair_sums, pair_largest in zip(present.tolist(), sums, largest.tolist(), strict=True):
+            before = pairs.get(pair, PairSums(np.zeros(4), 0.0))
+            pairs[pair] = PairSums(before.sums + pair_sums, max(before.largest, pair_largest))
     names = [*store.header.class_names, None]
     entries = [
-        {"class_a": names[group // side], "class_b": names[group % side], **_moments(sums[group], largest[group])}
-        for group in np.flatnonzero(sums[:, 0])
+        {"class_a": names[pair // side], "class_b": names[pair % side], **_moments(*pairs[pair])}
+        for pair in sorted(pairs)
     ]
     return sorted(entries, key=lambda entry: -entry["rows"])
 

@@ -14,8 +14,6 @@ from pipeline.runtime.errors import ImageFileError
 
 ImageInput = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
 """A path, a Pillow picture, or an array (h, w), (h, w, 3) or (h, w, 4) of values 0..255."""
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-"""File name suffixes of images; other files in a folder are ignored."""
 
 
 def is_single_image(images: object) -> TypeGuard[ImageInput]:

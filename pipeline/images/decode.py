@@ -18,10 +18,9 @@ from pipeline.images.encoded.pixel_data import require_bytes
 from pipeline.images.encoded.pixels_of_jpeg import pixels_of_jpeg
 from pipeline.images.encoded.pixels_of_png import pixels_of_png
 from pipeline.images.encoded.shared_context import SharedContext
+from pipeline.images.formats import other_kind, readable_formats
 from pipeline.runtime.errors import PipelineError
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-"""The common formats. Pillow reads these itself; for others it may run other programs."""
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 """Pillow's modes with at most 8 bits per channel that it can convert to RGB."""
 LARGEST_PIXELS = 89_478_485
@@ -55,11 +54,11 @@ def decode(stream: BinaryIO, largest_pixels: int) -> Image.Image:
     """
     try:
         with _limits:
-            return picture(open_image(stream, FORMATS, largest_pixels))
+            return picture(open_image(stream, readable_formats(), largest_pixels))
     except (NoPictureError, MemoryError):
         raise
     except UnidentifiedImageError as error:
-        raise NoPictureError(NO_IMAGE, f"none of {', '.join(FORMATS)}") from error
+        raise NoPictureError(NO_IMAGE, other_kind(stream)) from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -148,5 +147,7 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-DECODING = (decode, open_image, pixels_of_png, pixels_of_jpeg, require_bytes, from_deep_gray, NoPictureError)
+DECODING = (
+    decode, open_image, pixels_of_png, pixels_of_jpeg, require_bytes, from_deep_gray, other_kind, NoPictureError,
+)  # fmt: skip
 """A function or class of every module that decides what a file is decoded to."""

@@ -1,8 +1,8 @@
 """Scan a folder of images once: which files are pictures, with which content, and why others are not.
 
 The result is cached under `.work/images/`, so that not every stage has to decode all files again. The cache is used
-while the names, sizes and times of all files below the folder are the same, and so are the code of the scan and the
-version of Pillow.
+while the names, sizes and times of all files below the folder are the same, and so are the code of the scan, the
+version of Pillow and the formats that it reads.
 """
 
 import inspect
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pipeline.images.decode import DECODING, decode_file, quiet
 from pipeline.images.encoded.deep_gray import is_faint
 from pipeline.images.encoded.no_picture import NoPictureError
+from pipeline.images.formats import readable_formats
 from pipeline.images.image_set import content_hash
 from pipeline.images.listing import UNREADABLE, File, Listing, RejectedFile, list_folder
 from pipeline.runtime.errors import ImageFileError
@@ -61,7 +62,7 @@ class _CachedScan(BaseModel):
 def scan_folder(root: Path, largest_pixels: int) -> Scan:
     """Return the scan of the files below `root`, from the cache if the folder has not changed."""
     if not root.is_dir():
-        advice = "Put it there, or correct the path in params.yaml; it starts at the project's root."
+        advice = "Put it there, or correct the path."
         raise ImageFileError(root, "no folder", "a folder of images", advice)
     listing = list_folder(root)
     cache_file = SCANS / f"{digest(os.fsencode(root.absolute()))[:16]}.json"
@@ -77,7 +78,7 @@ def scan_folder(root: Path, largest_pixels: int) -> Scan:
 def _state(listing: Listing, largest_pixels: int) -> str:
     """Return a digest of everything that determines a scan, except the contents of the files."""
     code = [file_digest(Path(inspect.getfile(function))) for function in (*DECODING, content_hash)]
-    return digest(json_bytes([listing, largest_pixels, code, version("pillow")]))
+    return digest(json_bytes([listing, largest_pixels, code, version("pillow"), readable_formats()]))
 
 
 def _decoded(root: Path, listing: Listing, largest_pixels: int) -> Scan:

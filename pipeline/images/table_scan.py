@@ -1,7 +1,8 @@
 """Scan a table of encoded images once: which rows are pictures, with which content, and why others are not.
 
 The result is cached under `.work/images/`, like that of a folder. The cache is used while the files of the table have
-the same names, sizes and times, and the code of the scan and the version of Pillow are the same.
+the same names, sizes and times, and the code of the scan, the version of Pillow and the formats
+that it reads are the same.
 """
 
 import inspect
@@ -16,9 +17,10 @@ from typing import Any, NamedTuple
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipeline.images.decode import DECODING, FORMATS, decode, quiet
+from pipeline.images.decode import DECODING, decode, quiet
 from pipeline.images.encoded.deep_gray import is_faint
 from pipeline.images.encoded.no_picture import NoPictureError
+from pipeline.images.formats import readable_formats
 from pipeline.images.image_set import content_hash
 from pipeline.images.prefetch import prefetch
 from pipeline.images.table import Table
@@ -82,7 +84,7 @@ def unusable_rows(where: Path | str, column: str, bad: Sequence[BadRow]) -> Imag
         "params.yaml to leave them out."
     )
     found = f"{'; '.join(named)}{more} (the first is 0) of column {column!r}"
-    return ImageFileError(where, found, f"an image ({', '.join(FORMATS)})", advice)
+    return ImageFileError(where, found, f"an image ({', '.join(readable_formats())})", advice)
 
 
 def named_rows(rows: Sequence[int]) -> str:
@@ -128,7 +130,7 @@ def _usable(scan: TableScan, bad: Sequence[BadRow]) -> list[int]:
 def scan_table(table: Table, column: str, largest_pixels: int) -> TableScan:
     """Return the scan of all rows of a table, from the cache if its files have not changed."""
     code = [file_digest(Path(inspect.getfile(function))) for function in (*DECODING, content_hash, scan_table)]
-    state = digest(json_bytes([table.state(), column, largest_pixels, code, version("pillow")]))
+    state = digest(json_bytes([table.state(), column, largest_pixels, code, version("pillow"), readable_formats()]))
     cache_file = WORK / "images" / f"{digest(json_bytes([str(table.where), column]))[:16]}.table.json"
     if (cached := _read_cached(cache_file, state)) is not None:
         return cached

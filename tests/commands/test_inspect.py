@@ -5,6 +5,7 @@ import json
 import math
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,18 @@ def test_statistics_are_those_of_a_loop(pairs):
         np.testing.assert_allclose(one["share_of_a"], rows[:, 0].mean(), rtol=1e-6)
         np.testing.assert_allclose((one["rms_mean"], one["rms_std"]), (rows[:, 1].mean(), rows[:, 1].std()), rtol=1e-5)
         assert one["largest"] == rows[:, 2].max()
+
+
+def test_memory_grows_with_the_pairs_that_there_are_and_not_with_all(tmp_path):
+    names, rows = tuple(f"class {number}" for number in range(8000)), 300
+    columns = {"label": np.random.default_rng(0).integers(0, 8000, rows).astype(np.int32)}
+    store = Store(write_store(tmp_path / "s", np.ones((rows, *SPACE.shape), np.float16), columns, "latents", names))
+    tracemalloc.start()
+    found = statistics(store)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sum(entry["rows"] for entry in found) == rows
+    assert peak < 2**24
 
 
 def test_latents_are_described_by_class_and_rows_of_no_class_are_counted(tmp_path):

@@ -11,7 +11,7 @@ from stages.encode import encode
 from stages.guard import guard
 from tests.helpers.make import PARQUET_SETS, changed, parquet_data, tiny_params, write_params
 from tests.helpers.project import call, make_project, stages_run
-from tests.images.test_parquet import encoded, write
+from tests.images.sources.test_parquet import encoded, write
 from tests.training.test_autoencoder import random_kl
 
 PATHS = (Path("latents"), Path("guard.json"), Path("guarded.json"))

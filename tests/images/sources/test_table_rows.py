@@ -11,7 +11,7 @@ from pipeline.params.data import DataParams
 from pipeline.runtime.errors import ImageFileError, ParamsError
 from tests.helpers.make import changed, parquet_data, section
 from tests.images.hugging import as_saved, dataset_data, write_files
-from tests.images.test_parquet import STRUCT, encoded, value_of, write
+from tests.images.sources.test_parquet import STRUCT, encoded, value_of, write
 
 PARTS = ("id_train", "id_validation", "id_test", "held_out")
 BAD = {3: b"text", 8: None, 20: encoded(1)[:40], 41: b"text"}

@@ -11,8 +11,8 @@ from PIL import Image
 from pipeline.images.decode import decode
 from pipeline.images.encoded.deep_gray import is_faint
 from pipeline.images.encoded.no_picture import NoPictureError
+from tests.images.encoded.test_opening import tiff
 from tests.images.odd import encoded
-from tests.images.test_opening import tiff
 
 LEVELS = [0, 100, 2000, 4095]
 PLAIN, DEFLATE = 1, 8

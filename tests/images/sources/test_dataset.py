@@ -12,7 +12,7 @@ from pipeline.params.data import DataParams
 from pipeline.runtime.errors import ImageFileError
 from tests.helpers.make import PARQUET_SETS, changed, parquet_data, section
 from tests.images.hugging import NAMES, as_files, as_saved, dataset_data, write_files
-from tests.images.test_parquet import STRUCT, encoded, value_of, write
+from tests.images.sources.test_parquet import STRUCT, encoded, value_of, write
 
 LAYOUTS = [as_files, as_saved]
 
