@@ -1,5 +1,6 @@
 """Make a new project for a folder of photographs: a clone of this repository with parameters that fit the images."""
 
+import os
 import re
 import subprocess
 from collections import Counter
@@ -9,7 +10,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-from rich.console import Console
 from rich.table import Table
 from ruamel.yaml.comments import CommentedMap
 
@@ -20,7 +20,8 @@ from pipeline.images.sources.folder import FolderImagesSource, FolderSource
 from pipeline.params.all_params import load_all
 from pipeline.params.sets import ID_SETS
 from pipeline.runtime.errors import ImageFileError, ProjectError
-from pipeline.runtime.files import printable, require_new, whole_or_absent
+from pipeline.runtime.files import require_new, whole_or_absent
+from pipeline.runtime.terminal import Console
 from pipeline.schema.reader import parse_yaml, validate
 from pipeline.schema.text import dump_yaml, load_yaml
 
@@ -163,13 +164,13 @@ def _clone(checkout: Path, folder: Path) -> None:
 def _git(folder: Path, *arguments: str) -> str:
     """Run git in a folder and return its output; a failure becomes a ProjectError of one line."""
     try:
-        process = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603, S607
+        process = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)  # noqa: S603, S607
     except FileNotFoundError as error:
         raise ProjectError(folder, "no git", "git on the path", "Install git.") from error
     if process.returncode:
-        found = f"`git {arguments[0]}` fails ({' '.join(process.stderr.split())})"
+        found = f"`git {arguments[0]}` fails ({' '.join(process.stderr.decode(errors='backslashreplace').split())})"
         raise ProjectError(folder, found, "a new project", "Correct that, and run the command again.")
-    return process.stdout.strip()
+    return os.fsdecode(process.stdout).strip()
 
 
 def _plain(source: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,13 +186,13 @@ def _print_summary(
     counts = {part: photos.pictures(part) for part in PARTS}
     for name in photos.parts["train"].class_names:
         table.add_row(name, *(f"{counts[part][name]:,}" for part in PARTS))
-    console.print(table, highlight=False)
+    console.print(table)
     image_sets = {PHOTOS: photos.parts["train"]} | {name: entry.images for name, entry in ood_folders.items()}
     for name, images in image_sets.items():
-        console.print(_file_summary(name, images), highlight=False, soft_wrap=True)
+        console.print(_file_summary(name, images), soft_wrap=True)
     size, epochs = params["data"]["image_size"], params["autoencoder"]["training"]["epochs"]
-    console.print(f"image_size {size}, autoencoder.training.epochs {epochs}", highlight=False)
-    console.print(f"{target}: made; edit its params.yaml, then run `dvc repro` there", highlight=False, soft_wrap=True)
+    console.print(f"image_size {size}, autoencoder.training.epochs {epochs}")
+    console.print(f"{target}: made; edit its params.yaml, then run `dvc repro` there", soft_wrap=True)
 
 
 def _file_summary(name: str, images: ImageSet) -> str:
@@ -199,7 +200,7 @@ def _file_summary(name: str, images: ImageSet) -> str:
     files = images.files or {}
     counts = f"{name}: {files['found']:,} files, {sum(files['skipped'].values()):,} skipped"
     reasons = [
-        f"{count} {reason} ({printable(files['skipped_files'][reason][0])}{', ...' * (count > 1)})"
+        f"{count} {reason} ({files['skipped_files'][reason][0]}{', ...' * (count > 1)})"
         for reason, count in files["skipped"].items()
     ]
     return f"{counts}: {'; '.join(reasons)}" if reasons else counts

@@ -7,7 +7,6 @@ fingerprint covers all inputs that determine the bytes of the output.
 
 import fcntl
 import shutil
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from pipeline.runtime.device import chosen_device
 from pipeline.runtime.errors import BusyError, MissingInputError
 from pipeline.runtime.files import WORK, digest, file_digest, folder_digest, json_bytes, remove_partial_files
 from pipeline.runtime.run_log import timed_run
+from pipeline.runtime.terminal import warn
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def warn_of_orphaned_outputs(folder: Path, wanted: Iterable[str]) -> None:
     names = set(wanted)
     for path in sorted(path for path in folder.iterdir() if path.is_dir() and path.name not in names):
         advice = f"delete it, or DVC counts it into {folder}"
-        sys.stderr.write(f"warning: {path} is left over, as params.yaml does not name it; {advice}\n")
+        warn(f"warning: {path} is left over, as params.yaml does not name it; {advice}")
 
 
 @contextmanager
