@@ -214,8 +214,7 @@ class UnreadImagesError(PipelineError):
 
     def __init__(self, unread: int, images: int, output: str) -> None:
         super().__init__(
-            f"{output}: {unread} of {_images(images)} could not be read, wanted none. All others were judged. See "
-            f"column `error` for the reasons."
+            f"{output}: {unread} of {_images(images)} could not be read, wanted none. Column `error` has the reasons."
         )
 
 
