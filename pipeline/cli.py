@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from pipeline.runtime.command import PARAMS_FILE, ParamsPath, run_app
-from pipeline.runtime.terminal import Console, say
+from pipeline.runtime.text.terminal import Console, say
 
 METRICS_FILE, QUALITY_FILE = Path("reports/metrics.json"), Path("reports/quality.json")
 AUTOENCODER = Path("models/autoencoder")

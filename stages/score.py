@@ -40,7 +40,7 @@ def score(
     from pipeline.report.summary import summary
     from pipeline.runtime.device import STAGE_THREADS, prepare_torch
     from pipeline.runtime.files import write_json
-    from pipeline.runtime.terminal import warn
+    from pipeline.runtime.text.terminal import warn
     from pipeline.runtime.workspace import publish_when_done, warn_of_orphaned_outputs
     from pipeline.schema.reader import ParamsFile
 

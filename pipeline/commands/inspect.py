@@ -12,7 +12,7 @@ from pipeline.latents.latents import to_scaled
 from pipeline.networks.autoencoder import Autoencoder, load_stage_output
 from pipeline.report.grid import PictureRow, captions, decoded, draw_grid
 from pipeline.runtime.errors import IncompatibleStoreError
-from pipeline.runtime.terminal import Console
+from pipeline.runtime.text.terminal import Console
 from pipeline.store.format import LATENT
 from pipeline.store.reader import Store
 

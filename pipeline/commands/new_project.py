@@ -21,7 +21,7 @@ from pipeline.params.all_params import load_all
 from pipeline.params.sets import ID_SETS
 from pipeline.runtime.errors import ImageFileError, ProjectError
 from pipeline.runtime.files import require_new, whole_or_absent
-from pipeline.runtime.terminal import Console
+from pipeline.runtime.text.terminal import Console
 from pipeline.schema.reader import parse_yaml, validate
 from pipeline.schema.text import dump_yaml, load_yaml
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from pipeline.commands.compose import load_preset, preset_text
 from pipeline.runtime.errors import OverwriteError, ParamsError
 from pipeline.runtime.files import write_bytes
-from pipeline.runtime.terminal import Console
+from pipeline.runtime.text.terminal import Console
 from pipeline.schema.spelling import nearest_name
 
 FOLDER = "presets"

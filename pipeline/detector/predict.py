@@ -24,7 +24,7 @@ from pipeline.detector.prefetch import READERS, ImageErrors, PixelPrefetcher, pr
 from pipeline.runtime.device import keep_freed_memory
 from pipeline.runtime.errors import ReaderDiedError, UnreadImagesError
 from pipeline.runtime.progress import progress
-from pipeline.runtime.terminal import warn
+from pipeline.runtime.text.terminal import warn
 
 PIXELS_AT_ONCE = 2**22
 """Pixels of all batches computed at a time: 64 images of 256 x 256, whose feature maps already fill gigabytes."""

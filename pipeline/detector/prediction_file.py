@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from pipeline.runtime.files import partial_path, remove_abandoned
-from pipeline.runtime.terminal import say
-from pipeline.runtime.user_text import csv_text, printable
+from pipeline.runtime.text.terminal import say
+from pipeline.runtime.text.user_text import csv_text, printable
 
 COLUMNS = ("file", "label", "probability", "outlier_score", "is_outlier", "error")
 ROWS_PER_GROUP = 8192

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from pipeline.outliers.quality import MeasuredRows, Reference, posterior_by_share
-from pipeline.runtime.figure import png_figure
+from pipeline.runtime.text.figure import png_figure
 
 ID_COLOUR, OUTLIER_COLOUR = "0.7", "tab:red"
 LONGEST_REACH = 4.0

@@ -9,7 +9,7 @@ from pipeline.outliers.stand_ins.names import STAND_IN
 from pipeline.report.columns import DECIDING, DIFFERENCE, METRICS
 from pipeline.report.sentences import STAND_INS_SENTENCE, mean_std
 from pipeline.report.tables import coloured_verdict, interval
-from pipeline.runtime.terminal import Console
+from pipeline.runtime.text.terminal import Console
 
 
 def print_comparison(report: dict[str, Any], console: Console) -> None:

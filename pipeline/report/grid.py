@@ -63,7 +63,7 @@ def _caption(classes: dict[str, float], kind: Sequence[str]) -> str:
 
 def draw_grid(path: Path, picture_rows: list[PictureRow], heading: str) -> None:
     """Write a PNG with the images in rows, each under its title; the same images give the same bytes."""
-    from pipeline.runtime.figure import png_figure
+    from pipeline.runtime.text.figure import png_figure
 
     columns = max(len(picture_row.images) for picture_row in picture_rows)
     with png_figure(path, 1.15 * columns + 0.8, 1.2 * len(picture_rows) + 0.9) as figure:

@@ -15,7 +15,7 @@ from pipeline.report.columns import COLUMNS, Column
 from pipeline.report.sentences import GROUPS, mean_std, score_name, set_title, verdict_sentence
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.report_file import read_report
-from pipeline.runtime.terminal import Console, styled
+from pipeline.runtime.text.terminal import Console, styled
 
 QUALITY_LEGEND = """pass for ID: given to one class with more than `quality.confidence`, and within its radius.
 own-class distance: median k-NN distance to the row's own class in that class's radii, so that 1 is the boundary.

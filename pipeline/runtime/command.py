@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.terminal import never_fail_to_print, warn
+from pipeline.runtime.text.terminal import never_fail_to_print, warn
 
 ParamsPath = Annotated[Path, typer.Option("--params", help="Parameter file.", show_default=True)]
 Workers = Annotated[

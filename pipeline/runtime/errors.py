@@ -35,7 +35,7 @@ Every message says where the problem is, what was found, what was wanted and wha
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.runtime.user_text import printable
+from pipeline.runtime.text.user_text import printable
 
 
 def reason(error: BaseException) -> str:

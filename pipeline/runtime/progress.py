@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pipeline.runtime.terminal import Console, visible
+from pipeline.runtime.text.terminal import Console, visible
 
 
 @contextmanager

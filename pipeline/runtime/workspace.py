@@ -16,7 +16,7 @@ from pipeline.runtime.device import chosen_device
 from pipeline.runtime.errors import BusyError, MissingInputError
 from pipeline.runtime.files import WORK, digest, file_digest, folder_digest, json_bytes, remove_partial_files
 from pipeline.runtime.run_log import timed_run
-from pipeline.runtime.terminal import warn
+from pipeline.runtime.text.terminal import warn
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.runtime.errors import PipelineError, RemoteDamagedError, SharingError
 from pipeline.runtime.progress import progress
-from pipeline.runtime.terminal import Console
+from pipeline.runtime.text.terminal import Console
 from pipeline.store.format import PIECE_BYTES
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from pipeline.runtime.errors import (
     ScoreTableError,
     SharingError,
 )
-from pipeline.runtime.terminal import Console
+from pipeline.runtime.text.terminal import Console
 from tests.helpers.make import score_table, tiny_params, write_params
 from tests.helpers.oracles import auroc
 from tests.helpers.project import call, commit, make_repository

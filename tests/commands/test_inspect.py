@@ -16,7 +16,7 @@ from pipeline.commands.inspect import describe, draw_rows, load_decoder, print_d
 from pipeline.networks.autoencoder import Autoencoder
 from pipeline.runtime.errors import IncompatibleStoreError
 from pipeline.runtime.files import folder_digest
-from pipeline.runtime.terminal import Console
+from pipeline.runtime.text.terminal import Console
 from pipeline.store import format as layout
 from pipeline.store.reader import Store
 from tests.helpers.make import SPACE, latents_store, outliers_store, write_store

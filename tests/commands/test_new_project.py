@@ -16,7 +16,7 @@ from pipeline.commands.new_project import new_project
 from pipeline.params.all_params import load_all
 from pipeline.params.data import DataParams
 from pipeline.runtime.errors import ImageFileError, OverwriteError, ProjectError
-from pipeline.runtime.terminal import Console
+from pipeline.runtime.text.terminal import Console
 from pipeline.schema.reader import parse_yaml, read_yaml
 from pipeline.schema.text import dump_yaml, load_yaml
 from tests.helpers.make import ROOT, section

@@ -17,7 +17,7 @@ from pipeline.report.tables import print_results
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import json_bytes
 from pipeline.runtime.report_file import read_report
-from pipeline.runtime.terminal import Console
+from pipeline.runtime.text.terminal import Console
 from tests.helpers.make import changed, default_params, score_table, section
 from tests.posthoc.make import with_scores
 

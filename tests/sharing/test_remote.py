@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.runtime.errors import RemoteDamagedError, SharingError
-from pipeline.runtime.terminal import Console
+from pipeline.runtime.text.terminal import Console
 from pipeline.sharing.remote import check_remote, print_remote_report
 from pipeline.store.format import MANIFEST
 from tests.helpers.make import outliers_store

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from pipeline.runtime.figure import NO_FORMULAS
+from pipeline.runtime.text.figure import NO_FORMULAS
 
 NAMES = ("ink", "soft", "rule", "paper", "baseline", "detector", "id", "outlier", "better", "worse", "undecided")
 COLOURS = {name: f"#0a0b{index:02x}" for index, name in enumerate(NAMES)}

@@ -9,7 +9,7 @@ from typing import IO, Any, TextIO
 from rich.console import Console as RichConsole
 from rich.text import Text
 
-from pipeline.runtime.user_text import printable
+from pipeline.runtime.text.user_text import printable
 
 TABLE_WIDTH, LOG_WIDTH = 170, 100
 """Columns of a file or pipe, which has no width: of standard output, and of standard error."""

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontEntry, findfont, fontManager, get_font
 from matplotlib.text import Text
 
-from pipeline.runtime.user_text import printable
+from pipeline.runtime.text.user_text import printable
 
 NO_FORMULAS: Any = {"text.parse_math": False}
 """matplotlib's setting, wherever a figure is drawn, under which `$` is a letter like any other."""

@@ -8,7 +8,7 @@ import pytest
 from rich.table import Table
 
 from pipeline.runtime.progress import progress
-from pipeline.runtime.terminal import Console, say, styled, visible, warn
+from pipeline.runtime.text.terminal import Console, say, styled, visible, warn
 from tests.helpers.make import ROOT
 from tests.stages.test_stages import ENVIRONMENT
 

@@ -7,15 +7,15 @@ import io
 import pytest
 
 from pipeline.runtime.errors import BundleError, PipelineError, ScoreError
-from pipeline.runtime.user_text import csv_text, markdown_text, printable
+from pipeline.runtime.text.user_text import csv_text, markdown_text, printable
 from tests.helpers.make import ROOT
 
 LIBRARY = sorted([*ROOT.glob("pipeline/**/*.py"), *ROOT.glob("stages/*.py")])
 BORDERS = {
-    "rich.console": "pipeline/runtime/terminal.py",
+    "rich.console": "pipeline/runtime/text/terminal.py",
     "rich.markup": "nowhere",
     "rich.print": "nowhere",
-    "matplotlib.figure": "pipeline/runtime/figure.py",
+    "matplotlib.figure": "pipeline/runtime/text/figure.py",
     "csv.writer": "pipeline/detector/prediction_file.py",
     "print": "nowhere",
     "typer.echo": "nowhere",

@@ -1,7 +1,7 @@
 """Write text of users (names of classes, files, sets) where it would be read as something else than text.
 
 Users name their classes and files as they like, and some get them from strangers. So each border has its function here
-or in the module that it names: terminals (`runtime/terminal.py`), figures (`runtime/figure.py`), errors
+or in the module that it names: terminals (`terminal.py`), figures (`figure.py`), errors
 (`runtime/errors.py`), CSV and Markdown. The HTML page escapes in its templates, and JSON and Parquet need nothing.
 """
 

@@ -11,8 +11,8 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 from PIL import Image
 
-from pipeline.runtime import figure as module
-from pipeline.runtime.figure import png_figure
+from pipeline.runtime.text import figure as module
+from pipeline.runtime.text.figure import png_figure
 
 PICTURE = Path("a/picture.png")
 CAT = "猫"
