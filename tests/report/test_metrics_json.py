@@ -145,6 +145,7 @@ def test_the_table_shows_groups_first_with_spread_interval_and_verdict(report, t
 
 def test_the_verdict_comes_first_and_other_scores_when_asked_for(report, tmp_path):
     text = printed(report, tmp_path)
+    assert "\\" not in text  # its own signs, such as the minus, are not escaped
     assert text.lstrip().startswith(f"By the {score_name(PARAMS.headline)} score the detector is ")
     assert [text.count("vim"), printed(report, tmp_path, all_scores=True).count("vim")] == [0, 5]
 

@@ -13,7 +13,7 @@ from pipeline.runtime.text.user_text import printable
 
 TABLE_WIDTH, LOG_WIDTH = 170, 100
 """Columns of a file or pipe, which has no width: of standard output, and of standard error."""
-PLAIN = str.maketrans({"±": "+-", "…": "..."})
+PLAIN = str.maketrans({"±": "+-", "\u2212": "-", "…": "...", "\xa0": " "})
 """The letters of our own sentences that ASCII lacks, for terminals that cannot show all of them."""
 
 

@@ -6,6 +6,7 @@ or in the module that it names: terminals (`terminal.py`), figures (`figure.py`)
 """
 
 import re
+import unicodedata
 
 JOINERS = "\u200c\u200d"
 """Invisible letters without effect on other text, which words in Persian and Hindi need."""
@@ -24,7 +25,7 @@ def printable(text: str) -> str:
     Escaped are newlines, control sequences of terminals, marks that turn the direction of writing, and bytes of file
     names that are no UTF-8. Text without any of these is returned as it is.
     """
-    return "".join(letter if letter.isprintable() or letter in JOINERS else _escaped(letter) for letter in text)
+    return "".join(letter if _is_visible(letter) else _escaped(letter) for letter in text)
 
 
 def csv_text(text: str) -> str:
@@ -36,6 +37,11 @@ def csv_text(text: str) -> str:
 def markdown_text(text: str) -> str:
     """Return text as one line that Markdown shows as it is, for use within a line or a cell of a table."""
     return MARKDOWN.sub(r"\\\g<0>", printable(text))
+
+
+def _is_visible(letter: str) -> bool:
+    """Return whether a letter shows as itself; Python counts no other space than that of ASCII as printable."""
+    return letter.isprintable() or letter in JOINERS or unicodedata.category(letter) == "Zs"
 
 
 def _escaped(letter: str) -> str:

@@ -52,6 +52,7 @@ def test_no_module_prints_draws_or_writes_tables_beside_the_borders():
     ("text", "shown"),
     [
         ("red fox, ½ 猫 $x$ [b]", "red fox, ½ 猫 $x$ [b]"),
+        ("1.2\xa0% [\u202f] キタ\u3000キツネ", "1.2\xa0% [\u202f] キタ\u3000キツネ"),
         ("a\nb\rc\td", r"a\nb\rc\td"),
         ("\x1b[31mred\x9b", r"\x1b[31mred\x9b"),
         ("\u202egnp.exe", r"\u202egnp.exe"),
