@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from pipeline.runtime.code import has_other_code
 from pipeline.runtime.command import PARAMS_FILE, ParamsPath, run_app
-from pipeline.runtime.text.terminal import Console, say
+from pipeline.runtime.text.terminal import Console, say, warn
 
 METRICS_FILE, QUALITY_FILE = Path("reports/metrics.json"), Path("reports/quality.json")
 AUTOENCODER = Path("models/autoencoder")
@@ -228,4 +229,12 @@ def dependencies() -> None:
 
 def main() -> None:
     """Run the command line."""
+    warn_of_other_code()
     run_app(app)
+
+
+def warn_of_other_code() -> None:
+    """Say so where the project in this folder has other code, which its stages run; it is not run unasked."""
+    if has_other_code(Path.cwd()):
+        advice = "run `python -m pipeline` here in place of `latent-outliers` to use it"
+        warn(f"warning: {Path.cwd()} has code of its own, and this is other code, in {Path(__file__).parent}; {advice}")
