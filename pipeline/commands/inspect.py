@@ -6,15 +6,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console, Group
-from rich.markup import escape
 from rich.table import Table
 
 from pipeline.latents.latents import to_scaled
 from pipeline.networks.autoencoder import Autoencoder, load_stage_output
 from pipeline.report.grid import PictureRow, captions, decoded, draw_grid
 from pipeline.runtime.errors import IncompatibleStoreError
-from pipeline.runtime.files import printable
+from pipeline.runtime.text.terminal import Console
 from pipeline.store.format import LATENT
 from pipeline.store.reader import Store
 
@@ -76,7 +74,7 @@ def print_description(report: dict[str, Any], pairs: int, console: Console) -> N
     """Print the description as tables, with the `pairs` largest groups of rows."""
     facts = Table.grid(padding=(0, 2))
     for name, value in _facts(report):
-        facts.add_row(name, escape(value))
+        facts.add_row(name, value)
     groups = report["statistics"]
     outliers = report["kind"] == "outliers"
     title = f"rows by {'class pair' if outliers else 'class'}, {min(pairs, len(groups))} of {len(groups)}"
@@ -90,7 +88,7 @@ def print_description(report: dict[str, Any], pairs: int, console: Console) -> N
         share = [f"{group['share_of_a']:.2f}"] if outliers else []
         rms = f"{group['rms_mean']:.3f} ± {group['rms_std']:.3f}"
         table.add_row(*names, f"{group['rows']:,}", *share, rms, f"{group['largest']:.2f}")
-    console.print(Group(facts, table), highlight=False)
+    console.print(facts, table)
 
 
 def load_decoder(folder: Path, store: Store) -> Autoencoder:
@@ -162,9 +160,7 @@ def _file_facts(files: dict[str, Any]) -> list[tuple[str, str]]:
     parts = [f"{count:,} for {part}" for part, count in files["parts"].items() if count]
     skipped = sum(files["skipped"].values())
     summary = f"{files['found']:,} found = {' + '.join(parts)} + {skipped:,} skipped; {files['repeated']:,} are copies"
-    paths_by_reason = {
-        reason: [printable(path) for path in paths] for reason, paths in files.get("skipped_files", {}).items()
-    }
+    paths_by_reason = files.get("skipped_files", {})
     return [
         (files.get("unit", "files"), summary),
         *([("faint", f"{files['faint']:,} use at most an eighth of 16 bits")] if "faint" in files else []),

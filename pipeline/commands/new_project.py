@@ -1,11 +1,11 @@
 """Make a new project for a folder of photographs: a clone of this repository with parameters that fit the images."""
 
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-from rich.console import Console
 from rich.table import Table
 from ruamel.yaml.comments import CommentedMap
 
@@ -23,7 +23,8 @@ from pipeline.commands.photo_folders import (
 from pipeline.images.image_set import ImageSet
 from pipeline.params.all_params import AllParams, load_all
 from pipeline.runtime.errors import ProjectError
-from pipeline.runtime.files import printable, require_new, whole_or_absent
+from pipeline.runtime.files import require_new, whole_or_absent
+from pipeline.runtime.text.terminal import Console
 from pipeline.schema.text import dump_yaml, load_yaml
 
 PRESET = "presets/imagefolder.yaml"
@@ -127,13 +128,13 @@ def _clone(checkout: Path, folder: Path) -> None:
 def _git(folder: Path, *arguments: str) -> str:
     """Run git in a folder and return its output; a failure becomes a ProjectError of one line."""
     try:
-        process = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603, S607
+        process = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)  # noqa: S603, S607
     except FileNotFoundError as error:
         raise ProjectError(folder, "no git", "git on the path", "Install git.") from error
     if process.returncode:
-        found = f"`git {arguments[0]}` fails ({' '.join(process.stderr.split())})"
+        found = f"`git {arguments[0]}` fails ({' '.join(process.stderr.decode(errors='backslashreplace').split())})"
         raise ProjectError(folder, found, "a new project", "Correct that, and run the command again.")
-    return process.stdout.strip()
+    return os.fsdecode(process.stdout).strip()
 
 
 def _print_summary(
@@ -144,19 +145,19 @@ def _print_summary(
     counts = {part: photos.pictures(part) for part in PARTS}
     for name in photos.parts["train"].class_names:
         table.add_row(name, *(f"{counts[part][name]:,}" for part in PARTS))
-    console.print(table, highlight=False)
+    console.print(table)
     image_sets = {PHOTOS: photos.parts["train"]} | {name: entry.images for name, entry in ood_folders.items()}
     for name, images in image_sets.items():
-        console.print(_file_summary(name, images), highlight=False, soft_wrap=True)
+        console.print(_file_summary(name, images), soft_wrap=True)
     for note in photos.notes:
-        console.print(f"{PHOTOS}: {note}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"{PHOTOS}: {note}", soft_wrap=True)
     for name, entry in ood_folders.items():
-        console.print(f"{name}: the {entry.group} set of {entry.folder}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"{name}: the {entry.group} set of {entry.folder}", soft_wrap=True)
     size, epochs = params.data.image_size, params.autoencoder.training.epochs
-    console.print(f"image_size {size}, autoencoder.training.epochs {epochs}", highlight=False)
+    console.print(f"image_size {size}, autoencoder.training.epochs {epochs}")
     if lowered := _lowered(params, counts["train"]):
-        console.print(lowered, highlight=False, soft_wrap=True)
-    console.print(f"{target}: made; edit its params.yaml, then run `dvc repro` there", highlight=False, soft_wrap=True)
+        console.print(lowered, soft_wrap=True)
+    console.print(f"{target}: made; edit its params.yaml, then run `dvc repro` there", soft_wrap=True)
 
 
 def _lowered(params: AllParams, sizes: Mapping[str, int]) -> str:
@@ -174,7 +175,7 @@ def _file_summary(name: str, images: ImageSet) -> str:
     files = images.files or {}
     counts = f"{name}: {files['found']:,} files, {sum(files['skipped'].values()):,} skipped"
     reasons = [
-        f"{count} {reason} ({printable(files['skipped_files'][reason][0])}{', ...' * (count > 1)})"
+        f"{count} {reason} ({files['skipped_files'][reason][0]}{', ...' * (count > 1)})"
         for reason, count in files["skipped"].items()
     ]
     return f"{counts}: {'; '.join(reasons)}" if reasons else counts

@@ -11,7 +11,6 @@ from pipeline.images.encoded.no_picture import NO_IMAGE
 from pipeline.images.formats import SUFFIXES, has_known_format
 from pipeline.images.listing import BROKEN_LINK, FOLDER_LINK, NO_FILE, SYSTEM, UNREADABLE, Entry, is_system_file, walk
 from pipeline.runtime.errors import ImageFileError
-from pipeline.runtime.files import printable
 
 
 @dataclass
@@ -29,7 +28,7 @@ class PassedOver:
     def __str__(self) -> str:
         """Return the numbers by reason in one line, the reasons sorted; empty if nothing is passed over."""
         return "; ".join(
-            f"{count:,} {reason} ({printable(self.examples[reason])}{', ...' * (count > 1)})"
+            f"{count:,} {reason} ({self.examples[reason]}{', ...' * (count > 1)})"
             for reason, count in sorted(self.counts.items())
         )
 

@@ -4,7 +4,6 @@ Images are decoded ahead of the networks, small batches are computed side by sid
 """
 
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -25,6 +24,7 @@ from pipeline.detector.prefetch import READERS, ImageErrors, PixelPrefetcher, pr
 from pipeline.runtime.device import keep_freed_memory
 from pipeline.runtime.errors import ReaderDiedError, UnreadImagesError
 from pipeline.runtime.progress import progress
+from pipeline.runtime.text.terminal import warn
 
 PIXELS_AT_ONCE = 2**22
 """Pixels of all batches computed at a time: 64 images of 256 x 256, whose feature maps already fill gigabytes."""
@@ -53,9 +53,9 @@ def predict_files(bundle: Path, sources: list[Path], target: Path | None, *, bat
         closing(predicted_rows(detector, image_files(sources), prefetched, strict=strict)) as batches,
     ):
         counts = write_rows(batches, writer, advance)
-    sys.stderr.write(f"{counts.rows - counts.unread} images judged, {counts.outliers} of them outliers\n")
+    warn(f"{counts.rows - counts.unread} images judged, {counts.outliers} of them outliers")
     if passed_over.counts:
-        sys.stderr.write(f"{passed_over.counts.total()} other files passed over: {passed_over}\n")
+        warn(f"{passed_over.counts.total()} other files passed over: {passed_over}")
     if counts.unread:
         raise UnreadImagesError(counts.unread, counts.rows, "standard output" if target is None else str(target))
 

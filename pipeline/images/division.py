@@ -7,7 +7,6 @@ from typing import NamedTuple
 from pipeline.images.layout import SPLIT_ORDER, Layout, PlacedPicture, class_name
 from pipeline.images.listing import RejectedFile
 from pipeline.images.selection import RowNumbers, shuffled_pictures
-from pipeline.runtime.files import printable
 
 
 class Shares(NamedTuple):
@@ -63,7 +62,7 @@ def _left_out(name: str, layout: Layout) -> str:
     files = [file for file in layout.bad if _class_of(file, layout.depth) == name]
     examples = {file.reason: file for file in reversed(files)}
     reasons = [
-        f"{count} {reason}, such as {printable(examples[reason].path)}{_detail(examples[reason])}"
+        f"{count} {reason}, such as {examples[reason].path}{_detail(examples[reason])}"
         for reason, count in sorted(Counter(file.reason for file in files).items())
     ]
     return f" ({'; '.join(reasons)})" if reasons else ""
@@ -75,7 +74,7 @@ def _class_of(file: RejectedFile, depth: int) -> str | None:
 
 
 def _detail(file: RejectedFile) -> str:
-    return f": {printable(file.detail)}" if file.detail else ""
+    return f": {file.detail}" if file.detail else ""
 
 
 def _class_parts(rows: Sequence[int], placed: Sequence[PlacedPicture], shares: Shares) -> dict[str, RowNumbers]:

@@ -86,6 +86,8 @@ def _splits(scan: Scan, expected: ExpectedLayout) -> dict[str, str]:
         advice = "Put each there once, or set the source's `test` and `validation` to shares to have it split."
         if sorted(split_of_folder.values()) == ["train", "validation"]:
             advice = "Set the source's `validation` to a share: then the images of the validation split are tested on."
+        if len(set(chosen.values())) < len(chosen):
+            advice = "Put all images of a split into one folder."
         wanted = f"{' and '.join(f'{split}/' for split in expected.splits)}, or their usual other names, once each"
         raise ImageFileError(expected.path, f"{', '.join(top) or 'no folders'} ({len(chosen)} splits)", wanted, advice)
     return chosen

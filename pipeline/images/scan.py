@@ -65,7 +65,7 @@ def scan_folder(root: Path, largest_pixels: int) -> Scan:
         advice = "Put it there, or correct the path."
         raise ImageFileError(root, "no folder", "a folder of images", advice)
     listing = list_folder(root)
-    cache_file = SCANS / f"{digest(os.fsencode(root.absolute()))[:16]}.json"
+    cache_file = SCANS / f"{digest(os.fsencode(os.path.relpath(root)))[:16]}.json"
     state = _state(listing, largest_pixels)
     if (cached := _read_cached(cache_file, state)) is not None:
         return cached

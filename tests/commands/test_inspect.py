@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 
 from pipeline.commands import inspect as inspecting
 from pipeline.commands.inspect import describe, draw_rows, load_decoder, print_description, statistics
 from pipeline.networks.autoencoder import Autoencoder
 from pipeline.runtime.errors import IncompatibleStoreError
 from pipeline.runtime.files import folder_digest
+from pipeline.runtime.text.terminal import Console
 from pipeline.store import format as layout
 from pipeline.store.reader import Store
 from tests.helpers.make import SPACE, latents_store, outliers_store, write_store
@@ -37,6 +37,21 @@ def pairs(tmp_path, monkeypatch):
         "lam": rng.random(rows, np.float32),
     }
     return write_store(tmp_path / "mixed", values, columns, "outliers", ("cat", "dog", "eel")), values, columns
+
+
+AWKWARD = ("[red]fox", "$10_to_$20", "a\rb\x1b[2J")
+
+
+def test_awkward_names_of_classes_are_described_and_drawn_as_they_are(tmp_path):
+    columns = {name: np.arange(3, dtype=np.int32) for name in ("class_a", "class_b")}
+    columns["lam"] = np.ones(3, np.float32)
+    values = np.zeros((3, *SPACE.shape), np.float16)
+    store = Store(write_store(tmp_path / "$x_$", values, columns, "outliers", AWKWARD))
+    out = io.StringIO()
+    print_description(describe(store), 3, Console(out, width=140))
+    assert all(name in out.getvalue() for name in (*AWKWARD[:2], r"a\rb\x1b[2J"))
+    draw_rows(tmp_path / "rows.png", store, Autoencoder(random_kl(), 1.0), 3)
+    assert (tmp_path / "rows.png").is_file()
 
 
 def by_loop(values, columns, names):

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from rich.console import Console
 
 from pipeline.commands import new_project as module
 from pipeline.commands.check import check
@@ -18,6 +17,7 @@ from pipeline.commands.new_project import new_project
 from pipeline.params.all_params import load_all
 from pipeline.params.data import DataParams
 from pipeline.runtime.errors import ImageFileError, OverwriteError, ProjectError
+from pipeline.runtime.text.terminal import Console
 from pipeline.schema.reader import parse_yaml, read_yaml
 from pipeline.schema.text import dump_yaml, load_yaml
 from tests.helpers.make import ROOT, section
@@ -99,6 +99,14 @@ def test_every_class_and_every_skipped_file_is_told(photos):
     assert "photos: 32 files, 2 skipped: 1 empty (eagle/empty.png); 1 no image (barn/notes.txt)" in told
     assert "image_size 32, autoencoder.training.epochs 24 quality.neighbours 5, synthesize.perturb" in told
     assert "perturb.neighbours 5: lowered, as the smallest class has 6 images to train on owls: made;" in told
+
+
+def test_names_that_look_like_markup_are_told_as_they_are():
+    images = pictures("photos", ["[red]fox", "cat [old]", ":owl:"], 10)
+    (images / "cat [old]/note[").mkdir()
+    (images / "cat [old]/note[/b].png").write_bytes(b"no image")
+    printed = make(images)
+    assert all(name in printed for name in ("[red]fox ", "cat [old] ", ":owl: ", "(cat [old]/note[/b].png)"))
 
 
 def test_splits_of_the_folder_are_used(photos):

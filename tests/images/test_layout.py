@@ -146,7 +146,7 @@ def test_two_folders_for_one_split_in_other_letters_are_refused():
 
 def test_two_folders_for_one_split_are_refused():
     given_splits("train", "validation", "val", "test")
-    wanted = "(4 splits), wanted train/ and test/ and validation/, or their usual other names, once each. Put each"
+    wanted = "(4 splits), wanted train/ and test/ and validation/, or their usual other names, once each. Put all images of a split"
     assert wanted in message(**GIVEN)
 
 

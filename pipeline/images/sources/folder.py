@@ -28,7 +28,7 @@ from pipeline.images.scan import Picture, scan_folder
 from pipeline.images.selection import RowNumbers, draw_key, limited
 from pipeline.images.sources.base import ALL, LABELLED_PARTS, ImageLocation, ImageSource, Limits, OnBadImage, Pixels
 from pipeline.runtime.errors import ImageFileError
-from pipeline.runtime.files import digest, json_bytes, printable
+from pipeline.runtime.files import digest, json_bytes
 from pipeline.schema.section import Count, Fraction, Name, Seed
 
 FEWEST: Mapping[str, int] = MappingProxyType(dict.fromkeys(SPLIT_ORDER, 1))
@@ -196,10 +196,7 @@ def _refuse(root: Path, policy: str, bad: Sequence[RejectedFile]) -> None:
     wrong = [file for file in bad if file.reason != SYSTEM]
     if policy == "skip" or not wrong:
         return
-    examples = [
-        f"{printable(file.path)}: {file.reason}{f' ({file.detail})' if file.detail else ''}"
-        for file in wrong[:EXAMPLES]
-    ]
+    examples = [f"{file.path}: {file.reason}{f' ({file.detail})' if file.detail else ''}" for file in wrong[:EXAMPLES]]
     more = f"; and {len(wrong) - EXAMPLES} more" if len(wrong) > EXAMPLES else ""
     found = f"{len(wrong)} file{'s' * (len(wrong) > 1)} that cannot be used ({'; '.join(examples)}{more})"
     advice = "Mend or remove them, or set the source's `on_bad_image` to skip in params.yaml to leave them out."
