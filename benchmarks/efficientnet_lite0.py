@@ -39,9 +39,9 @@ def write_backbone(folder: Path) -> None:
     """Write config.json, preprocessor_config.json and the weights."""
     import transformers
 
-    sizes = {"width_coefficient": 1.0, "depth_coefficient": 1.0, "hidden_dim": 1280, "image_size": SIZE}
+    sizes: dict[str, Any] = {"width_coefficient": 1.0, "depth_coefficient": 1.0, "hidden_dim": 1280, "image_size": SIZE}
     config = transformers.EfficientNetConfig(hidden_act="relu6", dropout_rate=0.0, **sizes)
-    model = transformers.EfficientNetModel(config).eval()
+    model: Any = transformers.EfficientNetModel(config)
     weights = renamed(published_weights())
     for name, value in model.state_dict().items():
         if ".squeeze_excite." in name:

@@ -28,7 +28,8 @@ from PIL import Image
 
 from benchmarks.bench import hardware
 from pipeline.detector.bundle import BUNDLE, BUNDLE_FORMAT, read_bundle
-from pipeline.images.decode import NoPictureError, decode, quiet
+from pipeline.images.decode import decode, quiet
+from pipeline.images.encoded.no_picture import NoPictureError
 from pipeline.params.all_params import AllParams, load_all
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import digest, json_bytes, write_json

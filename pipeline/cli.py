@@ -1,14 +1,13 @@
 """The `latent-outliers` command: everything that is not a stage."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from pipeline.runtime.code import has_other_code
 from pipeline.runtime.command import PARAMS_FILE, ParamsPath, run_app
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from pipeline.runtime.text.terminal import Console, say, warn
 
 METRICS_FILE, QUALITY_FILE = Path("reports/metrics.json"), Path("reports/quality.json")
 ENCODER = Path("models/encoder")
@@ -29,12 +28,14 @@ app = typer.Typer(
 
 @app.command()
 def check(params: ParamsPath = PARAMS_FILE) -> None:
-    """Check the whole parameter file before any stage runs."""
-    from pipeline.params.all_params import load_all
+    """Check the whole parameter file, and whether there are enough images for it, before any stage runs."""
+    from pipeline.commands.check import check as check_params
 
-    all_params = load_all(params)
+    all_params, elsewhere = check_params(params)
     stores, sets = ", ".join(all_params.synthesize.names), ", ".join(all_params.data.ood_sets())
-    typer.echo(f"{params}: good; {len(all_params.seeds)} seeds, outliers {stores}, OOD sets {sets or 'none'}")
+    say(f"{params}: good; {len(all_params.seeds)} seeds, outliers {stores}, OOD sets {sets or 'none'}")
+    if elsewhere:
+        say(f"not on this machine, so their images were not counted: {', '.join(elsewhere)}")
 
 
 @app.command()
@@ -48,11 +49,11 @@ def preset(
     from pipeline.commands.presets import available, print_presets, use_preset
 
     if name is None:
-        print_presets(available(params), wide_console())
-    elif use_preset(name, params, wide_console(), force=force):
-        typer.echo(f"{params}: now preset {name}; `make repro` runs it")
+        print_presets(available(params), Console())
+    elif use_preset(name, params, Console(), force=force):
+        say(f"{params}: now preset {name}; `make repro` runs it")
     else:
-        typer.echo(f"{params}: is preset {name} already")
+        say(f"{params}: is preset {name} already")
 
 
 @app.command()
@@ -61,11 +62,15 @@ def new_project(
     images: Annotated[Path, typer.Option(help="Photographs, in one folder per class; perhaps in train/ and test/.")],
     near: Annotated[list[Path] | None, typer.Option(help="Folder of images that could be taken for a class.")] = None,
     far: Annotated[list[Path] | None, typer.Option(help="Folder of images of entirely different things.")] = None,
+    *,
+    leave_out_small: Annotated[
+        bool, typer.Option("--leave-out-small", help="Hold out classes with too few images to train and test on.")
+    ] = False,
 ) -> None:
     """Make a project for a folder of photographs, with parameters that fit the images."""
     from pipeline.commands.new_project import new_project as make_project
 
-    make_project(target, images, near or [], far or [], wide_console())
+    make_project(target, images, near or [], far or [], Console(), leave_out_small=leave_out_small)
 
 
 @app.command()
@@ -77,7 +82,7 @@ def results(
     """Print the verdict and the result table of the last run."""
     from pipeline.report.tables import print_results
 
-    print_results(metrics, wide_console(), all_scores=all_scores)
+    print_results(metrics, Console(), all_scores=all_scores)
 
 
 @app.command()
@@ -85,7 +90,7 @@ def quality(report: QualityFile = QUALITY_FILE) -> None:
     """Print the quality of the outliers of each method, measured before any training."""
     from pipeline.report.tables import print_quality
 
-    print_quality(report, wide_console())
+    print_quality(report, Console())
 
 
 @app.command()
@@ -105,9 +110,9 @@ def compare(
     names = revisions if len(revisions) > 1 else [*revisions, WORKSPACE]
     report = compare_runs([load_run(name) for name in names], score or ())
     if as_json:
-        typer.echo(json.dumps(report, indent=2, sort_keys=True, default=str))  # YAML has dates
+        say(*json.dumps(report, indent=2, sort_keys=True, default=str).splitlines())  # YAML has dates
     else:
-        print_comparison(report, wide_console())
+        print_comparison(report, Console())
 
 
 @app.command()
@@ -123,7 +128,7 @@ def verify(path: StoreFolder, repo: Repository = None, rev: Revision = None) -> 
     with progress(f"verifying {store.source}, bytes", store.total_bytes) as advance:
         store.verify(advance)
     seconds, size = time.perf_counter() - began, store.total_bytes
-    typer.echo(
+    say(
         f"{store.source}: whole; {store.rows} rows of {store.header.kind} in {store.manifest.shards} shards, "
         f"{size:,} bytes in {len(store.manifest.files)} files, {seconds:.2f} s, {seconds * 2**30 / size:.2f} s per GiB"
     )
@@ -150,15 +155,15 @@ def inspect(
     store = open_store(path, repo, rev)
     report = describe(store)
     if as_json:
-        typer.echo(json.dumps(report, indent=2, sort_keys=True))
+        say(*json.dumps(report, indent=2, sort_keys=True).splitlines())
         return
-    print_description(report, pairs, wide_console())
+    print_description(report, pairs, Console())
     if not encoder.is_dir():
-        typer.echo(f"no picture: {encoder} is not here; `dvc pull encoder` fetches it")
+        say(f"no picture: {encoder} is not here; `dvc pull encoder` fetches it")
     elif rows:
         png_path = picture or Path("reports/inspect") / f"{path.name}.png"
         draw_rows(png_path, store, load_decoder(encoder, store), rows)
-        typer.echo(f"decoded rows: {png_path}")
+        say(f"decoded rows: {png_path}")
 
 
 @app.command()
@@ -184,7 +189,7 @@ def export(
     require_new(to)
     store = open_store(path, repo, rev)
     images = export_images(store, load_decoder(encoder, store), to, image_format, limit)
-    typer.echo(f"{to}: {images} images of {store.source}, named in {to / 'list.txt'}")
+    say(f"{to}: {images} images of {store.source}, named in {to / 'list.txt'}")
 
 
 @app.command()
@@ -196,15 +201,13 @@ def remote_check(
     from pipeline.sharing.remote import check_remote, print_remote_report
 
     targets = paths or [Path("data/latents"), Path("data/outliers")]
-    print_remote_report(check_remote(remote, targets), wide_console())
+    print_remote_report(check_remote(remote, targets), Console())
 
 
 @app.command()
 def predict(
     bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, such as models/bundle/0.")],
-    images: Annotated[
-        list[Path], typer.Argument(help="Images and folders of images; PNG, JPEG and a few other formats.")
-    ],
+    images: Annotated[list[Path], typer.Argument(help="Images and folders of images; docs/images.md has the formats.")],
     out: Annotated[str, typer.Option(help="File to write, .parquet or .csv; - prints.")] = "-",
     batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass; does not change the results.")] = 64,
     *,
@@ -225,17 +228,17 @@ def dependencies() -> None:
     from pipeline.commands.dependencies import PIPELINE, write_dependencies
 
     changed = write_dependencies()
-    typer.echo(f"{PIPELINE}: {'code dependencies written' if changed else 'code dependencies are up to date'}")
-
-
-def wide_console() -> "Console":
-    """Return the console for tables: the terminal, or 170 columns without a terminal."""
-    from rich.console import Console
-
-    console = Console()
-    return console if console.is_terminal else Console(width=170)
+    say(f"{PIPELINE}: {'code dependencies written' if changed else 'code dependencies are up to date'}")
 
 
 def main() -> None:
     """Run the command line."""
+    warn_of_other_code()
     run_app(app)
+
+
+def warn_of_other_code() -> None:
+    """Say so where the project in this folder has other code, which its stages run; it is not run unasked."""
+    if has_other_code(Path.cwd()):
+        advice = "run `python -m pipeline` here in place of `latent-outliers` to use it"
+        warn(f"warning: {Path.cwd()} has code of its own, and this is other code, in {Path(__file__).parent}; {advice}")

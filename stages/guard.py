@@ -70,7 +70,6 @@ def _files_of_example(pair: SharedImages, stores: dict[str, Store], data: DataPa
     from contextlib import suppress
 
     from pipeline.runtime.errors import ImageFileError
-    from pipeline.runtime.files import printable
 
     files = []
     for name, row in zip((pair.a, pair.b), pair.examples[0], strict=True):
@@ -80,7 +79,7 @@ def _files_of_example(pair: SharedImages, stores: dict[str, Store], data: DataPa
         with suppress(ImageFileError):
             images = data.open(name)
             if images.files is not None and images.files["digest"] == encoded["digest"]:
-                files.append(printable(str(images.paths[row])))
+                files.append(str(images.paths[row]))
     return files
 
 

@@ -26,8 +26,6 @@ def score(
     Pictures are of LATENTS and OUTLIERS, decoded with MODELS where these can. REPORTS holds `guard.json` and
     `quality.json` already; `metrics.json` is written last.
     """
-    import sys
-
     from pipeline.params.data import DataParams
     from pipeline.params.methods.enabled import OutlierStores
     from pipeline.params.score import ScoreParams
@@ -43,6 +41,7 @@ def score(
     from pipeline.report.summary import summary
     from pipeline.runtime.device import STAGE_THREADS, prepare_torch
     from pipeline.runtime.files import write_json
+    from pipeline.runtime.text.terminal import warn
     from pipeline.runtime.workspace import publish_when_done, warn_of_orphaned_outputs
     from pipeline.schema.reader import ParamsFile
 
@@ -70,7 +69,7 @@ def score(
     write_json(reports / "summary.json", summary(metrics))
     write_json(reports / "metrics.json", metrics)
     for warning in metrics["warnings"]:
-        sys.stderr.write(f"warning: {warning}\n")
+        warn(f"warning: {warning}")
 
 
 def _read_table(params: Path, scores: Path, seeds: tuple[int, ...], sets: ImageSets) -> ScoreTable:

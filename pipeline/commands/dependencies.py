@@ -5,11 +5,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.runtime.code import WITHOUT_EFFECT
+from pipeline.runtime.code import CODE, WITHOUT_EFFECT
 from pipeline.runtime.files import write_bytes
 
 PIPELINE = Path("dvc.yaml")
-CODE = ("pipeline", "stages")
 METHOD = "${item.method}"
 """The variable in dvc.yaml for the name of a synthesis method."""
 BY_NAME = {

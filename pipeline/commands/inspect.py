@@ -1,24 +1,29 @@
 """Describe a store: its header, the origin of its rows, and statistics per class pair."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console, Group
-from rich.markup import escape
 from rich.table import Table
 
 from pipeline.encoders.encoder import Encoder, load_encoder
 from pipeline.latents.latents import to_scaled
 from pipeline.report.grid import PictureRow, captions, decoded, draw_grid
 from pipeline.runtime.errors import IncompatibleStoreError, ModelError
-from pipeline.runtime.files import printable
+from pipeline.runtime.text.terminal import Console
 from pipeline.store.format import LATENT
 from pipeline.store.reader import Store
 
 PICTURES_PER_ROW = 8
+
+
+class PairSums(NamedTuple):
+    """Sums over the rows of a class pair."""
+
+    sums: NDArray[np.float64]  # (4,): rows, share of a, rms, rms squared
+    largest: float  # absolute value
 
 
 def describe(store: Store) -> dict[str, Any]:
@@ -43,20 +48,24 @@ def statistics(store: Store) -> list[dict[str, Any]]:
     """
     first, second = ("class_a", "class_b") if "class_a" in store.header.columns else ("label", "label")
     side = len(store.header.class_names) + 1  # the last number: rows that show no ID class
-    sums = np.zeros((side * side, 4))  # rows, share of a, rms, rms squared
-    largest = np.zeros(side * side)
+    pairs: dict[int, PairSums] = {}  # of the pairs that there are: all pairs of many classes would not fit into memory
     for shard in range(len(store.shards)):
         group = _class(store, first, shard) * side + _class(store, second, shard)
         latent = store.chunk(LATENT, shard).reshape(len(group), -1).astype(np.float32)
         rms = np.sqrt(np.square(latent).mean(1, dtype=np.float64))
         share = store.chunk("lam", shard) if "lam" in store.header.columns else np.ones(len(group))
-        for column, values in enumerate((np.ones(len(group)), share, rms, np.square(rms))):
-            sums[:, column] += np.bincount(group, values, side * side)
-        np.maximum.at(largest, group, np.abs(latent).max(1))
+        present, index = np.unique(group, return_inverse=True)
+        columns = (np.ones(len(group)), share, rms, np.square(rms))
+        sums = np.stack([np.bincount(index, values, len(present)) for values in columns], axis=1)
+        largest = np.zeros(len(present))
+        np.maximum.at(largest, index, np.abs(latent).max(1))
+        for pair, pair_sums, pair_largest in zip(present.tolist(), sums, largest.tolist(), strict=True):
+            before = pairs.get(pair, PairSums(np.zeros(4), 0.0))
+            pairs[pair] = PairSums(before.sums + pair_sums, max(before.largest, pair_largest))
     names = [*store.header.class_names, None]
     entries = [
-        {"class_a": names[group // side], "class_b": names[group % side], **_moments(sums[group], largest[group])}
-        for group in np.flatnonzero(sums[:, 0])
+        {"class_a": names[pair // side], "class_b": names[pair % side], **_moments(*pairs[pair])}
+        for pair in sorted(pairs)
     ]
     return sorted(entries, key=lambda entry: -entry["rows"])
 
@@ -65,7 +74,7 @@ def print_description(report: dict[str, Any], pairs: int, console: Console) -> N
     """Print the description as tables, with the `pairs` largest groups of rows."""
     facts = Table.grid(padding=(0, 2))
     for name, value in _facts(report):
-        facts.add_row(name, escape(value))
+        facts.add_row(name, value)
     groups = report["statistics"]
     outliers = report["kind"] == "outliers"
     title = f"rows by {'class pair' if outliers else 'class'}, {min(pairs, len(groups))} of {len(groups)}"
@@ -79,7 +88,7 @@ def print_description(report: dict[str, Any], pairs: int, console: Console) -> N
         share = [f"{group['share_of_a']:.2f}"] if outliers else []
         rms = f"{group['rms_mean']:.3f} ± {group['rms_std']:.3f}"
         table.add_row(*names, f"{group['rows']:,}", *share, rms, f"{group['largest']:.2f}")
-    console.print(Group(facts, table), highlight=False)
+    console.print(facts, table)
 
 
 def load_decoder(folder: Path, store: Store) -> Encoder:
@@ -159,11 +168,10 @@ def _file_facts(files: dict[str, Any]) -> list[tuple[str, str]]:
     parts = [f"{count:,} for {part}" for part, count in files["parts"].items() if count]
     skipped = sum(files["skipped"].values())
     summary = f"{files['found']:,} found = {' + '.join(parts)} + {skipped:,} skipped; {files['repeated']:,} are copies"
-    paths_by_reason = {
-        reason: [printable(path) for path in paths] for reason, paths in files.get("skipped_files", {}).items()
-    }
+    paths_by_reason = files.get("skipped_files", {})
     return [
-        ("files", summary),
+        (files.get("unit", "files"), summary),
+        *([("faint", f"{files['faint']:,} use at most an eighth of 16 bits")] if "faint" in files else []),
         *(
             (f"skipped, {reason}", ", ".join(paths_by_reason.get(reason, [f"{n:,}"])))
             for reason, n in files["skipped"].items()

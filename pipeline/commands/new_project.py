@@ -1,88 +1,77 @@
 """Make a new project for a folder of photographs: a clone of this repository with parameters that fit the images."""
 
-import re
+import os
 import subprocess
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
 
-from rich.console import Console
 from rich.table import Table
 from ruamel.yaml.comments import CommentedMap
 
 from pipeline.commands.compose import preset_text
+from pipeline.commands.needs import neighbours
+from pipeline.commands.photo_folders import (
+    PARTS,
+    PHOTOS,
+    OodFolder,
+    Photos,
+    open_ood_folders,
+    open_photos,
+    require_apart,
+)
 from pipeline.images.image_set import ImageSet
-from pipeline.images.layout import SPLITS
-from pipeline.images.sources.folder import FolderImagesSource, FolderSource
-from pipeline.params.all_params import load_all
-from pipeline.params.sets import ID_SETS
-from pipeline.runtime.errors import ImageFileError, ProjectError
-from pipeline.runtime.files import printable, require_new, whole_or_absent
-from pipeline.schema.reader import parse_yaml, validate
+from pipeline.params.all_params import AllParams, load_all
+from pipeline.runtime.errors import ProjectError
+from pipeline.runtime.files import require_new, whole_or_absent
+from pipeline.runtime.text.terminal import Console
 from pipeline.schema.text import dump_yaml, load_yaml
 
-PRESET, PHOTOS = "presets/imagefolder.yaml", "photos"
+PRESET = "presets/imagefolder.yaml"
 LINKS = Path("data/images")
 """The folder of links to the folders of images. No stage writes there, so the links can have any name."""
-PARTS = ("train", "validation", "test")
 SIZES = (32, 64)
 """The image sizes to choose from; larger sizes are for pretrained encoders."""
 MEASURED = 100
 """About how many pictures are measured to choose the image size."""
 PICTURES_SEEN = 90_000
 """Training pictures of the encoder over all epochs: 60 epochs of 1,500 pictures, or fewer epochs of more."""
-Group = Literal["near", "far"]
 
 
-@dataclass(frozen=True)
-class Photos:
-    """A folder of labelled photographs, with its splits."""
-
-    source: dict[str, Any]  # the parameters of the source
-    parts: Mapping[str, ImageSet]
-
-    def pictures(self, part: str) -> dict[str, int]:
-        """Return the number of images of each class in a part."""
-        images = self.parts[part]
-        counts = Counter(images.labels.tolist())
-        return {name: counts[label] for label, name in enumerate(images.class_names)}
-
-
-@dataclass(frozen=True)
-class OodFolder:
-    """A folder of OOD images."""
-
-    folder: Path
-    group: Group
-    images: ImageSet
-
-
-def new_project(target: Path, images: Path, near: Sequence[Path], far: Sequence[Path], console: Console) -> None:
+def new_project(
+    target: Path,
+    images: Path,
+    near: Sequence[Path],
+    far: Sequence[Path],
+    console: Console,
+    *,
+    leave_out_small: bool = False,
+) -> None:
     """Scan the folders of images, make the project atomically at `target`, and print a summary.
 
     The project is a git repository; its remote `upstream` is the origin of the code. The folders of images are not
     copied: `data/images/` has links to them. Raises OverwriteError when `target` exists, ImageFileError when a folder
     cannot be used, and ProjectError when there is no repository to clone.
+
+    leave_out_small: hold out the classes with too few images, and say so.
     """
     require_new(target)
     checkout = _checkout()
     params = load_yaml(preset_text(checkout / PRESET))
     template = params["data"]["sources"][PHOTOS]
-    photos = _photos(images, template)
-    ood_folders = _ood_folders(near, far, template)
+    require_apart([images, *near, *far])
+    photos = open_photos(images, template, leave_out_small=leave_out_small)
+    ood_folders = open_ood_folders(near, far, template)
     _fit(params, photos, ood_folders)
     with whole_or_absent(target) as unfinished:
         _clone(checkout, unfinished)
         (unfinished / "params.yaml").write_text(dump_yaml(params), encoding="utf-8")
-        load_all(unfinished / "params.yaml")
+        all_params = load_all(unfinished / "params.yaml")
         (unfinished / LINKS).mkdir(parents=True)
         folders = {PHOTOS: images} | {name: ood_folder.folder for name, ood_folder in ood_folders.items()}
         for name, folder in folders.items():
             (unfinished / LINKS / name).symlink_to(folder.resolve(), target_is_directory=True)
-    _print_summary(target, photos, ood_folders, params, console)
+    _print_summary(target, photos, ood_folders, all_params, console)
 
 
 def _checkout() -> Path:
@@ -94,48 +83,17 @@ def _checkout() -> Path:
     return root
 
 
-def _photos(folder: Path, template: Mapping[str, Any]) -> Photos:
-    """Return the photographs in `folder`.
-
-    Where it has a subfolder for training and another split, such as `train` and `test`, these splits are used.
-    """
-    if not folder.is_dir():
-        wanted = "a folder with a subfolder of images per class"
-        raise ImageFileError(folder, "no folder", wanted, "Name another folder.")
-    splits = {SPLITS[entry.name] for entry in folder.iterdir() if entry.is_dir() and entry.name in SPLITS}
-    source = {**template, "path": str(folder)}
-    if "train" in splits and len(splits) > 1:
-        source |= {"test": None, "validation": None if "validation" in splits else source["validation"]}
-    folder_source = validate(folder, FolderSource, _plain(source))
-    parts = {part: folder_source.open(part) for part in PARTS}
-    return Photos(source, parts)
-
-
-def _ood_folders(near: Sequence[Path], far: Sequence[Path], template: Mapping[str, Any]) -> dict[str, OodFolder]:
-    """Return the OOD folders by the name of their image set, which is made from the name of the folder."""
-    ood_folders: dict[str, OodFolder] = {}
-    shared_params = {name: template[name] for name in ("on_bad_image", "largest_pixels", "seed")}
-    groups: list[tuple[Path, Group]] = [*((folder, "near") for folder in near), *((folder, "far") for folder in far)]
-    for folder, group in groups:
-        name = re.sub(r"[^a-z0-9]+", "_", folder.absolute().name.lower()).strip("_")
-        if not name or name in (PHOTOS, *ID_SETS, *ood_folders):
-            found, advice = f"a folder whose set would be called {name!r}", "Rename it, or name a link to it."
-            raise ImageFileError(folder, found, "a name that no other set has", advice)
-        source = {"kind": "folder_images", "path": str(folder), "images": None, **shared_params}
-        ood_folders[name] = OodFolder(folder, group, validate(folder, FolderImagesSource, _plain(source)).open("all"))
-    return ood_folders
-
-
 def _fit(params: CommentedMap, photos: Photos, ood_folders: Mapping[str, OodFolder]) -> None:
-    """Set the parameters that depend on the images: splits, image size, epochs of the encoder, OOD sets."""
+    """Set the parameters that depend on the images: classes, splits, image size, epochs, neighbours, OOD sets."""
     data = params["data"]
     sources, sets = data["sources"], data["sets"]
-    for name in ("validation", "test"):
+    for name in ("held_out", "validation", "test"):
         sources[PHOTOS][name] = photos.source[name]
     train = photos.parts["train"]
     data["image_size"] = _image_size(train)
     training = params["encoder"]["supervised"]
     training["epochs"] = max(1, min(training["epochs"], round(PICTURES_SEEN / len(train))))
+    _fit_neighbours(params, photos.pictures("train"))
     keys = ("on_bad_image", "largest_pixels", "seed")
     for index, (name, ood_folder) in enumerate(ood_folders.items()):
         source = {"kind": "folder_images", "path": (LINKS / name).as_posix(), "images": None}
@@ -143,6 +101,13 @@ def _fit(params: CommentedMap, photos: Photos, ood_folders: Mapping[str, OodFold
         entry = CommentedMap({"group": ood_folder.group, "source": name, "part": "all"})
         entry.fa.set_flow_style()
         sets.insert(index, name, entry)
+
+
+def _fit_neighbours(params: CommentedMap, sizes: Mapping[str, int]) -> None:
+    """Lower every number of neighbours to what the smallest class has beside each of its images."""
+    for section in (params["synthesize"]["perturb"], params["quality"]):
+        section["neighbours"] = min(section["neighbours"], min(sizes.values()) - 1)
+    params["infer"]["knn_neighbours"] = min(params["infer"]["knn_neighbours"], sum(sizes.values()))
 
 
 def _image_size(images: ImageSet) -> int:
@@ -163,35 +128,46 @@ def _clone(checkout: Path, folder: Path) -> None:
 def _git(folder: Path, *arguments: str) -> str:
     """Run git in a folder and return its output; a failure becomes a ProjectError of one line."""
     try:
-        process = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603, S607
+        process = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)  # noqa: S603, S607
     except FileNotFoundError as error:
         raise ProjectError(folder, "no git", "git on the path", "Install git.") from error
     if process.returncode:
-        found = f"`git {arguments[0]}` fails ({' '.join(process.stderr.split())})"
+        found = f"`git {arguments[0]}` fails ({' '.join(process.stderr.decode(errors='backslashreplace').split())})"
         raise ProjectError(folder, found, "a new project", "Correct that, and run the command again.")
-    return process.stdout.strip()
-
-
-def _plain(source: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters as plain types, which the strict models accept."""
-    return parse_yaml("source", dump_yaml(dict(source)).encode())
+    return os.fsdecode(process.stdout).strip()
 
 
 def _print_summary(
-    target: Path, photos: Photos, ood_folders: Mapping[str, OodFolder], params: Mapping[str, Any], console: Console
+    target: Path, photos: Photos, ood_folders: Mapping[str, OodFolder], params: AllParams, console: Console
 ) -> None:
     """Print the number of images per class, the skipped files with reasons, and the next step."""
     table = Table("class", *PARTS, box=None, pad_edge=False)
     counts = {part: photos.pictures(part) for part in PARTS}
     for name in photos.parts["train"].class_names:
         table.add_row(name, *(f"{counts[part][name]:,}" for part in PARTS))
-    console.print(table, highlight=False)
+    console.print(table)
     image_sets = {PHOTOS: photos.parts["train"]} | {name: entry.images for name, entry in ood_folders.items()}
     for name, images in image_sets.items():
-        console.print(_file_summary(name, images), highlight=False, soft_wrap=True)
-    size, epochs = params["data"]["image_size"], params["encoder"]["supervised"]["epochs"]
-    console.print(f"image_size {size}, encoder.supervised.epochs {epochs}", highlight=False)
-    console.print(f"{target}: made; edit its params.yaml, then run `dvc repro` there", highlight=False, soft_wrap=True)
+        console.print(_file_summary(name, images), soft_wrap=True)
+    for note in photos.notes:
+        console.print(f"{PHOTOS}: {note}", soft_wrap=True)
+    for name, entry in ood_folders.items():
+        console.print(f"{name}: the {entry.group} set of {entry.folder}", soft_wrap=True)
+    size, epochs = params.data.image_size, params.encoder.supervised.epochs
+    console.print(f"image_size {size}, encoder.supervised.epochs {epochs}")
+    if lowered := _lowered(params, counts["train"]):
+        console.print(lowered, soft_wrap=True)
+    console.print(f"{target}: made; edit its params.yaml, then run `dvc repro` there", soft_wrap=True)
+
+
+def _lowered(params: AllParams, sizes: Mapping[str, int]) -> str:
+    """Return which numbers of neighbours are as large as the images allow, and why; empty if none is."""
+    smallest, total = min(sizes.values()), sum(sizes.values())
+    fitted = {name: value for name, value in neighbours(params).items() if value == smallest - 1}
+    if params.infer.knn_neighbours == total:
+        fitted["infer.knn_neighbours"] = total
+    values = ", ".join(f"{name} {value}" for name, value in fitted.items())
+    return f"{values}: lowered, as the smallest class has {smallest} images to train on" if fitted else ""
 
 
 def _file_summary(name: str, images: ImageSet) -> str:
@@ -199,7 +175,7 @@ def _file_summary(name: str, images: ImageSet) -> str:
     files = images.files or {}
     counts = f"{name}: {files['found']:,} files, {sum(files['skipped'].values()):,} skipped"
     reasons = [
-        f"{count} {reason} ({printable(files['skipped_files'][reason][0])}{', ...' * (count > 1)})"
+        f"{count} {reason} ({files['skipped_files'][reason][0]}{', ...' * (count > 1)})"
         for reason, count in files["skipped"].items()
     ]
     return f"{counts}: {'; '.join(reasons)}" if reasons else counts

@@ -4,13 +4,12 @@ import subprocess
 from difflib import unified_diff
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from pipeline.commands.compose import load_preset, preset_text
 from pipeline.runtime.errors import OverwriteError, ParamsError
 from pipeline.runtime.files import write_bytes
+from pipeline.runtime.text.terminal import Console
 from pipeline.schema.spelling import nearest_name
 
 FOLDER = "presets"
@@ -28,7 +27,7 @@ def print_presets(presets: dict[str, str], console: Console) -> None:
     table = Table.grid(padding=(0, 2))
     for name, description in presets.items():
         table.add_row(name, description)
-    console.print(table, highlight=False)
+    console.print(table)
 
 
 def use_preset(name: str, params: Path, console: Console, *, force: bool) -> bool:
@@ -64,7 +63,7 @@ def _print_diff(old: bytes, new: bytes, params: Path, preset: Path, console: Con
     """Print a unified diff, in colour on a terminal."""
     before, after = (content.decode(errors="replace").splitlines() for content in (old, new))
     for line in unified_diff(before, after, str(params), str(preset), n=1, lineterm=""):
-        console.print(Text(line, COLOURS.get(line[0], "")), soft_wrap=True)
+        console.print(line, style=COLOURS.get(line[:1]), soft_wrap=True)
 
 
 def _can_be_restored(params: Path, content: bytes) -> bool:

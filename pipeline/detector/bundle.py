@@ -29,7 +29,6 @@ from pipeline.runtime.files import (
     file_digest,
     folder_files,
     json_bytes,
-    printable,
     whole_or_absent,
     write_bytes,
 )
@@ -227,7 +226,7 @@ def _require_no_other_files(folder: Path, card: BundleCard) -> None:
     names = {file.relative_to(folder).as_posix() for file in (folder / ENCODER).rglob("*") if not file.is_dir()}
     if others := sorted(names - card.files.keys()):
         advice = "Delete it in the original bundle, then copy, push or fetch the bundle again."
-        raise BundleError(folder / printable(others[0]), f"a file that {BUNDLE} does not list", "none there", advice)
+        raise BundleError(folder / others[0], f"a file that {BUNDLE} does not list", "none there", advice)
 
 
 def _require_same_encoder(folder: Path, card: BundleCard) -> None:

@@ -5,16 +5,15 @@ from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
-from pipeline.images.decode import LARGEST_PIXELS, NoPictureError, decode_file, picture
+from pipeline.images.decode import decode_file, default_largest_pixels, picture
+from pipeline.images.encoded.no_picture import NoPictureError
 from pipeline.images.image_set import resized
 from pipeline.runtime.errors import ImageFileError
 
 ImageInput = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
 """A path, a Pillow picture, or an array (h, w), (h, w, 3) or (h, w, 4) of values 0..255."""
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-"""File name suffixes of images; other files in a folder are ignored."""
 
 
 def is_single_image(images: object) -> TypeGuard[ImageInput]:
@@ -27,13 +26,16 @@ def is_single_image(images: object) -> TypeGuard[ImageInput]:
 def image_pixels(image: ImageInput, size: int) -> NDArray[np.uint8]:
     """Return an image as RGB (size, size, 3), prepared like the detector's training images.
 
+    A Pillow picture as it was opened from a file is turned upright by its EXIF orientation. A picture that was made
+    from another one is taken as it is, since nobody can know whether it was turned already.
+
     Raises ImageFileError when a file is no image, and ValueError or TypeError for any other input that is no image.
     """
     if isinstance(image, np.ndarray):
         return resized(picture(_from_array(image)), size)
     if isinstance(image, Image.Image):
         try:
-            return resized(picture(image), size)
+            return resized(picture(image, turn=isinstance(image, ImageFile.ImageFile)), size)
         except NoPictureError as error:
             raise ValueError(f"a picture of mode {image.mode} is no image: {error}") from error
     if isinstance(image, str | os.PathLike):
@@ -47,7 +49,7 @@ def read_pixels(file: str | os.PathLike[str], size: int) -> NDArray[np.uint8]:
     Raises ImageFileError when the file is missing, damaged, too large or of another format.
     """
     try:
-        return resized(decode_file(file, LARGEST_PIXELS), size)
+        return resized(decode_file(file, default_largest_pixels()), size)
     except NoPictureError as error:
         raise _unreadable(file, str(error)) from error
     except OSError as error:

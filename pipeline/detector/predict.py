@@ -4,7 +4,6 @@ Images are decoded ahead of the networks, small batches are computed side by sid
 """
 
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -19,12 +18,13 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.detector.detector import Detector
-from pipeline.detector.listing import count_images, image_files
+from pipeline.detector.listing import PassedOver, count_images, image_files
 from pipeline.detector.prediction_file import Row, RowWriter, open_output
 from pipeline.detector.prefetch import READERS, ImageErrors, PixelPrefetcher, prefetcher
 from pipeline.runtime.device import keep_freed_memory
 from pipeline.runtime.errors import ReaderDiedError, UnreadImagesError
 from pipeline.runtime.progress import progress
+from pipeline.runtime.text.terminal import warn
 
 PIXELS_AT_ONCE = 2**22
 """Pixels of all batches computed at a time: 64 images of 256 x 256, whose feature maps already fill gigabytes."""
@@ -39,12 +39,13 @@ class RowCounts(NamedTuple):
 
 
 def predict_files(bundle: Path, sources: list[Path], target: Path | None, *, batch_size: int, strict: bool) -> None:
-    """Load the bundle, write one row per image in order, and print the counts on stderr.
+    """Load the bundle, write one row per image in order, and print the counts on stderr, also of files passed over.
 
     A file that is no image gets a row with its error; if strict, the first such file raises ImageFileError. A source
     without images raises ImageFileError before anything is loaded. Raises UnreadImagesError and ReaderDiedError.
     """
-    images, detector = count_images(sources), Detector.load(bundle)
+    passed_over = PassedOver()
+    images, detector = count_images(sources, passed_over), Detector.load(bundle)
     with (
         open_output(target) as writer,
         prefetcher_for(detector, images, batch_size) as prefetched,
@@ -52,7 +53,9 @@ def predict_files(bundle: Path, sources: list[Path], target: Path | None, *, bat
         closing(predicted_rows(detector, image_files(sources), prefetched, strict=strict)) as batches,
     ):
         counts = write_rows(batches, writer, advance)
-    sys.stderr.write(f"{counts.rows - counts.unread} images judged, {counts.outliers} of them outliers\n")
+    warn(f"{counts.rows - counts.unread} images judged, {counts.outliers} of them outliers")
+    if passed_over.counts:
+        warn(f"{passed_over.counts.total()} other files passed over: {passed_over}")
     if counts.unread:
         raise UnreadImagesError(counts.unread, counts.rows, "standard output" if target is None else str(target))
 

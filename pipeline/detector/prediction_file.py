@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from pipeline.runtime.files import partial_path, remove_abandoned
+from pipeline.runtime.text.terminal import say
+from pipeline.runtime.text.user_text import csv_text, printable
 
 COLUMNS = ("file", "label", "probability", "outlier_score", "is_outlier", "error")
 ROWS_PER_GROUP = 8192
@@ -64,8 +66,8 @@ class _CsvStream:
         self._writer.writerow(COLUMNS)
 
     def write(self, rows: list[Row]) -> None:
-        """Write one line per row; floats keep all digits, None is empty."""
-        self._writer.writerows(rows)
+        """Write one line per row; floats keep all digits, None is empty, and text is escaped."""
+        self._writer.writerows([csv_text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
 
     def close(self) -> None:
         """Write all buffered rows."""
@@ -85,22 +87,19 @@ class _CsvFile(_CsvStream):
 
 
 class _TerminalTable:
-    """A readable table with columns of fixed width, the file name last.
-
-    `sys.stdout` is looked up for every line, because rich replaces it while a progress bar is shown.
-    """
+    """A readable table with columns of fixed width, the file name last."""
 
     def __init__(self) -> None:
-        sys.stdout.write(f"{'label':<20} {'probability':>11} {'score':>12}  {'outlier':<7}  file\n")
+        say(f"{'label':<20} {'probability':>11} {'score':>12}  {'outlier':<7}  file")
 
     def write(self, rows: list[Row]) -> None:
         """Write one line per row."""
         for file, label, probability, score, is_outlier, error in rows:
             if error is not None:
-                sys.stdout.write(f"error: {error}\n")
+                say(f"error: {error}")
                 continue
-            columns = f"{label!s:<20.20} {probability:>11.1%} {score:>12.5g}  {'yes' if is_outlier else 'no':<7}"
-            sys.stdout.write(f"{columns}  {file}\n")
+            name = printable(str(label))
+            say(f"{name:<20.20} {probability:>11.1%} {score:>12.5g}  {'yes' if is_outlier else 'no':<7}  {file}")
 
     def close(self) -> None:
         """Write all buffered rows."""

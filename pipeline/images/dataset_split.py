@@ -5,10 +5,12 @@ library copies Parquet files into its cache once, as Arrow files, and maps those
 asked for are read. A folder is identified by its path and not by its content, like a Parquet file.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.images.hub_dataset import DatasetAddress, advice, one_line, open_dataset
@@ -34,6 +36,12 @@ class DatasetSplit:
         """Return the number of rows."""
         return len(self.data)
 
+    def state(self) -> Any:
+        """Return the library's fingerprint of the rows, and the path, size and times of its files."""
+        files = [Path(file["filename"]) for file in self.data.cache_files]
+        times = [(status.st_size, status.st_mtime_ns, status.st_ctime_ns) for status in map(Path.stat, files)]
+        return [self.where, self.data._fingerprint, list(map(str, files)), times]  # noqa: SLF001  # has no public name
+
     def column(self, name: str) -> Any:
         """Return a column, mapped from its file and not loaded; raises ImageFileError when it is damaged."""
         try:
@@ -54,6 +62,11 @@ class DatasetSplit:
 
         return encoded
 
+    def each_image(self, column: str) -> Iterator[Callable[[], bytes | None]]:
+        """Yield for each row a function that returns its encoded image."""
+        encoded = self.images(column, np.arange(len(self)))
+        yield from (partial(encoded, row) for row in range(len(self)))
+
     def _file(self, name: str) -> bytes:
         """Return the bytes of the file that a row names; raises ImageFileError unless it belongs to the dataset."""
         file = (self.roots[0] / name).resolve()
@@ -73,15 +86,21 @@ def _selected_split(dataset: Any, address: DatasetAddress, split: str | None) ->
         return dataset[split]
     found = f"splits {', '.join(splits)}" if splits else "one dataset without splits"
     if split is None:
-        raise ImageFileError(address.dataset, found, "one of them", "Name it as the source's `split` in params.yaml.")
-    hint = nearest_name(split, splits) if splits else "save a DatasetDict, or set `split` to null for OOD images"
+        advice = "Name it as the source's `split` in params.yaml. It is `train` for labelled images."
+        raise ImageFileError(address.dataset, found, "one of them", advice)
+    hint = nearest_name(split, splits) if splits else "save a DatasetDict, or set `split` or `train` to null"
     raise ImageFileError(address.dataset, found, f"one called {split!r}", f"Correct params.yaml: {hint}")
 
 
 def _roots(address: DatasetAddress) -> tuple[Path, ...]:
-    """Return the folders that images of a dataset may be in; file names in its rows are relative to the first."""
+    """Return the folders that images of a dataset may be in; file names in its rows are relative to the first.
+
+    The files of a snapshot in the hub's cache are links into a folder `blobs` beside all snapshots.
+    """
     from datasets.config import HF_DATASETS_CACHE
     from huggingface_hub.constants import HF_HUB_CACHE
 
     folder = Path(address.dataset) if address.revision is None else Path(HF_HUB_CACHE)
-    return folder, Path(HF_DATASETS_CACHE)
+    snapshots = folder.resolve().parent
+    blobs = [snapshots.parent / "blobs"] if snapshots.name == "snapshots" else []
+    return folder, Path(HF_DATASETS_CACHE), *blobs

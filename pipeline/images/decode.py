@@ -1,22 +1,33 @@
 """Decode the bytes of an image file into an RGB picture, or say why they are not a picture."""
 
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader, FileIO
-from threading import Lock
 from typing import BinaryIO
 
-import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-"""The common formats. Pillow reads these itself; for others it may run other programs."""
+from pipeline.images.encoded.deep_gray import from_deep_gray, require_unsigned
+from pipeline.images.encoded.libtiff import SILENT, exchange_handlers
+from pipeline.images.encoded.no_picture import DAMAGED, NO_IMAGE, OTHER_PIXELS, NoPictureError
+from pipeline.images.encoded.opening import open_image
+from pipeline.images.encoded.pixel_data import require_bytes
+from pipeline.images.encoded.pixels_of_jpeg import pixels_of_jpeg
+from pipeline.images.encoded.pixels_of_png import pixels_of_png
+from pipeline.images.encoded.shared_context import SharedContext
+from pipeline.images.formats import other_kind, readable_formats
+from pipeline.runtime.errors import PipelineError
+
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 """Pillow's modes with at most 8 bits per channel that it can convert to RGB."""
 LARGEST_PIXELS = 89_478_485
-"""Largest width times height. Above it, Pillow itself warns of a decompression bomb."""
+"""Largest width times height where nothing else is said. Above it, Pillow itself would warn of a decompression bomb."""
+MOST_PIXELS = 2**31 - 1
+"""Largest limit that may be set. Pillow keeps such a picture in 8 GiB, and a conversion takes as much again."""
+LIMIT_ENVIRONMENT = "LATENT_OUTLIERS_LARGEST_PIXELS"
 BUFFER_BYTES = 65_536
 """Bytes read from a file at once: all of a small file, and never all of a file of unexpected size."""
 TRANSPOSES = {
@@ -30,37 +41,24 @@ TRANSPOSES = {
 }
 """By EXIF orientation, the transformation that turns a picture upright; 1 and other values change nothing."""
 
-NO_IMAGE, DAMAGED, TOO_LARGE, OTHER_PIXELS = "no image", "damaged", "too large", "unsupported pixels"
-
-
-class NoPictureError(Exception):
-    """Bytes that are not a picture: a `reason`, by which files are counted, and a `detail` that explains it."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason} ({detail})")
-        self.reason, self.detail = reason, detail
-
 
 def decode(stream: BinaryIO, largest_pixels: int) -> Image.Image:
     """Return the picture as RGB with 8 bits per channel, turned upright.
 
     For an animation or a file with several pages, the first picture is used. Transparent pixels are laid on white. Of
-    16 bits per channel the upper 8 are used. The EXIF orientation is applied; colour profiles are not.
+    12 or 16 bits per channel the upper 8 are used. The EXIF orientation is applied; colour profiles are not.
     `docs/images.md` has the full table.
 
     Raises NoPictureError when the bytes are not a picture. Width times height above `largest_pixels` is refused before
     a pixel is decoded. Raises the OSError of a file that cannot be read.
     """
     try:
-        image = Image.open(stream, formats=FORMATS)
-        _require_at_most(largest_pixels, image)
-        return picture(image)
+        with _limits:
+            return picture(open_image(stream, readable_formats(), largest_pixels))
     except (NoPictureError, MemoryError):
         raise
     except UnidentifiedImageError as error:
-        raise NoPictureError(NO_IMAGE, f"none of {', '.join(FORMATS)}") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise NoPictureError(TOO_LARGE, _one_line(error)) from error
+        raise NoPictureError(NO_IMAGE, other_kind(stream)) from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -73,60 +71,61 @@ def decode_file(file: str | os.PathLike[str], largest_pixels: int) -> Image.Imag
         return decode(stream, largest_pixels)
 
 
-def picture(image: Image.Image) -> Image.Image:
-    """Convert an opened image as `decode` does; raises NoPictureError for pixels that have no meaning as RGB."""
+def default_largest_pixels() -> int:
+    """Return the limit in LATENT_OUTLIERS_LARGEST_PIXELS, or LARGEST_PIXELS if it is not set; raises PipelineError."""
+    setting = os.environ.get(LIMIT_ENVIRONMENT)
+    if not setting:
+        return LARGEST_PIXELS
+    if not re.fullmatch("[0-9]{1,10}", setting) or not 1 <= int(setting) <= MOST_PIXELS:
+        wanted = f"a number of pixels from 1 to {MOST_PIXELS}"
+        raise PipelineError(f"{LIMIT_ENVIRONMENT} is {setting!r}, wanted {wanted}. Set it to one, or unset it.")
+    return int(setting)
+
+
+def picture(image: Image.Image, *, turn: bool = True) -> Image.Image:
+    """Convert an opened image as `decode` does; raises NoPictureError for pixels that have no meaning as RGB.
+
+    turn: apply the EXIF orientation.
+    """
     image.load()
-    return _upright(image, _rgb(image))
+    return _upright(image, _rgb(image)) if turn else _rgb(image)
+
+
+def quiet() -> SharedContext:
+    """Suppress Pillow's warnings about odd files until the last thread has left this context."""
+    return _quiet
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Suppress Pillow's warnings about odd files until the last thread has left this context."""
-    _warning_filter.enter()
+def _without_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
+@contextmanager
+def _own_limits() -> Iterator[None]:
+    """Suspend Pillow's limit of pixels, as `open_image` has one that may be larger, and libtiff's lines on stderr."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    handlers = exchange_handlers(SILENT)
     try:
         yield
     finally:
-        _warning_filter.leave()
+        exchange_handlers(handlers)
+        Image.MAX_IMAGE_PIXELS = limit
 
 
-class _WarningFilter:
-    """Suppress warnings while any thread is inside: warning filters belong to the process, not to a thread."""
-
-    def __init__(self) -> None:
-        self._lock, self._inside = Lock(), 0
-        self._filters = warnings.catch_warnings()
-
-    def enter(self) -> None:
-        with self._lock:
-            self._inside += 1
-            if self._inside == 1:
-                self._filters = warnings.catch_warnings()
-                self._filters.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-
-    def leave(self) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._filters.__exit__(None, None, None)
-
-
-_warning_filter = _WarningFilter()
+_quiet, _limits = SharedContext(_without_warnings), SharedContext(_own_limits)
 
 
 def _open_without_blocking(file: str, flags: int) -> int:
     return os.open(file, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has neither this flag nor such pipes
 
 
-def _require_at_most(pixels: int, image: Image.Image) -> None:
-    if image.width * image.height > pixels:
-        raise NoPictureError(TOO_LARGE, f"{image.width} x {image.height} pixels, wanted at most {pixels:,}")
-
-
 def _rgb(image: Image.Image) -> Image.Image:
+    require_unsigned(image)
     if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+        return from_deep_gray(image)
     if image.mode not in MODES:
         raise NoPictureError(OTHER_PIXELS, f"mode {image.mode}, wanted at most 16 bits a channel, gray or colour")
     if not image.has_transparency_data:
@@ -146,3 +145,9 @@ def _upright(image: Image.Image, picture: Image.Image) -> Image.Image:
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
+
+
+DECODING = (
+    decode, open_image, pixels_of_png, pixels_of_jpeg, require_bytes, from_deep_gray, other_kind, NoPictureError,
+)  # fmt: skip
+"""A function or class of every module that decides what a file is decoded to."""

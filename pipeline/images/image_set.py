@@ -1,6 +1,7 @@
 """Images and their labels, and the conversion of an image into the input of an encoder."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,11 @@ class ImageSet:
     def provenance(self) -> dict[str, Any]:
         """Return what the parameters do not say about the origin of the images."""
         return {} if self.files is None else {"files": self.files}
+
+    def class_sizes(self) -> dict[str, int]:
+        """Return the number of images of each ID class."""
+        counts = Counter(self.labels.tolist())
+        return {name: counts[label] for label, name in enumerate(self.class_names)}
 
     def __len__(self) -> int:
         """Return the number of images."""

@@ -1,19 +1,21 @@
 """Find the class and split of each picture in a folder, and the pictures with contradictory ones."""
 
+import unicodedata
 from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.images.listing import RejectedFile
 from pipeline.images.scan import Picture, Scan
+from pipeline.images.splits import deeper_folder, described, folders_in, split_of, splits_among
 from pipeline.runtime.errors import ImageFileError
 from pipeline.schema.spelling import nearest_name
 
 OUTSIDE, TWO_CLASSES, TWO_SPLITS = "outside the layout", "shown in two classes", "also in another split"
-SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
-"""Split by the name of its folder."""
 SPLIT_ORDER = ("train", "validation", "test")
 """A picture in two splits stays in the later one, so that test images stay the same."""
+NO_CLASSES = frozenset({"annotation", "annotations", "doc", "docs", "imagesets", "label", "labels", "meta", "metadata"})
+"""Lower-case names of folders that describe images. Without a picture in it such a folder is no class."""
 
 
 class ExpectedLayout(NamedTuple):
@@ -39,63 +41,99 @@ class Layout(NamedTuple):
     held_out: tuple[str, ...]
     placed: tuple[PlacedPicture, ...]
     bad: tuple[RejectedFile, ...]
+    depth: int  # place of the class in a path: 0, or 1 below splits
 
 
 def arrange(scan: Scan, expected: ExpectedLayout) -> Layout:
     """Find class and split of every picture; raises ImageFileError when the folder has other subfolders."""
     splits = _splits(scan, expected)
+    depth = 1 if expected.splits else 0
     bad = [*scan.bad]
     placed = []
     for picture in scan.pictures:
         *folders, _ = picture.path.split("/")
         split = splits.get(folders[0], "") if expected.splits and folders else ""
-        inside = len(folders) >= (2 if expected.splits else 1)
-        if not inside or (expected.splits and not split):
+        if len(folders) <= depth or (expected.splits and not split):
             bad.append(RejectedFile(picture.path, OUTSIDE, f"wanted {_wanted(expected)}"))
         else:
-            placed.append(PlacedPicture(picture, folders[1 if expected.splits else 0], split))
-    id_classes, held_out = _classes(scan, expected, splits)
+            placed.append(PlacedPicture(picture, class_name(folders[depth]), split))
+    id_classes, held_out = _classes(scan, expected, splits, {item.class_name for item in placed})
     contradictions = _contradictions(placed, held_out)
     usable = tuple(item for item in placed if item.picture.path not in contradictions)
-    return Layout(id_classes, held_out, usable, tuple(sorted([*bad, *contradictions.values()])))
+    return Layout(id_classes, held_out, usable, tuple(sorted([*bad, *contradictions.values()])), depth)
+
+
+def class_name(folder: str) -> str:
+    """Return the class of a folder: its name with accents composed (NFC). Systems spell the same name in two ways."""
+    return unicodedata.normalize("NFC", folder)
 
 
 def _splits(scan: Scan, expected: ExpectedLayout) -> dict[str, str]:
-    """Return the split of each folder at the top level; none if the source draws the splits."""
-    top = [folder for folder in scan.folders if "/" not in folder]
-    split_of_folder = {folder: SPLITS[folder] for folder in top if folder in SPLITS}
+    """Return the split of each folder at the top level; none if the source draws the splits.
+
+    Without a folder to test on, images that are to validate are tested on if a share of the others validates.
+    """
+    top = folders_in(scan.folders, "")
     if not expected.splits:
-        if "train" in split_of_folder and len(split_of_folder) > 1:
-            found = f"folders {', '.join(split_of_folder)}"
-            advice = "Set the source's `test` (and `validation`, if there is one) to null in params.yaml to use them."
-            raise ImageFileError(expected.path, found, "classes, not splits", advice)
+        if splits_among(top):
+            raise _splits_for_classes(scan, expected, top)
         return {}
-    splits = [split for split in split_of_folder.values() if split in expected.splits]
-    if sorted(splits) != sorted(expected.splits):
-        advice = "Put each there once, or set the source's `test` and `validation` in params.yaml to have it split."
-        wanted = " and ".join(
-            "validation/ or val/" if split == "validation" else f"{split}/" for split in expected.splits
-        )
-        raise ImageFileError(expected.path, f"{', '.join(top) or 'no folders'} ({len(splits)} splits)", wanted, advice)
-    return {folder: split for folder, split in split_of_folder.items() if split in expected.splits}
+    split_of_folder = {folder: split for folder in top if (split := split_of(folder))}
+    if "validation" not in expected.splits and "test" not in split_of_folder.values():
+        split_of_folder = {folder: split.replace("validation", "test") for folder, split in split_of_folder.items()}
+    chosen = {folder: split for folder, split in split_of_folder.items() if split in expected.splits}
+    if sorted(chosen.values()) != sorted(expected.splits):
+        advice = "Put each there once, or set the source's `test` and `validation` to shares to have it split."
+        if sorted(split_of_folder.values()) == ["train", "validation"]:
+            advice = "Set the source's `validation` to a share: then the images of the validation split are tested on."
+        if len(set(chosen.values())) < len(chosen):
+            advice = "Put all images of a split into one folder."
+        wanted = f"{' and '.join(f'{split}/' for split in expected.splits)}, or their usual other names, once each"
+        raise ImageFileError(expected.path, f"{', '.join(top) or 'no folders'} ({len(chosen)} splits)", wanted, advice)
+    return chosen
 
 
-def _classes(scan: Scan, expected: ExpectedLayout, splits: dict[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _splits_for_classes(scan: Scan, expected: ExpectedLayout, top: list[str]) -> ImageFileError:
+    """Return the error where folders are splits and should be classes, with what to do about it."""
+    advice = "Put images of every class into a folder of its own, below a folder for training and one for testing."
+    if "train" in (splits := splits_among(top)) and len(splits) > 1:
+        shares = "`test` to null" if len(splits) == 2 else "`test` and `validation` to null"
+        advice = f"Set the source's {shares} to use them."
+    elif (deeper := deeper_folder(scan.folders)) is not None:
+        advice = _deeper(expected.path, scan, deeper)
+    found = f"folder{'s' * (len(top) > 1)} {', '.join(top)}"
+    return ImageFileError(expected.path, found, "classes, not splits", advice)
+
+
+def _deeper(path: str, scan: Scan, folder: str) -> str:
+    return f"Name {path}/{folder} instead, if its folders are the classes: {described(scan.folders, folder)}."
+
+
+def _classes(
+    scan: Scan, expected: ExpectedLayout, splits: dict[str, str], with_pictures: set[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the names of the ID classes and of the held-out classes, each sorted by name."""
-    paths = [folder.split("/") for folder in scan.folders]
-    if expected.splits:
-        names = sorted({folders[1] for folders in paths if len(folders) == 2 and folders[0] in splits})
-    else:
-        names = sorted({folders[0] for folders in paths if len(folders) == 1})
-    for name in expected.held_out:
-        if name not in names:
-            advice = f"Correct the source's `held_out` in params.yaml: {nearest_name(name, names)}"
-            raise ImageFileError(expected.path, f"no class folder {name!r}", "one of each class held out", advice)
-    id_classes = tuple(name for name in names if name not in expected.held_out)
-    if len(id_classes) < 2:
-        advice = f"Put images of every class into a folder of its own: {_wanted(expected)}."
-        raise ImageFileError(expected.path, f"{len(id_classes)} classes to train on", "two or more", advice)
-    return id_classes, tuple(name for name in names if name in expected.held_out)
+    folders = [name for split in splits or [""] for name in folders_in(scan.folders, split)]
+    names = sorted({
+        name for name in map(class_name, folders) if name in with_pictures or name.casefold() not in NO_CLASSES
+    })  # fmt: skip
+    held_out = {class_name(name) for name in expected.held_out}
+    id_classes = tuple(name for name in names if name not in held_out)
+    missing = sorted(held_out - {*names})
+    if len(id_classes) < 2 and (len(names) < 2 or not missing):
+        raise _too_few_classes(scan, expected, len(id_classes))
+    if missing:
+        advice = f"Correct the source's `held_out`: {nearest_name(missing[0], names)}"
+        raise ImageFileError(expected.path, f"no class folder {missing[0]!r}", "one of each class held out", advice)
+    return id_classes, tuple(name for name in names if name in held_out)
+
+
+def _too_few_classes(scan: Scan, expected: ExpectedLayout, count: int) -> ImageFileError:
+    advice = f"Put images of every class into a folder of its own: {_wanted(expected)}."
+    if not expected.splits and (deeper := deeper_folder(scan.folders)) is not None:
+        advice = _deeper(expected.path, scan, deeper)
+    found = f"{count} {'class' if count == 1 else 'classes'} to train on"
+    return ImageFileError(expected.path, found, "two or more", advice)
 
 
 def _wanted(expected: ExpectedLayout) -> str:

@@ -7,6 +7,7 @@ rows or another picture are not.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from pipeline.images.image_set import BYTES
 from pipeline.images.selection import RowNumbers
 from pipeline.runtime.errors import ImageFileError
 
-READ_ROWS = 1024  # images in memory at a time while the wanted rows are selected
+READ_ROWS, READ_ROW_BYTES = 1024, 2**26  # images in memory at a time, and about the most bytes of them
 READ_BYTES = 1 << 20  # bytes of a column that are read at a time
 
 
@@ -34,6 +35,11 @@ class ParquetFile:
         """Return the number of rows."""
         return int(self._rows)
 
+    def state(self) -> Any:
+        """Return the path, size and times of the file."""
+        status = self.where.stat()
+        return [str(self.where.absolute()), status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
     def column(self, name: str) -> Any:
         """Return a whole column as a pa.ChunkedArray."""
         with _opened(self.where) as parquet:
@@ -44,31 +50,76 @@ class ParquetFile:
 
         Images of other rows are read too, but not kept.
         """
-        encoded: list[bytes | None] = []
-        leaf, start = f"{column}.{BYTES}" if pa.types.is_struct(self.schema.field(column).type) else column, 0
-        with _opened(self.where) as parquet:
-            for batch in parquet.iter_batches(READ_ROWS, columns=[leaf]):
-                values = batch.column(0)
-                first, end = np.searchsorted(rows, [start, start + len(values)])
-                contents = values.flatten()[0] if pa.types.is_struct(values.type) else values
-                encoded += contents.take(pa.array(rows[first:end] - start)).to_pylist()
-                start += len(values)
+        encoded, start = list[bytes | None](), 0
+        for values in self._batches(column):
+            first, end = np.searchsorted(rows, [start, start + len(values)])
+            encoded += values.take(pa.array(rows[first:end] - start)).to_pylist()
+            start += len(values)
         if len(encoded) != len(rows):
             raise _damaged(self.where, f"only {len(encoded)} of {len(rows)} wanted rows in column {column!r}")
         return encoded.__getitem__
+
+    def each_image(self, column: str) -> Iterator[Callable[[], bytes | None]]:
+        """Yield for each row a function that returns its encoded image."""
+        for values in self._batches(column):
+            yield from (value.as_py for value in values)
+
+    def _batches(self, column: str) -> Iterator[Any]:
+        """Yield a column of images as arrays of bytes, row by row where pyarrow cannot hold more of them at once."""
+        leaf = f"{column}.{BYTES}" if pa.types.is_struct(self.schema.field(column).type) else column
+        with _opened(self.where) as parquet:
+            for group in range(parquet.num_row_groups):
+                done = 0
+                try:
+                    for batch in parquet.iter_batches(_rows_at_once(parquet, group, leaf), [group], [leaf]):
+                        done += len(batch)
+                        yield _contents(batch)
+                except pa.ArrowNotImplementedError:  # more than 2 GiB, as no average tells
+                    yield from map(_contents, islice(parquet.iter_batches(1, [group], [leaf]), done, None))
+
+
+def _rows_at_once(parquet: Any, group: int, leaf: str) -> int:
+    """Return how many rows of a row group to read at a time; pyarrow refuses 2 GiB of structs."""
+    row_group = parquet.metadata.row_group(group)
+    columns = map(row_group.column, range(row_group.num_columns))
+    size = sum(column.total_uncompressed_size for column in columns if column.path_in_schema == leaf)
+    rows: int = READ_ROW_BYTES * row_group.num_rows // max(size, 1)
+    return min(READ_ROWS, max(1, rows))
+
+
+def _contents(batch: Any) -> Any:
+    values = batch.column(0)
+    return values.flatten()[0] if pa.types.is_struct(values.type) else values
 
 
 @contextmanager
 def _opened(file: Path) -> Iterator[Any]:
     """Yield an open pq.ParquetFile; pyarrow's error of a damaged file becomes one line that names the file."""
     if not file.is_file():
-        advice = "Put it there, or correct the path in params.yaml; it starts at the project's root."
-        raise ImageFileError(file, "no file", "a Parquet file", advice)
+        raise _absent(file)
     try:
         with pq.ParquetFile(file, page_checksum_verification=True, buffer_size=READ_BYTES) as parquet:
             yield parquet
+    except pa.ArrowNotImplementedError as error:
+        found = f"a file that pyarrow does not read ({' '.join(str(error).split())})"
+        raise ImageFileError(file, found, "a plain Parquet file", "Write it again with pyarrow.") from error
     except (OSError, ValueError, pa.ArrowException) as error:
         raise _damaged(file, " ".join(str(error).split())) from error
+
+
+def _absent(file: Path) -> ImageFileError:
+    """Return the error of a path without a file; several files of one table need another kind of source."""
+    if file.is_dir() or any(letter in file.name for letter in "*?[{"):
+        folder = file if file.is_dir() else file.parent
+        shards = len(list(folder.glob("*.parquet")))
+        found = f"{'a folder' if file.is_dir() else 'a pattern'} with {shards} Parquet files"
+        advice = (
+            f"For a table in several files take kind 'dataset' or 'dataset_images' with `dataset: {folder}`, `config: "
+            f"null` and `revision: null`, and name its splits (docs/images.md)."
+        )
+        return ImageFileError(file, found, "one Parquet file", advice)
+    advice = "Put it there, or correct the path in params.yaml; it starts at the project's root."
+    return ImageFileError(file, "no file", "a Parquet file", advice)
 
 
 def _damaged(file: Path, reason: str) -> ImageFileError:

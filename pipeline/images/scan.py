@@ -1,8 +1,8 @@
 """Scan a folder of images once: which files are pictures, with which content, and why others are not.
 
 The result is cached under `.work/images/`, so that not every stage has to decode all files again. The cache is used
-while the names, sizes and times of all files below the folder are the same, and so are the code of the scan and the
-version of Pillow.
+while the names, sizes and times of all files below the folder are the same, and so are the code of the scan, the
+version of Pillow and the formats that it reads.
 """
 
 import inspect
@@ -15,7 +15,10 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.images.decode import NoPictureError, decode, decode_file, quiet
+from pipeline.images.decode import DECODING, decode_file, quiet
+from pipeline.images.encoded.deep_gray import is_faint
+from pipeline.images.encoded.no_picture import NoPictureError
+from pipeline.images.formats import readable_formats
 from pipeline.images.image_set import content_hash
 from pipeline.images.listing import UNREADABLE, File, Listing, RejectedFile, list_folder
 from pipeline.runtime.errors import ImageFileError
@@ -33,6 +36,7 @@ class Picture(NamedTuple):
     content: int  # content hash: equal for two files that show the same picture
     size: int
     changed: tuple[int, int]
+    faint: bool = False  # whether it uses at most an eighth of its more than 256 levels
 
 
 class Scan(BaseModel):
@@ -58,10 +62,10 @@ class _CachedScan(BaseModel):
 def scan_folder(root: Path, largest_pixels: int) -> Scan:
     """Return the scan of the files below `root`, from the cache if the folder has not changed."""
     if not root.is_dir():
-        advice = "Put it there, or correct the path in params.yaml; it starts at the project's root."
+        advice = "Put it there, or correct the path."
         raise ImageFileError(root, "no folder", "a folder of images", advice)
     listing = list_folder(root)
-    cache_file = SCANS / f"{digest(os.fsencode(root.absolute()))[:16]}.json"
+    cache_file = SCANS / f"{digest(os.fsencode(os.path.relpath(root)))[:16]}.json"
     state = _state(listing, largest_pixels)
     if (cached := _read_cached(cache_file, state)) is not None:
         return cached
@@ -73,8 +77,8 @@ def scan_folder(root: Path, largest_pixels: int) -> Scan:
 
 def _state(listing: Listing, largest_pixels: int) -> str:
     """Return a digest of everything that determines a scan, except the contents of the files."""
-    code = [file_digest(Path(inspect.getfile(function))) for function in (decode, content_hash)]
-    return digest(json_bytes([listing, largest_pixels, code, version("pillow")]))
+    code = [file_digest(Path(inspect.getfile(function))) for function in (*DECODING, content_hash)]
+    return digest(json_bytes([listing, largest_pixels, code, version("pillow"), readable_formats()]))
 
 
 def _decoded(root: Path, listing: Listing, largest_pixels: int) -> Scan:
@@ -97,12 +101,12 @@ def _decoded(root: Path, listing: Listing, largest_pixels: int) -> Scan:
 
 def _checked(root: Path, largest_pixels: int, file: File) -> Picture | RejectedFile:
     try:
-        content = content_hash(decode_file(root / file.path, largest_pixels))
+        picture = decode_file(root / file.path, largest_pixels)
     except NoPictureError as error:
         return RejectedFile(file.path, error.reason, error.detail)
     except OSError as error:
         return RejectedFile(file.path, UNREADABLE, error.strerror or "no reason given")
-    return Picture(file.path, content, file.size, file.changed)
+    return Picture(file.path, content_hash(picture), file.size, file.changed, is_faint(picture))
 
 
 def _read_cached(cache_file: Path, state: str) -> Scan | None:

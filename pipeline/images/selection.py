@@ -1,5 +1,6 @@
 """Select rows of a labelled data set: class by class, in an order drawn from a seed, and up to a limit."""
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,22 @@ RowNumbers = NDArray[np.int64]
 def shuffled_rows(labels: NDArray[np.int64], label: int, seed: int) -> RowNumbers:
     """Return the rows of a class in an order that depends on the seed and on these rows, not on other classes."""
     return np.random.default_rng((seed, label)).permutation(np.flatnonzero(labels == label))
+
+
+def draw_key(seed: int, content: int) -> bytes:
+    """Return the key that sorts pictures into a random order; copies of a picture have the same key."""
+    return hashlib.sha256(f"{seed} {content}".encode()).digest()
+
+
+def shuffled_pictures(rows: Sequence[int], contents: Sequence[int], seed: int) -> tuple[RowNumbers, list[int]]:
+    """Return rows in an order drawn from the seed, copies side by side, and the start of each picture's rows.
+
+    contents: content hash of each of the rows. The starts are one longer than the number of pictures: picture i has the
+    rows from start[i] to start[i + 1].
+    """
+    order = sorted((draw_key(seed, content), row, content) for row, content in zip(rows, contents, strict=True))
+    start = [index for index in range(len(order)) if index == 0 or order[index][2] != order[index - 1][2]]
+    return np.array([row for _, row, _ in order], np.int64), [*start, len(order)]
 
 
 def limited(classes: Sequence[RowNumbers], limit: int | None) -> list[RowNumbers]:

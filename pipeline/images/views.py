@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from pipeline.params.views import AugmentationParams
+from pipeline.params.encode import AugmentationParams
 
 ASPECT = 4 / 3
 """Most that a crop is stretched to either side, as in Szegedy et al. 2014 (https://arxiv.org/abs/1409.4842)."""

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.latents.neighbours import Bank, kth_distance
+from pipeline.params.neighbours import too_few_neighbours
 from pipeline.runtime.errors import PipelineError
 
 
@@ -49,16 +50,12 @@ class Boundary:
 
 
 def require_neighbours(sizes: dict[str, int], neighbours: int, parameter: str) -> None:
-    """Raise PipelineError when a class has too few rows for each row to have `neighbours` others.
+    """Raise PipelineError when classes have too few rows for each row to have `neighbours` others.
 
     sizes: number of rows by class name; parameter: name in params.yaml of the number of neighbours.
     """
-    for name, size in sizes.items():
-        if size <= neighbours:
-            raise PipelineError(
-                f"{parameter} is {neighbours}, but class {name!r} has {size} rows and {neighbours + 1} are wanted. "
-                f"Lower the parameter, or add images of the class."
-            )
+    if problem := too_few_neighbours(sizes, neighbours, parameter):
+        raise PipelineError(f"{problem}.")
 
 
 def _radius(distances: Tensor, share: float) -> float:

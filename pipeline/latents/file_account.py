@@ -45,4 +45,5 @@ def _entry(files: Mapping[str, Any]) -> dict[str, Any]:
         "in_no_set": sum(files["parts"].values()),
         "skipped": files["skipped"],
         "repeated": files["repeated"],
+        **{key: files[key] for key in ("faint", "unit") if key in files},
     }

@@ -14,8 +14,9 @@ def read_guard(path: Path) -> dict[str, Any]:
 
     sets: for each image set, the number of `images`, and how many of them repeat an earlier one (`duplicates_within`).
 
-    files: for each source that is a folder, the number of files `found`. It is the sum of the files in each of the
-    `sets`, `beyond_limits`, `in_no_set` and `skipped` by reason. `repeated` is the number of repeated pictures.
+    files: for each source that counts its files (or rows, by `unit`), the number `found`. It is the sum of those in
+    each of the `sets`, `beyond_limits`, `in_no_set` and `skipped` by reason. `repeated` is the number of repeated
+    pictures. If it is there, `faint` is the number of pictures that use at most an eighth of 16 bits.
 
     shared: for each two sets with pictures in common, their names `a` and `b`, the number of `images`, and `examples`
     [row of a, row of b].

@@ -14,7 +14,7 @@ from torch import Tensor
 from pipeline.images.image_set import ImageSet
 from pipeline.images.views import ViewKey, view
 from pipeline.latents.latents import Latents, to_standardised
-from pipeline.params.views import ViewsParams
+from pipeline.params.encode import ViewsParams
 from pipeline.runtime.errors import IncompatibleStoreError, ModelError, reason
 from pipeline.runtime.files import write_json
 from pipeline.store.format import Frozen

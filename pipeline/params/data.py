@@ -1,5 +1,6 @@
 """The `data` section of params.yaml: which images there are, and which image set each of them belongs to."""
 
+import os
 from itertools import permutations
 from typing import Annotated, Any, Self
 
@@ -87,12 +88,12 @@ class DataParams(ImageSets):
             for parameter, location in self.sources[name].locations().items():
                 where = f"sources.{name}.{parameter}"
                 for other, first in taken:
-                    if location.overlaps(other):
-                        raise ValueError(f"{where} is the same images as {first}: {location}")
+                    if location.resolved().overlaps(other.resolved()):
+                        raise ValueError(f"{where} is the same images as {first}: {_on_disk(location)}")
                 taken.append((location, where))
         for (inner, where), (outer, first) in permutations(taken, 2):
-            if inner.is_inside(outer):
-                raise ValueError(f"{where} {inner} is inside {first} {outer}; keep them apart")
+            if inner.resolved().is_inside(outer.resolved()):
+                raise ValueError(f"{where} {_on_disk(inner)} is inside {first} {_on_disk(outer)}; keep them apart")
         return self
 
     @model_validator(mode="after")
@@ -100,11 +101,11 @@ class DataParams(ImageSets):
         for name, source in self.sources.items():
             for parameter, location in source.locations().items():
                 for folder in map(ImageLocation, STAGES_WRITE):
-                    if location.path == folder.path or location.is_inside(folder):
-                        where = (
-                            f"sources.{name}.{parameter} is {location.path}, and stages write and delete in {folder}"
-                        )
-                        raise ValueError(f"{where}; move it, or the link, to data/images")
+                    on_disk, outputs = location.resolved(), folder.resolved()
+                    if on_disk.path == outputs.path or on_disk.is_inside(outputs):
+                        where = f"sources.{name}.{parameter} is {_on_disk(location)}"
+                        advice = "move it, or the link, to data/images"
+                        raise ValueError(f"{where}, and stages write and delete in {folder}; {advice}")
         return self
 
     def provenance(self, name: str) -> dict[str, Any]:
@@ -116,3 +117,10 @@ class DataParams(ImageSets):
         """Return the image set called `name`; raises ImageFileError when its images are not what is said of them."""
         chosen = self.sets[name]
         return self.sources[chosen.source].open(chosen.part)
+
+
+def _on_disk(location: ImageLocation) -> str:
+    """Return a location as text, with the path that its links lead to where that is another."""
+    path = location.resolved().path
+    is_linked = not location.is_on_hub and path != os.path.abspath(location.path)  # noqa: PTH100  # follows no link
+    return f"{location} ({path})" if is_linked else str(location)

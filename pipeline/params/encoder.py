@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.params.views import AugmentationParams
+from pipeline.params.encode import AugmentationParams
 from pipeline.schema.section import Count, Name, Positive, Section, Seed, Weight
 
 Width = Annotated[int, Field(ge=1, le=2**12)]

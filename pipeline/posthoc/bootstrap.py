@@ -137,8 +137,14 @@ def difference(point: float, draws: Array, seeds: int, sign: int = 1) -> Differe
     normal distribution. The interval is therefore widened about the mean by the factor
     sqrt(s / (s - 1)) * t(0.975, s - 1) / z(0.975). The noise of training cannot be estimated from a single seed, so its
     verdict is always undecided.
+
+    All metrics are in 0..1, so their differences are in -1..1, and an interval ends there. The part beyond can hold no
+    true difference; without it the interval covers the true one as often as before.
+
+    On intervals for a value in a known range: Evans, Hansen and Stark 2003,
+    https://statistics.berkeley.edu/sites/default/files/tech-reports/617.pdf.
     """
-    low, high = point + widening(seeds) * (np.quantile(draws, [0.025, 0.975]) - point)
+    low, high = np.clip(point + widening(seeds) * (np.quantile(draws, [0.025, 0.975]) - point), -1, 1)
     worst, best = sorted((low * sign, high * sign))
     return Difference(float(point), float(low), float(high), _verdict(worst, best, seeds))
 

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.outliers.stand_ins.names import STAND_IN
 from pipeline.report.columns import DECIDING, DIFFERENCE, METRICS
 from pipeline.report.sentences import STAND_INS_SENTENCE, mean_std
 from pipeline.report.tables import coloured_verdict, interval
+from pipeline.runtime.text.terminal import Console
 
 
 def print_comparison(report: dict[str, Any], console: Console) -> None:
@@ -17,14 +17,14 @@ def print_comparison(report: dict[str, Any], console: Console) -> None:
     if report["parameters"]:
         console.print(parameters_table(report))
     console.print(comparison_table(report))
-    console.print(comparison_notes(report), highlight=False, markup=False)
+    console.print_lines(comparison_notes(report))
 
 
 def parameters_table(report: dict[str, Any]) -> Table:
     """Return one line per parameter that is not the same in all runs."""
-    table = Table("parameter", *map(escape, report["revisions"]), title="parameters that differ")
+    table = Table("parameter", *report["revisions"], title="parameters that differ")
     for name, values in report["parameters"].items():
-        table.add_row(escape(name), *("-" if value is None else escape(str(value)) for value in values))
+        table.add_row(name, *("-" if value is None else str(value) for value in values))
     return table
 
 
@@ -36,7 +36,7 @@ def comparison_table(report: dict[str, Any]) -> Table:
         table.add_column(name)
     for metric in METRICS:
         table.add_column(metric.title, justify="right")
-        table.add_column(escape(DIFFERENCE), justify="right")
+        table.add_column(DIFFERENCE, justify="right")
     table.add_column(f"by {DECIDING.title}")
     entries = {f"{group} (mean)": entry for group, entry in report["groups"].items()} | report["sets"]
     for images, scores in entries.items():
@@ -44,7 +44,7 @@ def comparison_table(report: dict[str, Any]) -> Table:
         row_title = images
         for score, run_entries in scores.items():
             for index, (run, entry) in enumerate(zip(report["revisions"], run_entries, strict=True)):
-                table.add_row(row_title, "" if index else score, escape(run), *_cells(entry))
+                table.add_row(row_title, "" if index else score, run, *_cells(entry))
                 row_title = ""
     return table
 
@@ -64,9 +64,9 @@ def comparison_notes(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _cells(entry: dict[str, Any]) -> list[str]:
+def _cells(entry: dict[str, Any]) -> list[str | Text]:
     differences = entry["difference"]
-    cells = []
+    cells: list[str | Text] = []
     for metric in METRICS:
         cells += [mean_std(entry[metric.key]), "" if differences is None else interval(differences[metric.key])]
     return [*cells, "" if differences is None else coloured_verdict(differences[DECIDING.key])]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from torch import Tensor
 from pipeline.encoders.encoder import Encoder
 from pipeline.params.methods.base import NOBODY
 from pipeline.store.reader import Store
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class PictureRow(NamedTuple):
@@ -60,27 +63,28 @@ def _caption(classes: dict[str, float], kind: Sequence[str]) -> str:
 
 def draw_grid(path: Path, picture_rows: list[PictureRow], heading: str) -> None:
     """Write a PNG with the images in rows, each under its title; the same images give the same bytes."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from pipeline.runtime.text.figure import png_figure
 
     columns = max(len(picture_row.images) for picture_row in picture_rows)
-    figure = Figure(figsize=(1.15 * columns + 0.8, 1.2 * len(picture_rows) + 0.9), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(heading, fontsize=10)
-    axes = figure.subplots(len(picture_rows), columns, squeeze=False)
-    for row_axes, picture_row in zip(axes, picture_rows, strict=True):
-        row_axes[0].set_ylabel(picture_row.name, fontsize=9)
-        for index, axis in enumerate(row_axes):
-            axis.set_xticks([])
-            axis.set_yticks([])
-            if index >= len(picture_row.images):
-                axis.set_visible(False)
-                continue
-            if index in picture_row.absent:
-                axis.spines[:].set_visible(False)
-            else:
-                axis.imshow(picture_row.images[index], interpolation="nearest")
-            if picture_row.titles:
-                axis.set_title(picture_row.titles[index], fontsize=7)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None})  # no version, so that equal pictures are equal bytes
+    with png_figure(path, 1.15 * columns + 0.8, 1.2 * len(picture_rows) + 0.9) as figure:
+        figure.suptitle(heading, fontsize=10)
+        axes = figure.subplots(len(picture_rows), columns, squeeze=False)
+        for row_axes, picture_row in zip(axes, picture_rows, strict=True):
+            row_axes[0].set_ylabel(picture_row.name, fontsize=9)
+            for index, axis in enumerate(row_axes):
+                _draw_picture(axis, picture_row, index)
+
+
+def _draw_picture(axis: "Axes", picture_row: PictureRow, index: int) -> None:
+    """Draw an image of a row under its title; nothing where the row has no more images."""
+    axis.set_xticks([])
+    axis.set_yticks([])
+    if index >= len(picture_row.images):
+        axis.set_visible(False)
+        return
+    if index in picture_row.absent:
+        axis.spines[:].set_visible(False)
+    else:
+        axis.imshow(picture_row.images[index], interpolation="nearest")
+    if picture_row.titles:
+        axis.set_title(picture_row.titles[index], fontsize=7)

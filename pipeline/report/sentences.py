@@ -136,7 +136,7 @@ def threshold_sentence(metrics: Json) -> str:
 
 
 def folder_sentences(guard: Json) -> list[str]:
-    """Return one or two sentences per source that is a folder: how many of its files are in which set, or skipped."""
+    """Return a few sentences per source with an account: how many files or rows are in which set, or skipped."""
     return [_folder_sentence(source, counts) for source, counts in guard["files"].items()]
 
 
@@ -145,9 +145,11 @@ def _folder_sentence(source: str, counts: Json) -> str:
     parts = [f"{count:,} in {name}" for name, count in counts["sets"].items()]
     parts += [f"{counts[key]:,} {key.replace('_', ' ')}" for key in ("beyond_limits", "in_no_set") if counts[key]]
     parts.append(f"{sum(counts['skipped'].values()):,} skipped{f' ({reasons})' if reasons else ''}")
-    sentence = f"Folder of {source}: {counts['found']:,} files = {' + '.join(parts)}."
-    copies = counts["repeated"]
-    return sentence + (f" {_images(copies)} {_are(copies)} a copy of another." if copies else "")
+    where, unit = ("Table", "rows") if counts.get("unit") == "rows" else ("Folder", "files")
+    sentence = f"{where} of {source}: {counts['found']:,} {unit} = {' + '.join(parts)}."
+    copies, faint = counts["repeated"], counts.get("faint", 0)
+    sentence += f" {_images(copies)} {_are(copies)} a copy of another." if copies else ""
+    return sentence + (f" {_images(faint)} {_are(faint)} faint: at most an eighth of 16 bits is used." if faint else "")
 
 
 def shared_sentences(guard: Json) -> list[str]:

@@ -5,9 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.outliers.stand_ins.names import STAND_IN
 from pipeline.params.quality import QUALITY_FORMAT
@@ -16,6 +15,7 @@ from pipeline.report.columns import COLUMNS, Column
 from pipeline.report.sentences import GROUPS, mean_std, score_name, set_title, verdict_sentence
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.report_file import read_report
+from pipeline.runtime.text.terminal import Console, styled
 
 QUALITY_LEGEND = """pass for ID: given to one class with more than `quality.confidence`, and within its radius.
 own-class distance: median k-NN distance to the row's own class in that class's radii, so that 1 is the boundary.
@@ -33,10 +33,10 @@ def print_results(metrics_file: Path, console: Console, *, all_scores: bool = Fa
     with _explain_missing_keys(metrics_file, "score"):
         verdict, notes = verdict_sentence(report), conclusion(report)
         table = results_table(report, all_scores=all_scores)
-    console.print(f"\n{verdict}\n", highlight=False, markup=False)
+    console.print_lines(f"\n{verdict}\n")
     if report["sets"]:
         console.print(table)
-    console.print(notes, highlight=False)
+    console.print_lines(notes)
 
 
 def print_quality(quality_file: Path, console: Console) -> None:
@@ -45,7 +45,7 @@ def print_quality(quality_file: Path, console: Console) -> None:
     with _explain_missing_keys(quality_file, "quality"):
         table = quality_table(report)
     console.print(table)
-    console.print(QUALITY_LEGEND, highlight=False)
+    console.print_lines(QUALITY_LEGEND)
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def results_table(report: dict[str, Any], *, all_scores: bool) -> Table:
     for name in ("images", "score") if all_scores else ("images",):
         table.add_column(name)
     for column in COLUMNS:
-        table.add_column(escape(column.title), justify="left" if column.kind == "verdict" else "right")
+        table.add_column(column.title, justify="left" if column.kind == "verdict" else "right")
     groups = {f"{name} (mean)": report["groups"][name] for name in GROUPS if name in report["groups"]}
     for entries in (groups, {set_title(report, name): entry for name, entry in report["sets"].items()}):
         for name, entry in entries.items():
@@ -114,8 +114,8 @@ def conclusion(report: dict[str, Any]) -> str:
     )
 
 
-def cell(column: Column, entry: dict[str, Any]) -> str:
-    """Return a cell of a table on the terminal, with the markup of rich."""
+def cell(column: Column, entry: dict[str, Any]) -> str | Text:
+    """Return a cell of a table on the terminal."""
     value = column.value(entry)
     if column.kind == "value":
         return mean_std(value)
@@ -125,10 +125,9 @@ def cell(column: Column, entry: dict[str, Any]) -> str:
 def interval(gain: dict[str, Any]) -> str:
     """Return a difference and its interval in points of a percentage."""
     low, high = gain["ci95"]
-    return f"{100 * gain['mean']:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]".replace("[", r"\[")
+    return f"{100 * gain['mean']:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
-def coloured_verdict(gain: dict[str, Any]) -> str:
+def coloured_verdict(gain: dict[str, Any]) -> Text:
     """Return the verdict on a difference in its colour."""
-    style = VERDICT_STYLE[gain["verdict"]]
-    return f"[{style}]{gain['verdict']}[/{style}]"
+    return styled(gain["verdict"], VERDICT_STYLE[gain["verdict"]])

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from pipeline.runtime.files import file_digest
 
+CODE = ("pipeline", "stages")
+"""The packages of this project."""
 LIBRARIES = ("diffusers", "numpy", "pillow", "scikit-learn", "torch", "transformers")
 """Libraries whose version may change a byte of an output. Work that another version began is not continued."""
 WITHOUT_EFFECT = (
@@ -16,6 +18,7 @@ WITHOUT_EFFECT = (
     "pipeline.runtime.launch",
     "pipeline.runtime.progress",
     "pipeline.runtime.run_log",
+    "pipeline.runtime.text.terminal",
 )
 """Modules that cannot change a byte of any output: command line, launch of work, progress, log and error classes. A
 change in them reruns no stage, and the finished shards of a killed run stay in use."""
@@ -27,13 +30,27 @@ def loaded_code() -> dict[str, str]:
     return {
         name: file_digest(Path(module.__file__))
         for name, module in sorted(modules.items())
-        if name.split(".")[0] in ("pipeline", "stages") and module.__file__ is not None
+        if name.split(".")[0] in CODE and module.__file__ is not None
     }
 
 
 def effective_code() -> dict[str, str]:
     """Return the digests of `loaded_code` without the modules in WITHOUT_EFFECT."""
     return {name: digest for name, digest in loaded_code().items() if name not in WITHOUT_EFFECT}
+
+
+def has_other_code(project: Path) -> bool:
+    """Return whether a folder is a project with code of its own that differs from the code that runs."""
+    running = Path(__file__).parents[2]
+    if not (project / "dvc.yaml").is_file() or not (project / "pipeline/cli.py").is_file():
+        return False
+    return not project.samefile(running) and _code_in(project) != _code_in(running)
+
+
+def _code_in(root: Path) -> dict[str, str]:
+    """Return the digest of every file of code below a root, by path."""
+    files = [path for folder in CODE for path in (root / folder).rglob("*.py") if path.is_file()]
+    return {path.relative_to(root).as_posix(): file_digest(path) for path in files}
 
 
 def library_versions() -> dict[str, str]:

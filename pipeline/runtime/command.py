@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.text.terminal import never_fail_to_print, warn
 
 ParamsPath = Annotated[Path, typer.Option("--params", help="Parameter file.", show_default=True)]
 Workers = Annotated[
@@ -44,6 +45,7 @@ def run(command: Callable[..., Any]) -> None:
 
 def run_app(app: Callable[[], Any]) -> None:
     """Call `app`. An error that the user can put right becomes one line on stderr and exit code 1."""
+    never_fail_to_print()
     try:
         app()
     except PipelineError as error:
@@ -55,5 +57,5 @@ def run_app(app: Callable[[], Any]) -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)  # noqa: T201  # this is the command line
+    warn(f"error: {message}")
     sys.exit(1)

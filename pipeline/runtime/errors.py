@@ -35,6 +35,8 @@ Every message says where the problem is, what was found, what was wanted and wha
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.runtime.text.user_text import printable
+
 
 def reason(error: BaseException) -> str:
     """Return the message of another library's error, shortened to one line of at most 200 characters."""
@@ -42,7 +44,10 @@ def reason(error: BaseException) -> str:
 
 
 class PipelineError(Exception):
-    """A problem that the user can put right. Its message is complete without a traceback."""
+    """A problem that the user can put right. Its message is one printable line, complete without a traceback."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the error as class and message, since subclasses build the message from other arguments."""
@@ -209,8 +214,7 @@ class UnreadImagesError(PipelineError):
 
     def __init__(self, unread: int, images: int, output: str) -> None:
         super().__init__(
-            f"{output}: {unread} of {_images(images)} could not be read, wanted none. All others were judged. See "
-            f"column `error` for the reasons."
+            f"{output}: {unread} of {_images(images)} could not be read, wanted none. Column `error` has the reasons."
         )
 
 

@@ -83,11 +83,6 @@ def folder_digest(folder: Path) -> str:
     return digest("\n".join(lines).encode())
 
 
-def printable(name: str) -> str:
-    """Return a name as one printable line. Control characters and others that cannot be printed are escaped."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
-
-
 def remove_partial_files(folder: Path) -> None:
     """Delete the files and folders that an interrupted write left under `folder`."""
     for path in sorted(folder.rglob(f"*{PARTIAL}"), reverse=True):

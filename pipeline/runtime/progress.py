@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from pipeline.runtime.text.terminal import Console, visible
 
 
 @contextmanager
@@ -16,22 +16,21 @@ def progress(title: str, total: int, done: int = 0) -> Iterator[Callable[[int], 
     If stderr is not a terminal (a log file, CI), one line is printed at the end instead.
     """
     console = Console(stderr=True)
-    if not console.is_terminal:
-        console = Console(stderr=True, width=100)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(escape(title), total=total, completed=done)
+        task = bar.add_task(visible(title, console.encoding), total=total, completed=done)
         yield lambda steps: bar.advance(task, steps)
 
 
 @contextmanager
 def waiting(title: str) -> Iterator[None]:
     """Show a spinner while work of unknown length runs. It is removed at the end, and never written to a log file."""
-    with Console(stderr=True).status(escape(title)):
+    console = Console(stderr=True)
+    with console.status(console.render_str(title), spinner="line"):
         yield

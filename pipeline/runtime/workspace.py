@@ -6,8 +6,8 @@ fingerprint covers all inputs that determine the bytes of the output.
 """
 
 import fcntl
+import os
 import shutil
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +17,7 @@ from pipeline.runtime.device import chosen_device
 from pipeline.runtime.errors import BusyError, MissingInputError
 from pipeline.runtime.files import WORK, digest, file_digest, folder_digest, json_bytes, remove_partial_files
 from pipeline.runtime.run_log import timed_run
+from pipeline.runtime.text.terminal import warn
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def publish_when_done(
     output is deleted after the output is published.
     Raises BusyError while another process makes the same output, and MissingInputError when an input is missing.
     """
-    home = WORK / f"{output.name}-{digest(str(output.absolute()).encode())[:8]}"
+    home = WORK / f"{output.name}-{digest(os.fsencode(_from_root(output)))[:8]}"
     work = home / fingerprint(facts, inputs)[:16]
     home.mkdir(parents=True, exist_ok=True)
     with _locked(home, output):
@@ -53,7 +54,7 @@ def fingerprint(facts: Mapping[str, object], inputs: list[Path]) -> str:
         json_bytes(
             {
                 "facts": dict(facts),
-                "inputs": {path.as_posix(): _content_digest(path) for path in inputs},
+                "inputs": {_from_root(path): _content_digest(path) for path in inputs},
                 "code": effective_code(),
                 "libraries": library_versions(),
                 "device": chosen_device().type,
@@ -73,7 +74,7 @@ def warn_of_orphaned_outputs(folder: Path, wanted: Iterable[str]) -> None:
     names = set(wanted)
     for path in sorted(path for path in folder.iterdir() if path.is_dir() and path.name not in names):
         advice = f"delete it, or DVC counts it into {folder}"
-        sys.stderr.write(f"warning: {path} is left over, as params.yaml does not name it; {advice}\n")
+        warn(f"warning: {path} is left over, as params.yaml does not name it; {advice}")
 
 
 @contextmanager
@@ -88,6 +89,11 @@ def _locked(home: Path, output: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise BusyError(output) from error
         yield
+
+
+def _from_root(path: Path) -> str:
+    """Return a path from the project's root, where stages run, so that work is found again after the project moved."""
+    return os.path.relpath(path)
 
 
 def _content_digest(path: Path) -> str:

@@ -9,7 +9,8 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Seed = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+"""What all generators of random numbers accept: PyTorch, NumPy, and those of the denoiser's epochs."""
 Name = Annotated[str, Field(min_length=1)]
 
 

@@ -15,10 +15,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rich.console import Console
-
 from pipeline.runtime.errors import PipelineError, RemoteDamagedError, SharingError
 from pipeline.runtime.progress import progress
+from pipeline.runtime.text.terminal import Console
 from pipeline.store.format import PIECE_BYTES
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from pipeline.commands.compare import PARAMS, SCORE_TABLE, Run, changed_parameters, compare, load_run
 from pipeline.params.infer import SCORES
@@ -22,6 +21,7 @@ from pipeline.runtime.errors import (
     ScoreTableError,
     SharingError,
 )
+from pipeline.runtime.text.terminal import Console
 from tests.helpers.make import score_table, tiny_params, write_params
 from tests.helpers.oracles import auroc
 from tests.helpers.project import call, commit, make_repository

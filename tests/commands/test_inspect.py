@@ -5,20 +5,21 @@ import json
 import math
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 
 from pipeline.commands import inspect as inspecting
 from pipeline.commands.inspect import describe, draw_rows, load_decoder, print_description, statistics
 from pipeline.runtime.errors import IncompatibleStoreError
+from pipeline.runtime.text.terminal import Console
 from pipeline.store import format as layout
 from pipeline.store.reader import Store
 from tests.helpers.make import SPACE, latents_store, outliers_store, write_store
-from tests.helpers.models import write_encoder
+from tests.helpers.models import encoder_of, random_kl, write_encoder
 from tests.stages.test_stages import ENVIRONMENT
 
 
@@ -34,6 +35,21 @@ def pairs(tmp_path, monkeypatch):
         "lam": rng.random(rows, np.float32),
     }
     return write_store(tmp_path / "mixed", values, columns, "outliers", ("cat", "dog", "eel")), values, columns
+
+
+AWKWARD = ("[red]fox", "$10_to_$20", "a\rb\x1b[2J")
+
+
+def test_awkward_names_of_classes_are_described_and_drawn_as_they_are(tmp_path):
+    columns = {name: np.arange(3, dtype=np.int32) for name in ("class_a", "class_b")}
+    columns["lam"] = np.ones(3, np.float32)
+    values = np.zeros((3, *SPACE.shape), np.float16)
+    store = Store(write_store(tmp_path / "$x_$", values, columns, "outliers", AWKWARD))
+    out = io.StringIO()
+    print_description(describe(store), 3, Console(out, width=140))
+    assert all(name in out.getvalue() for name in (*AWKWARD[:2], r"a\rb\x1b[2J"))
+    draw_rows(tmp_path / "rows.png", store, encoder_of(random_kl()), 3)
+    assert (tmp_path / "rows.png").is_file()
 
 
 def by_loop(values, columns, names):
@@ -58,6 +74,18 @@ def test_statistics_are_those_of_a_loop(pairs):
         np.testing.assert_allclose(one["share_of_a"], rows[:, 0].mean(), rtol=1e-6)
         np.testing.assert_allclose((one["rms_mean"], one["rms_std"]), (rows[:, 1].mean(), rows[:, 1].std()), rtol=1e-5)
         assert one["largest"] == rows[:, 2].max()
+
+
+def test_memory_grows_with_the_pairs_that_there_are_and_not_with_all(tmp_path):
+    names, rows = tuple(f"class {number}" for number in range(8000)), 300
+    columns = {"label": np.random.default_rng(0).integers(0, 8000, rows).astype(np.int32)}
+    store = Store(write_store(tmp_path / "s", np.ones((rows, *SPACE.shape), np.float16), columns, "latents", names))
+    tracemalloc.start()
+    found = statistics(store)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sum(entry["rows"] for entry in found) == rows
+    assert peak < 2**24
 
 
 def test_latents_are_described_by_class_and_rows_of_no_class_are_counted(tmp_path):

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from rich.console import Console
 
 from pipeline.commands import new_project as module
+from pipeline.commands.check import check
 from pipeline.commands.compose import preset_text
 from pipeline.commands.new_project import new_project
 from pipeline.params.all_params import load_all
 from pipeline.params.data import DataParams
 from pipeline.runtime.errors import ImageFileError, OverwriteError, ProjectError
+from pipeline.runtime.text.terminal import Console
 from pipeline.schema.reader import parse_yaml, read_yaml
 from pipeline.schema.text import dump_yaml, load_yaml
 from tests.helpers.make import ROOT, section
@@ -45,9 +46,9 @@ def pictures(folder, classes, count, size=(40, 50), first=0):
     return Path(folder)
 
 
-def make(images, near=(), far=()):
+def make(images, near=(), far=(), **options):
     printed = io.StringIO()
-    new_project(PROJECT, images, list(near), list(far), Console(file=printed, width=200))
+    new_project(PROJECT, images, list(near), list(far), Console(file=printed, width=200), **options)
     return printed.getvalue()
 
 
@@ -59,6 +60,7 @@ def test_the_parameters_are_the_preset_but_for_what_the_images_say(photos):
     make(photos)
     preset = parse_yaml("preset", preset_text(ROOT / module.PRESET).encode())
     preset["data"]["image_size"] = 32
+    preset["synthesize"]["perturb"]["neighbours"] = preset["quality"]["neighbours"] = 5  # each class trains on 6
     assert read_yaml(PROJECT / "params.yaml") == preset
     assert load_all(PROJECT / "params.yaml").bundle.title == "Photographs"
 
@@ -67,8 +69,12 @@ def test_comments_and_layout_stay(photos):
     make(photos)
     before = preset_text(ROOT / module.PRESET).splitlines()
     after = (PROJECT / "params.yaml").read_text().splitlines()
-    (change,) = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
-    assert change[0].replace("64  ", "32  ") == change[1]
+    changes = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+    assert [(old.split("#")[1], new.split("#")[0].strip()) for old, new in changes] == [
+        (" pixels a side, up- or down-sampled to; latents have an eighth of it", "image_size: 32"),
+        (" k of the k-NN distance that says how far out a latent is", "neighbours: 5"),
+        (" k of the k-NN distance that says how far a row is from a class", "neighbours: 5"),
+    ]
 
 
 def test_a_file_in_which_nothing_changed_is_written_as_it_was_read():
@@ -91,11 +97,20 @@ def test_every_class_and_every_skipped_file_is_told(photos):
     told = " ".join(make(photos).split())
     assert "class train validation test barn 6 2 2 eagle 6 2 2 snowy 6 2 2" in told
     assert "photos: 32 files, 2 skipped: 1 empty (eagle/empty.png); 1 no image (barn/notes.txt)" in told
-    assert "image_size 32, encoder.trained.epochs 24 owls: made;" in told
+    assert "image_size 32, encoder.supervised.epochs 60 quality.neighbours 5, synthesize.perturb" in told
+    assert "perturb.neighbours 5: lowered, as the smallest class has 6 images to train on owls: made;" in told
+
+
+def test_names_that_look_like_markup_are_told_as_they_are():
+    images = pictures("photos", ["[red]fox", "cat [old]", ":owl:"], 10)
+    (images / "cat [old]/note[").mkdir()
+    (images / "cat [old]/note[/b].png").write_bytes(b"no image")
+    printed = make(images)
+    assert all(name in printed for name in ("[red]fox ", "cat [old] ", ":owl: ", "(cat [old]/note[/b].png)"))
 
 
 def test_splits_of_the_folder_are_used(photos):
-    for first, split in ((100, "test"), (200, "train"), (300, "val")):
+    for first, split in ((100, "Testing"), (200, "Training"), (300, "valid")):
         pictures(f"own/{split}", ["barn", "eagle"], 3, first=first)
     make(Path("own"))
     source = data()["sources"]["photos"]
@@ -131,11 +146,79 @@ def test_no_stage_writes_where_the_images_are_linked(photos):
     assert "images" not in names
 
 
-@pytest.mark.parametrize("name", ["photos", "id_test", "!!!"])
-def test_a_folder_whose_name_is_taken_is_refused(photos, name):
-    with pytest.raises(ImageFileError, match="wanted a name that no other set has"):
-        make(photos, [pictures(f"more/{name}", ["."], 2)])
+def test_without_a_test_folder_the_validation_folder_is_tested_on():
+    pictures("own/val", ["barn", "eagle"], 3)
+    pictures("own/train", ["barn", "eagle"], 8, first=100)
+    told = make(Path("own"))
+    assert (data()["sources"]["photos"]["validation"], data()["sources"]["photos"]["test"]) == (0.15, None)
+    assert "photos: val/ is the test part; validation is 0.15 of the images to train on" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("photos", "photos_2"),
+        ("id_test", "id_test_2"),
+        ("!!!", "far"),
+        ("Zo\u00eb's dogs", "zoe_s_dogs"),
+        ("Zoe\u0308's dogs", "zoe_s_dogs"),
+        ("\u0441\u043e\u0432\u044b 2024", "far"),
+        ("\u72d7", "far"),
+    ],
+)
+def test_a_folder_of_any_name_becomes_a_set(photos, name, expected):
+    told = make(photos, far=[pictures(f"more/{name}", ["."], 2, first=100)])
+    assert data()["sets"][expected]["source"] == expected
+    assert f"{expected}: the far set of more/{name}" in told
+
+
+def test_folders_of_the_same_name_are_numbered(photos):
+    same = [pictures(f"{place}/birds", ["."], 2, first=100 * place) for place in (1, 2, 3)]
+    make(photos, same[:2], same[2:])
+    assert [name for name in data()["sets"] if not name.startswith("id_")] == ["birds", "birds_2", "birds_3"]
+
+
+@pytest.mark.parametrize("far", ["photos/barn", "photos", ".", "link"])
+def test_a_folder_of_other_things_is_apart_from_the_photographs(photos, far):
+    Path("link").symlink_to("photos/eagle")
+    with pytest.raises(ImageFileError, match="wanted folders apart from each other. An image in both would be"):
+        make(photos, far=[Path(far)])
     assert not PROJECT.exists()
+
+
+def test_small_classes_are_named_all_at_once_and_can_be_left_out(photos):
+    pictures("photos", ["rare", "tiny"], 3, first=500)
+    (photos / "none").mkdir()
+    with pytest.raises(ImageFileError) as caught:
+        make(photos)
+    assert all(f"class '{name}'" in str(caught.value) for name in ("rare", "tiny", "none"))
+    assert str(caught.value).endswith("Add images, or, if two classes remain, leave these out with --leave-out-small.")
+    told = make(photos, leave_out_small=True)
+    assert data()["sources"]["photos"]["held_out"] == ["none", "rare", "tiny"]
+    assert "photos: left out (held_out): 3 images of class 'rare', none of them for validation" in told
+
+
+@pytest.mark.parametrize("count", [*range(4, 17)])
+def test_a_project_of_small_classes_is_fit_for_every_stage(count, monkeypatch):
+    make(pictures("few", ["barn", "eagle"], count))
+    monkeypatch.chdir(PROJECT)
+    params, elsewhere = check(Path("params.yaml"))
+    assert elsewhere == []
+    assert params.quality.neighbours < len(params.data.open("id_train")) // 2
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_classes_that_are_too_small_for_any_project_are_refused(count):
+    with pytest.raises(ImageFileError, match="wanted 2 images or more of every class for train, 1 for validation"):
+        make(pictures("few", ["barn", "eagle"], count))
+
+
+@pytest.mark.parametrize("folder", ["photos", "far"])
+def test_no_advice_names_a_file_that_is_not_there_yet(photos, folder):
+    images, far = (Path("nowhere"), []) if folder == "photos" else (photos, [Path("nowhere")])
+    with pytest.raises(ImageFileError, match="nowhere: found no folder, wanted a folder") as caught:
+        make(images, far=far)
+    assert "params.yaml" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("side", "size"), [(8, 32), (63, 32), (64, 64), (900, 64)])
@@ -174,7 +257,7 @@ def test_what_is_there_is_not_overwritten(photos):
     ("spoil", "found"),
     [
         (shutil.rmtree, "photos: found no folder"),
-        (lambda photos: [shutil.rmtree(photos / name) for name in ("barn", "eagle")], "1 classes to train on"),
+        (lambda photos: [shutil.rmtree(photos / name) for name in ("barn", "eagle")], "1 class to train on"),
         (lambda photos: [(photos / f"barn/{index}.png").unlink() for index in range(9)], "none of them for"),
     ],
 )

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from rich.console import Console
 
 from pipeline.commands.compose import BASE, IN_FULL, load_preset, preset_text
 from pipeline.commands.presets import available, use_preset
@@ -18,6 +17,7 @@ from pipeline.params.all_params import AllParams, load_all
 from pipeline.params.networks import HeadParams
 from pipeline.params.synthesize import METHODS
 from pipeline.runtime.errors import OverwriteError, ParamsError
+from pipeline.runtime.text.terminal import Console
 from pipeline.schema.reader import parse_yaml, read_yaml, validate
 from tests.helpers.make import ROOT, changed, default_params, write_params
 from tests.helpers.project import call, commit, make_repository

@@ -28,3 +28,30 @@ def test_row_groups_are_written_as_they_fill(monkeypatch):
     written = pq.ParquetFile("out.parquet")
     assert [written.metadata.row_group(group).num_rows for group in range(3)] == [4, 4, 2]
     assert written.read().column("file").to_pylist() == [str(index) for index in range(10)]
+
+
+AWKWARD = [(name, name, 0.5, 1.0, False, None) for name in ("=1+1", "a\rb", "c\nd", "\x1b[2J", "猫")]
+
+
+def test_a_row_of_csv_is_a_line_and_no_cell_is_a_formula():
+    with open_output(Path("out.csv")) as out:
+        out.write(AWKWARD)
+    lines = Path("out.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[0] for line in lines] == ["file", "'=1+1", r"a\rb", r"c\nd", r"\x1b[2J", "猫"]
+    assert lines[1].startswith("'=1+1,'=1+1,0.5,")
+
+
+def test_parquet_has_every_name_as_it_is():
+    with open_output(Path("out.parquet")) as out:
+        out.write(AWKWARD)
+    assert pq.read_table("out.parquet").column("label").to_pylist() == [row[1] for row in AWKWARD]
+
+
+def test_a_terminal_shows_a_line_per_row(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    with open_output(None) as out:
+        out.write([*AWKWARD, ("a", None, None, None, None, "broken\r\x1b[A")])
+    lines = capsys.readouterr().out.split("\n")
+    assert len(lines) == len(AWKWARD) + 3
+    assert lines[2].startswith(r"a\rb ")
+    assert lines[-2] == r"error: broken\r\x1b[A"

@@ -6,7 +6,7 @@ import datasets
 import pyarrow.parquet as pq
 
 from tests.helpers.make import changed, parquet_data
-from tests.images.test_parquet import write
+from tests.images.sources.test_parquet import write
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HUB = {"dataset": "team/animals", "config": "default", "revision": COMMIT}

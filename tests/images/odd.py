@@ -78,6 +78,7 @@ def good_files():
         "animated.webp": encoded(picture(25), "WEBP", save_all=True, append_images=frames[1:]),
         "animated.png": encoded(picture(26), "PNG", save_all=True, append_images=frames[1:]),
         "pages.tif": encoded(picture(27), "TIFF", save_all=True, append_images=frames[1:]),
+        "film.avif": encoded(picture(40, (60, 40)), "AVIF"),
         "bitmap.bmp": encoded(picture(28), "BMP"),
         "tiny.png": encoded(picture(29, size=(1, 1))),
         "line.png": encoded(picture(30, size=(1, 900))),

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.images.decode import NoPictureError, decode, quiet
+from pipeline.images.decode import decode, quiet
+from pipeline.images.encoded.no_picture import NoPictureError
 from tests.images.odd import LARGEST, bad_files, encoded, exif, good_files, picture, sixteen_bits
 
-READERS = ("no image", "damaged", "too large", "unsupported pixels")
+READERS = ("no image", "damaged", "too large", "too much work", "unsupported pixels")
 UNREADABLE = {name: of for name, of in bad_files().items() if of[1] in READERS}
 
 

@@ -11,7 +11,7 @@ from pipeline.images.hub_dataset import DatasetAddress, open_dataset
 from pipeline.runtime.errors import ImageFileError
 from tests.helpers.make import parquet_data, section
 from tests.images.hugging import COMMIT, HUB, as_files, as_saved, dataset_data, write_files
-from tests.images.test_dataset import open_set, told
+from tests.images.sources.test_dataset import open_set, told
 
 OTHER = COMMIT[::-1]
 

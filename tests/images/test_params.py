@@ -92,8 +92,8 @@ def test_a_source_that_no_set_uses_may_name_the_same_file():
             "sources.photos.on_bad_image is 'ignore': input should be 'fail' or 'skip'",
         ),
         (
-            {"photos__largest_pixels": 10**8},
-            "largest_pixels is 100000000: input should be less than or equal to 89478485",
+            {"photos__largest_pixels": 2**31},
+            "largest_pixels is 2147483648: input should be less than or equal to 2147483647",
         ),
         ({"others__path": "./photos"}, "sources.photos.path is the same images as sources.others.path"),
         ({"others__path": "photos/cat"}, "sources.others.path photos/cat is inside sources.photos.path photos; keep"),

@@ -59,6 +59,17 @@ def test_a_second_look_decodes_nothing(decoded):
     assert len(decoded) == 30
 
 
+def test_a_project_that_moved_is_not_looked_through_again(decoded, monkeypatch):
+    Path("before").mkdir()
+    monkeypatch.chdir("before")
+    plain_folder(ROOT)
+    first = look()
+    decoded.clear()
+    Path("../before").rename("../after")
+    monkeypatch.chdir("../after")
+    assert (look(), decoded) == (first, [])
+
+
 def change_content():
     write(ROOT / "cat/0.png", (ROOT / "cat/1.png").read_bytes())
 

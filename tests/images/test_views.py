@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pipeline.images.views import ViewKey, view
-from pipeline.params.views import AugmentationParams
+from pipeline.params.encode import AugmentationParams
 
 PLAIN = {"smallest_crop": 1.0, "flip": 0.0, "colour": 0.0, "gray": 0.0}
 KEY = ViewKey(0, 3, 1)

@@ -36,7 +36,8 @@ def test_the_farthest_candidate_is_kept():
         assert torch.equal(kept[row], candidates[row, int(np.argmax(reach))])
 
 
-def test_a_class_with_too_few_rows_is_named():
+def test_all_classes_with_too_few_rows_are_named():
     require_neighbours({"cat": 4}, 3, "here")
-    with pytest.raises(PipelineError, match="here is 4, but class 'cat' has 4 rows and 5 are wanted"):
-        require_neighbours({"dog": 9, "cat": 4}, 4, "here")
+    wanted = "here is 4, which wants 5 images of every class, but class 'emu' has 3, class 'cat' has 4: lower"
+    with pytest.raises(PipelineError, match=wanted):
+        require_neighbours({"dog": 9, "cat": 4, "emu": 3}, 4, "here")

@@ -11,7 +11,7 @@ from pipeline.images.views import ViewKey, view
 from pipeline.latents.latents import load_id_train
 from pipeline.latents.views import load_training_rows, viewed, write_card
 from pipeline.params.data import DataParams
-from pipeline.params.views import ViewsParams
+from pipeline.params.encode import ViewsParams
 from pipeline.runtime.errors import IncompatibleStoreError, ModelError
 from tests.helpers.make import SPACE, UNIT, latents_store, section, tiny_params, write_store
 

@@ -110,7 +110,7 @@ def test_perturb_counts_the_rows_beyond_the_boundary(parents):
 
 
 def test_perturb_refuses_a_class_too_small_for_its_neighbours(parents):
-    with pytest.raises(PipelineError, match="neighbours is 30, but class 'class 0' has 30 .* and 31 are wanted"):
+    with pytest.raises(PipelineError, match="neighbours is 30, which wants 31 images of every class, but class"):
         Perturb(parents, PERTURB.model_copy(update={"neighbours": 30}))
 
 

@@ -116,7 +116,7 @@ def test_a_kind_that_asks_for_more_images_than_there_are_is_left_out_and_the_rea
     left_out = read_json(Path("work") / REPORT)["left_out"]
     assert list(left_out) == ["stand_in/perturb"]
     assert left_out["stand_in/perturb"].startswith(
-        "synthesize.perturb.neighbours is 20, but class 'class 0' has 20 rows"
+        "synthesize.perturb.neighbours is 20, which wants 21 images of every class, but"
     )
 
 

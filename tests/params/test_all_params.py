@@ -9,6 +9,11 @@ from tests.helpers.make import ROOT, changed, default_params, write_params
 NOISE = {"group": "far", "source": "noise", "part": "all"}
 
 
+def test_a_run_may_use_imported_stores_alone(tmp_path):
+    content = changed(default_params(), synthesize__methods=[], synthesize__imported=["theirs"])
+    assert load_all(write_params(tmp_path, content)).synthesize.names == ("theirs",)
+
+
 def problems_of(tmp_path, content):
     with pytest.raises(ParamsError) as caught:
         load_all(write_params(tmp_path, content))
@@ -31,6 +36,7 @@ def test_the_default_file_is_complete():
         ({"encoder__trained__epochs": 0}, "encoder.trained.epochs is 0: input should be greater than"),
         ({"score__headline": "mps"}, "score.headline is 'mps': not a score; did you mean 'msp'?"),
         ({"synthesize__methods": ["mixup", "mixup"]}, "methods and imported name a store twice: mixup, mixup"),
+        ({"synthesize__methods": []}, "synthesize: methods and imported are empty; wanted one store of outliers"),
         ({"synthesize__imported": ["a", "a"]}, "name a store twice: perturb, shuffle, a, a"),
         ({"synthesize__imported": ["../a"]}, "synthesize.imported.0 is '../a': wanted a name of letters"),
         ({"data__sets__../../evil": NOISE}, "data.sets.../../evil is '../../evil': wanted a name of letters"),
@@ -53,6 +59,9 @@ def test_the_default_file_is_complete():
         ({"data__sets__noise__source": "nosie"}, "sets.noise.source is 'nosie'; did you mean 'noise'?"),
         ({"data__sets__noise__part": "half"}, "sets.noise.part is 'half'; did you mean 'all'?"),
         ({"data__sets__noise__group": "id"}, "sets.noise.group: 'id' is for id_train, id_validation, id_test"),
+        ({"seeds": [0, 2**64]}, "seeds.1 is 18446744073709551616: input should be less than 4294967296"),
+        ({"denoiser__seed": 2**32}, "denoiser.seed is 4294967296: input should be less than"),
+        ({"data__sources__noise__seed": 2**64}, "data.sources.noise.seed is 18446744073709551616: input should be"),
         ({"seeds": [1, 1]}, "seeds is [1, 1]: it has 1 twice; every value must differ"),
         ({"train__mixing__kinds": ["linear"] * 2}, "train.mixing.kinds is ['linear', 'linear']: it has 'linear' twice"),
         (

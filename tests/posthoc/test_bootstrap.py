@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipeline.posthoc.bootstrap import GAINS, Pair, Ranking, bootstrap, difference, differences
+from pipeline.posthoc.bootstrap import GAINS, Pair, Ranking, bootstrap, difference, differences, widening
 from pipeline.posthoc.metrics import metrics
 from tests.helpers import oracles
 
@@ -138,3 +140,24 @@ def test_scores_and_sets_share_their_draws():
 
 def test_an_interval_of_nan_decides_nothing():
     assert difference(0.1, np.full(200, np.nan), 5).verdict == "undecided"
+
+
+def test_an_interval_ends_where_a_difference_cannot_be():
+    """Two seeds that disagree widen the interval ninefold."""
+    id_scores = Pair(np.zeros((2, 9)), np.zeros((2, 9)))
+    disagreeing = Pair(np.zeros((2, 9)), np.array([[-1.0], [1.0]]) * np.ones((2, 9)))
+    gain = compared(id_scores, disagreeing)["auroc"]
+    assert (gain.low, gain.high, gain.verdict) == (-1, 1, "undecided")
+
+
+@given(
+    values=st.lists(st.floats(-1, 1), min_size=2, max_size=40),
+    seeds=st.integers(1, 9),
+    sign=st.sampled_from([-1, 1]),
+)
+def test_no_interval_leaves_what_is_possible_and_none_loses_its_verdict(values, seeds, sign):
+    draws, point = np.array(values), float(np.mean(values))
+    gain = difference(point, draws, seeds, sign)
+    uncut = point + widening(seeds) * (np.quantile(draws, [0.025, 0.975]) - point)
+    assert -1 <= gain.low <= gain.high <= 1
+    assert (gain.low > 0, gain.high < 0) == (uncut[0] > 0, uncut[1] < 0)

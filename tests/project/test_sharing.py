@@ -78,6 +78,8 @@ def test_another_project_trains_on_imported_shards(alice, tmp_path):
     mine = {"synthesize__methods": ["shuffle"], "synthesize__imported": ["alice_mixup", "got_mixup"]}
     write_params(carol, changed(tiny_params(), **mine))
     assert stages_run(call(carol, "dvc", "repro", "train")) == ["train"]
+    write_params(carol, changed(tiny_params(), **mine | {"synthesize__methods": []}))
+    assert stages_run(call(carol, "dvc", "repro", "quality", "train")) == ["quality", "train"]
     for name, lam_min in (("alice_mixup", 0.3), ("got_mixup", 0.35)):
         assert Store(carol / "data/outliers" / name).header.provenance["params"]["lam_min"] == lam_min
     seen = call(carol, "git", "status", "--porcelain", "--untracked-files=all").split("\n")

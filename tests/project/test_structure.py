@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import yaml
 
-from pipeline.commands.dependencies import CODE, PIPELINE, code_of_stage, with_dependencies
+from pipeline.commands.dependencies import PIPELINE, code_of_stage, with_dependencies
 from pipeline.images.sources.base import ImageSource
 from pipeline.params.data import Source
 from pipeline.params.infer import SCORES, score_title
 from pipeline.params.methods.section import method_params_class
 from pipeline.params.synthesize import METHODS, SynthesizeParams
 from pipeline.posthoc.fitted import score_class
-from pipeline.runtime.code import WITHOUT_EFFECT
+from pipeline.runtime.code import CODE, WITHOUT_EFFECT
 from tests.helpers.make import ROOT
 
 LIBRARY = sorted([*ROOT.glob("pipeline/**/*.py"), *ROOT.glob("stages/*.py")])

@@ -1,11 +1,10 @@
 """The report holds what the schema promises, computed from the scores and nothing else."""
 
 import json
-from types import SimpleNamespace
+from io import StringIO
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from pipeline.params.infer import SCORES
 from pipeline.params.score import ScoreParams
@@ -18,6 +17,7 @@ from pipeline.report.tables import print_results
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import json_bytes
 from pipeline.runtime.report_file import read_report
+from pipeline.runtime.text.terminal import Console
 from tests.helpers.make import changed, default_params, score_table, section
 from tests.posthoc.make import with_scores
 
@@ -129,9 +129,9 @@ def test_plots_are_written_for_every_set(tmp_path):
 def printed(report, tmp_path, **options):
     path = tmp_path / "metrics.json"
     path.write_bytes(json_bytes(report))
-    console = Console(width=180, record=True, file=SimpleNamespace(write=lambda _: None, flush=lambda: None))
-    print_results(path, console, **options)
-    return console.export_text()
+    out = StringIO()
+    print_results(path, Console(out, width=180), **options)
+    return out.getvalue()
 
 
 def test_the_table_shows_groups_first_with_spread_interval_and_verdict(report, tmp_path):
@@ -145,6 +145,7 @@ def test_the_table_shows_groups_first_with_spread_interval_and_verdict(report, t
 
 def test_the_verdict_comes_first_and_other_scores_when_asked_for(report, tmp_path):
     text = printed(report, tmp_path)
+    assert "\\" not in text  # its own signs, such as the minus, are not escaped
     assert text.lstrip().startswith(f"By the {score_name(PARAMS.headline)} score the detector is ")
     assert [text.count("vim"), printed(report, tmp_path, all_scores=True).count("vim")] == [0, 5]
 

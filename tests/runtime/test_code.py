@@ -2,13 +2,15 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib import import_module
 
 import pytest
 
-from pipeline.runtime.code import WITHOUT_EFFECT, effective_code, loaded_code
+from pipeline.cli import warn_of_other_code
+from pipeline.runtime.code import CODE, WITHOUT_EFFECT, effective_code, has_other_code, loaded_code
 from pipeline.runtime.files import file_digest
 from tests.helpers.make import ROOT
 
@@ -60,3 +62,35 @@ def test_effective_code_leaves_out_exactly_the_modules_without_effect():
     whole, effective = loaded_code(), effective_code()
     assert whole.keys() - effective.keys() == {*WITHOUT_EFFECT}
     assert effective.items() <= whole.items()
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project with a copy of this code."""
+    for folder in CODE:
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_project_with_the_same_code_is_not_warned_of(project, capsys):
+    warn_of_other_code()
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("file", ["pipeline/losses/energy_bound.py", "stages/added.py"])
+def test_a_project_with_other_code_is_told_which_code_runs(project, file, capsys):
+    with (project / file).open("a") as stream:
+        stream.write("# changed here\n")
+    warn_of_other_code()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        f"warning: {project} has code of its own, and this is other code, in {ROOT / 'pipeline'}; run"
+    )
+
+
+def test_a_folder_that_is_no_project_has_no_code(tmp_path):
+    (tmp_path / "pipeline").mkdir()
+    assert not has_other_code(tmp_path)
+    assert not has_other_code(ROOT)

@@ -35,6 +35,18 @@ def test_work_of_a_crashed_run_is_resumed():
     assert (OUTPUT / "a").read_bytes() == b"half"
 
 
+def test_work_is_resumed_after_the_project_moved(tmp_path, monkeypatch):
+    write_bytes(tmp_path / "before/data/in", b"input")
+    monkeypatch.chdir(tmp_path / "before")
+    with pytest.raises(ZeroDivisionError), publish_when_done(OUTPUT.absolute(), FACTS, [Path("data/in")]) as work:
+        write_bytes(work / "a", b"half")
+        raise ZeroDivisionError
+    (tmp_path / "before").rename(tmp_path / "after")
+    monkeypatch.chdir(tmp_path / "after")
+    with publish_when_done(OUTPUT, FACTS, [Path("data/in").absolute()]) as work:
+        assert (work / "a").read_bytes() == b"half"
+
+
 def test_work_under_other_parameters_is_not_resumed_and_is_cleaned_up():
     crash_while_writing("a")
     with publish_when_done(OUTPUT, {"batch_size": 5}, []) as work:

@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from pipeline.runtime.errors import RemoteDamagedError, SharingError
+from pipeline.runtime.text.terminal import Console
 from pipeline.sharing.remote import check_remote, print_remote_report
 from pipeline.store.format import MANIFEST
 from tests.helpers.make import outliers_store

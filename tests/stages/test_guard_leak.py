@@ -12,7 +12,7 @@ from stages.guard import guard
 from tests.helpers.make import PARQUET_SETS, changed, parquet_data, tiny_params, write_params
 from tests.helpers.models import write_encoder
 from tests.helpers.project import call, make_project, stages_run
-from tests.images.test_parquet import encoded, write
+from tests.images.sources.test_parquet import encoded, write
 
 PATHS = (Path("latents"), Path("guard.json"), Path("guarded.json"))
 

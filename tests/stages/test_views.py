@@ -9,7 +9,7 @@ import torch
 from pipeline.images.image_set import from_8_bits
 from pipeline.images.views import ViewKey, view
 from pipeline.params.data import DataParams
-from pipeline.params.views import ViewsParams
+from pipeline.params.encode import ViewsParams
 from pipeline.store.reader import Store
 from stages.views import views
 from tests.helpers.make import changed, default_params, section, tiny_params, write_params

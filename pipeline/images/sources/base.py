@@ -1,14 +1,22 @@
 """The interface of every source of images: its parts, its locations on disk, and how to open a part."""
 
+import os
 from abc import abstractmethod
-from typing import ClassVar, NamedTuple
+from pathlib import PurePath
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
+from pydantic import Field
+
+from pipeline.images.decode import MOST_PIXELS
 from pipeline.images.image_set import ImageSet
 from pipeline.schema.section import Count, Section
 
 LABELLED_PARTS = ("train", "validation", "test", "held_out")
 ALL = ("all",)
 """The only part of a source without labels."""
+Pixels = Annotated[int, Field(ge=1, le=MOST_PIXELS)]
+OnBadImage = Literal["fail", "skip"]
+"""What happens with unusable files or rows: an error names them, or they are skipped, counted and listed."""
 
 
 class Limits(Section):
@@ -32,8 +40,16 @@ class ImageLocation(NamedTuple):
 
     def is_inside(self, other: "ImageLocation") -> bool:
         """Return whether this is a path below `other`."""
-        is_below_root = other.path == "." and self.path != "." and not self.path.startswith("@")
-        return is_below_root or self.path.startswith(f"{other.path}/")
+        return self.path != other.path and not self.is_on_hub and PurePath(self.path).is_relative_to(other.path)
+
+    @property
+    def is_on_hub(self) -> bool:
+        """Whether the images are on the hub."""
+        return self.path.startswith("@")
+
+    def resolved(self) -> "ImageLocation":
+        """Return the location with all links followed, so that two names of one folder are equal."""
+        return self if self.is_on_hub else self._replace(path=os.path.realpath(self.path))
 
     def __str__(self) -> str:
         """Return the location as errors name it."""

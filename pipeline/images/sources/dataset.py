@@ -1,32 +1,47 @@
 """Images in a dataset of the library `datasets`: a commit on the hub, a folder of files, or a saved dataset."""
 
 from os.path import normpath
-from typing import Any, Literal
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
 
 from pipeline.images.hub_dataset import DatasetAddress
 from pipeline.images.image_set import ImageSet
 from pipeline.images.sources.base import ImageLocation
-from pipeline.images.sources.table import LabelledTable, TableImages, labelled, unlabelled
+from pipeline.images.sources.table import LabelledTable, TableImages
+from pipeline.images.sources.table_rows import labelled, unlabelled
+from pipeline.images.table import Table
 from pipeline.runtime.errors import ImageFileError
 from pipeline.schema.section import Name
 
 
 class DatasetSource(DatasetAddress, LabelledTable):
-    """Labelled images in two splits of a dataset."""
+    """Labelled images in one or two splits of a dataset."""
 
     kind: Literal["dataset"]
 
-    def locations(self) -> dict[str, ImageLocation]:
-        """Return the two splits."""
-        return {"train": _location(self, self.train), "test": _location(self, self.test)}
+    @model_validator(mode="after")
+    def _two_tables_are_two_splits(self) -> Self:
+        if self.train is None and isinstance(self.test, str):
+            raise ValueError(f"train is null, for a dataset without splits, and test is {self.test!r}; wanted a share")
+        return self
 
-    def open(self, part: str) -> ImageSet:
-        """Return a part of the training or the test split, as `labelled` defines it."""
+    def locations(self) -> dict[str, ImageLocation]:
+        """Return the splits."""
+        names = zip(("train", "test"), self.table_names(), strict=False)
+        return {parameter: _location(self, name) for parameter, name in names}
+
+    def open_table(self, name: str | None) -> Table:
+        """Open a split; raises ImageFileError when it has other class names."""
         from pipeline.images.dataset_split import DatasetSplit
 
-        table = DatasetSplit(self, self.table_of(part))
+        table = DatasetSplit(self, name)
         _require_names(table, self)
-        return labelled(table, self, part)
+        return table
+
+    def open(self, part: str) -> ImageSet:
+        """Return a part of a split, as `labelled` defines it."""
+        return labelled(self, part)
 
 
 class DatasetImagesSource(DatasetAddress, TableImages):

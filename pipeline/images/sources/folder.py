@@ -7,33 +7,34 @@ The split depends on the seed and on the content of the pictures. It does not de
 lists files, on their names, or on other classes. When pictures are added, most others stay in their part.
 """
 
-import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os.path import normpath
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from PIL import Image
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from pipeline.images.decode import LARGEST_PIXELS, NoPictureError, decode_file, quiet
+from pipeline.images.decode import decode_file, quiet
+from pipeline.images.division import Shares, divided, small_classes
+from pipeline.images.encoded.no_picture import NoPictureError
 from pipeline.images.image_set import OOD_LABEL, ImageSet
-from pipeline.images.layout import ExpectedLayout, Layout, PlacedPicture, arrange
+from pipeline.images.layout import SPLIT_ORDER, ExpectedLayout, Layout, arrange
 from pipeline.images.listing import SYSTEM, RejectedFile
 from pipeline.images.scan import Picture, scan_folder
-from pipeline.images.selection import RowNumbers, limited
-from pipeline.images.sources.base import ALL, LABELLED_PARTS, ImageLocation, ImageSource, Limits
+from pipeline.images.selection import RowNumbers, draw_key, limited
+from pipeline.images.sources.base import ALL, LABELLED_PARTS, ImageLocation, ImageSource, Limits, OnBadImage, Pixels
 from pipeline.runtime.errors import ImageFileError
-from pipeline.runtime.files import digest, json_bytes, printable
+from pipeline.runtime.files import digest, json_bytes
 from pipeline.schema.section import Count, Fraction, Name, Seed
 
+FEWEST: Mapping[str, int] = MappingProxyType(dict.fromkeys(SPLIT_ORDER, 1))
+"""Fewest images of an ID class in every part."""
 EXAMPLES = 3
 """Largest number of bad files that an error names."""
-Pixels = Annotated[int, Field(ge=1, le=LARGEST_PIXELS)]
-OnBadImage = Literal["fail", "skip"]
-"""What happens with unusable files: an error names them, or they are skipped, counted and listed."""
 
 
 class FolderSource(ImageSource):
@@ -47,9 +48,10 @@ class FolderSource(ImageSource):
     held_out: tuple[Name, ...]
     """Names of classes never trained on; may be empty."""
     validation: Fraction | None
-    """Share of each ID class; null: the images in `validation/` or `val/`."""
+    """Share of each ID class; null: the images in `validation/`, `val/`, `valid/` or `dev/`."""
     test: Fraction | None
-    """Share of each ID class; null: the images in `test/`; those in `train/` are to train on."""
+    """Share of each ID class; null: the images in `test/`; those in `train/` are to train on. Without `test/`, the
+    images of the validation split are tested on, if `validation` is a share of the others."""
     limits: Limits
     on_bad_image: OnBadImage
     largest_pixels: Pixels
@@ -83,15 +85,24 @@ class FolderSource(ImageSource):
         )
         return ExpectedLayout(self.path, self.held_out, splits)
 
+    def small_classes(self, wanted: Mapping[str, int]) -> dict[str, str]:
+        """Return by name the ID classes with fewer images in a part than `wanted`, each with the reasons as text."""
+        return small_classes(*self._divided(), wanted)
+
+    def _divided(self) -> tuple[Layout, dict[str, list[RowNumbers]]]:
+        layout = arrange(scan_folder(Path(self.path), self.largest_pixels), self.expected())
+        return layout, divided(layout, Shares(self.validation, self.test, self.seed))
+
     def open(self, part: str) -> ImageSet:
         """Return 'train', 'validation' or 'test' of the ID classes, or 'held_out', all of the other classes.
 
         Copies of a picture are always in the same part. Labels number the ID classes in the order of their names.
         """
-        root = Path(self.path)
-        layout = arrange(scan_folder(root, self.largest_pixels), self.expected())
+        root, layout, parts = Path(self.path), *self._divided()
         _refuse(root, self.on_bad_image, layout.bad)
-        parts = _parts(root, layout, self)
+        if small := small_classes(layout, parts, FEWEST):
+            advice = "Add images, choose other shares, or leave classes out: name them in the source's `held_out`."
+            raise ImageFileError(root, "; ".join(small.values()), "at least one in every part", advice)
         rows = np.sort(np.concatenate(_limited(root, parts[part], self.limits.model_dump()[part], part)))
         labels = {name: label for label, name in enumerate(layout.id_classes)}
         chosen = [layout.placed[row] for row in rows]
@@ -133,8 +144,8 @@ class FolderImagesSource(ImageSource):
         _refuse(root, self.on_bad_image, scan.bad)
         if not scan.pictures:
             found = f"no images ({len(scan.bad)} other files)"
-            raise ImageFileError(root, found, "at least one", "Name another folder in params.yaml.")
-        drawn = sorted(range(len(scan.pictures)), key=lambda row: _draw_key(self.seed, scan.pictures[row]))
+            raise ImageFileError(root, found, "at least one", "Name another folder.")
+        drawn = sorted(range(len(scan.pictures)), key=lambda row: draw_key(self.seed, scan.pictures[row].content))
         chosen = [scan.pictures[row] for row in sorted(drawn[: self.images])]
         return ImageSet(
             labels=np.full(len(chosen), OOD_LABEL, np.int32),
@@ -169,60 +180,11 @@ def _changed(file: Path, found: str) -> ImageFileError:
     return ImageFileError(file, found, "the file as it was when its folder was looked through", "Run the stage again.")
 
 
-def _parts(root: Path, layout: Layout, source: FolderSource) -> dict[str, list[RowNumbers]]:
-    """Return the rows of `layout.placed` in each part, class by class, in an order drawn from the seed."""
-    parts: dict[str, list[RowNumbers]] = {"train": [], "validation": [], "test": [], "held_out": []}
-    class_rows: dict[str, list[int]] = {name: [] for name in (*layout.id_classes, *layout.held_out)}
-    for row, item in enumerate(layout.placed):
-        class_rows[item.class_name].append(row)
-    for name in layout.held_out:
-        parts["held_out"].append(_shuffled(class_rows[name], layout.placed, source.seed)[0])
-    for name in layout.id_classes:
-        for part, rows in _class_parts(class_rows[name], layout.placed, source).items():
-            parts[part].append(rows)
-    for part, classes in parts.items():
-        names = layout.held_out if part == "held_out" else layout.id_classes
-        for name, rows in zip(names, classes, strict=True):
-            if not len(rows):
-                found = f"{len(class_rows[name])} images of class {name!r}, none of them for {part}"
-                advice = "Add images, or choose other shares or another layout in params.yaml (docs/images.md)."
-                raise ImageFileError(root, found, "at least one in every part", advice)
-    return parts
-
-
-def _class_parts(rows: Sequence[int], placed: Sequence[PlacedPicture], source: FolderSource) -> dict[str, RowNumbers]:
-    """Return the rows of an ID class by part: those of the folder's split if it has one, else a share of pictures."""
-    splits = ("train", "validation", "test")
-    split_rows = {split: [row for row in rows if placed[row].split == split] for split in splits}
-    shuffled, start = _shuffled(split_rows["train"] if source.test is None else rows, placed, source.seed)
-    parts, pictures, first = {}, len(start) - 1, 0
-    for part, share in (("test", source.test), ("validation", source.validation)):
-        if share is None:
-            parts[part] = _shuffled(split_rows[part], placed, source.seed)[0]
-        else:
-            last = first + round(pictures * share)
-            parts[part] = shuffled[start[first] : start[last]]
-            first = last
-    return {"train": shuffled[start[first] :], **parts}
-
-
-def _shuffled(rows: Sequence[int], placed: Sequence[PlacedPicture], seed: int) -> tuple[RowNumbers, list[int]]:
-    """Return the rows in an order drawn from the seed, copies side by side, and the start of each picture's rows.
-
-    The starts are one longer than the number of pictures: picture i has the rows from start[i] to start[i + 1].
-    """
-    order = sorted(rows, key=lambda row: (_draw_key(seed, placed[row].picture), row))
-    contents = [placed[row].picture.content for row in order]
-    start = [index for index in range(len(order)) if index == 0 or contents[index] != contents[index - 1]]
-    return np.array(order, np.int64), [*start, len(order)]
-
-
-def _draw_key(seed: int, picture: Picture) -> bytes:
-    """Return the key that sorts pictures into a random order; copies of a picture have the same key."""
-    return hashlib.sha256(f"{seed} {picture.content}".encode()).digest()
-
-
 def _limited(root: Path, classes: list[RowNumbers], limit: int | None, part: str) -> list[RowNumbers]:
+    classes = [rows for rows in classes if len(rows)]
+    if not classes:
+        advice = "Add images of them, or take the image set of this part out of params.yaml."
+        raise ImageFileError(root, f"no images of the classes for {part}", "at least one", advice)
     if limit is not None and limit < len(classes):
         advice = "Raise it in params.yaml, or set it to null."
         raise ImageFileError(root, f"limits.{part} {limit}", f"one image of each of {len(classes)} classes", advice)
@@ -234,10 +196,7 @@ def _refuse(root: Path, policy: str, bad: Sequence[RejectedFile]) -> None:
     wrong = [file for file in bad if file.reason != SYSTEM]
     if policy == "skip" or not wrong:
         return
-    examples = [
-        f"{printable(file.path)}: {file.reason}{f' ({file.detail})' if file.detail else ''}"
-        for file in wrong[:EXAMPLES]
-    ]
+    examples = [f"{file.path}: {file.reason}{f' ({file.detail})' if file.detail else ''}" for file in wrong[:EXAMPLES]]
     more = f"; and {len(wrong) - EXAMPLES} more" if len(wrong) > EXAMPLES else ""
     found = f"{len(wrong)} file{'s' * (len(wrong) > 1)} that cannot be used ({'; '.join(examples)}{more})"
     advice = "Mend or remove them, or set the source's `on_bad_image` to skip in params.yaml to leave them out."
@@ -259,6 +218,8 @@ def _file_counts(
         "repeated": len(pictures) - len({picture.content for picture in pictures}),
         "skipped": dict(sorted(Counter(file.reason for file in bad).items())),
     }
+    if faint := sum(picture.faint for picture in pictures):
+        counts["faint"] = faint
     if listed:
         counts["skipped_files"] = {
             reason: [file.path for file in bad if file.reason == reason] for reason in counts["skipped"]

@@ -5,7 +5,7 @@ This is the part of `synthesize` that stages read which use outliers and do not 
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from pipeline.schema.section import PartOfSection, PlainName
 
@@ -13,8 +13,8 @@ from pipeline.schema.section import PartOfSection, PlainName
 class OutlierStores(PartOfSection):
     """The stores of a run, by name; the parameters of the methods are elsewhere."""
 
-    methods: tuple[PlainName, ...] = Field(min_length=1)
-    """Methods of this run; each makes the store of its name."""
+    methods: tuple[PlainName, ...]
+    """Methods of this run; each makes the store of its name. There are none where all stores are imported."""
     imported: tuple[PlainName, ...]
     """Folders of `data/outliers` that `dvc import` brought from another repository."""
 
@@ -27,4 +27,6 @@ class OutlierStores(PartOfSection):
     def _stores_are_distinct(self) -> Self:
         if len(set(self.names)) < len(self.names):
             raise ValueError(f"methods and imported name a store twice: {', '.join(self.names)}")
+        if not self.names:
+            raise ValueError("methods and imported are empty; wanted one store of outliers in either")
         return self

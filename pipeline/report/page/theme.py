@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from pipeline.runtime.text.figure import NO_FORMULAS
+
 NAMES = ("ink", "soft", "rule", "paper", "baseline", "detector", "id", "outlier", "better", "worse", "undecided")
 COLOURS = {name: f"#0a0b{index:02x}" for index, name in enumerate(NAMES)}
 """Placeholder colours for matplotlib, one per colour of the page; in the SVG each becomes `var(--<name>)`."""
@@ -18,6 +20,7 @@ COLOURS = {name: f"#0a0b{index:02x}" for index, name in enumerate(NAMES)}
 WIDTH = 340
 """Width of a figure in the units of its SVG, which are CSS pixels on a narrow phone."""
 STYLE: Any = {
+    **NO_FORMULAS,
     "svg.fonttype": "none",
     "svg.hashsalt": "page",
     "font.size": 11,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from pipeline.images.image_set import OOD_LABEL, content_hash
 from pipeline.params.data import DataParams
@@ -206,12 +207,18 @@ def test_ood_images_are_drawn_by_the_seed():
     ("changes", "wanted"),
     [
         ({"held_out": ["own"]}, "found no class folder 'own', wanted one of each class held out. Correct the source's"),
-        ({"held_out": ["own"]}, "in params.yaml: did you mean 'owl'?"),
-        ({"held_out": ["owl", "cat"]}, "found 1 classes to train on, wanted two or more"),
+        ({"held_out": ["own"]}, "Correct the source's `held_out`: did you mean 'owl'?"),
+        ({"held_out": ["owl", "cat"]}, "found 1 class to train on, wanted two or more"),
         ({"limits__test": 1}, "found limits.test 1, wanted one image of each of 2 classes. Raise it in params.yaml"),
-        ({"validation": 0.04}, "found 10 images of class 'cat', none of them for validation, wanted at least one"),
-        ({"test": None}, "found cat, dog, owl (0 splits), wanted train/ and test/. Put each there once, or set"),
-        ({"test": None, "validation": None}, "wanted train/ and test/ and validation/ or val/. Put each"),
+        (
+            {"validation": 0.04},
+            "found 10 images of class 'cat', none of them for validation; 10 images",
+        ),
+        (
+            {"test": None},
+            "found cat, dog, owl (0 splits), wanted train/ and test/, or their usual other names, once",
+        ),
+        ({"test": None, "validation": None}, "wanted train/ and test/ and validation/, or their"),
         ({"path": "photo"}, "photo: found no folder, wanted a folder of images. Put it there, or correct the path"),
     ],
 )
@@ -247,3 +254,10 @@ def test_another_picture_in_the_folder_is_another_digest():
     assert open_set("id_test").files["digest"] == before
     write(ROOT / "cat/new.png", encoded(picture(77)))
     assert open_set("id_train").files["digest"] != before
+
+
+def test_faint_pictures_are_counted():
+    plain_folder(ROOT)
+    assert "faint" not in open_set("id_train").files
+    write(ROOT / "cat" / "faint.png", encoded(Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8) * 60)))
+    assert open_set("id_train").files["faint"] == 1

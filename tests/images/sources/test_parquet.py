@@ -204,7 +204,7 @@ def test_a_class_too_small_to_be_split_is_named(data, tmp_path, name):
         (b"not an image", "found no image (none of PNG, JPEG"),
         (
             encoded(1)[:45],
-            "in row 1 (the first is 0) of column 'image', wanted an image (PNG, JPEG, WEBP, BMP, GIF, TIFF)",
+            "in row 1 (the first is 0) of column 'image', wanted an image (PNG, JPEG, WEBP, BMP, GIF, TIFF, AVIF",
         ),
         (encoded(1, "ICO"), "found no image (none of PNG, JPEG"),
         (png_of_size(10_000, 10_000), "found too large (10000 x 10000 pixels, wanted at most 89,478,485) in row 1"),

@@ -12,7 +12,7 @@ from pipeline.params.data import DataParams
 from pipeline.runtime.errors import ImageFileError
 from tests.helpers.make import PARQUET_SETS, changed, parquet_data, section
 from tests.images.hugging import NAMES, as_files, as_saved, dataset_data, write_files
-from tests.images.test_parquet import STRUCT, encoded, value_of, write
+from tests.images.sources.test_parquet import STRUCT, encoded, value_of, write
 
 LAYOUTS = [as_files, as_saved]
 
@@ -181,6 +181,20 @@ def test_a_row_may_name_a_file_of_the_datasets_own_folder(folder):
     data = rows(folder, {"image": pa.array([{"bytes": None, "path": "own.png"}], STRUCT)})
     (folder / "plants/own.png").write_bytes(encoded(5))
     assert value_of(open_set(data, "plants").read(0)) == 5
+
+
+def test_a_snapshot_of_the_hub_may_link_to_its_own_blobs(folder):
+    data = rows(folder, {"image": pa.array([{"bytes": None, "path": "own.png"}], STRUCT)})
+    snapshot, blobs = folder / "cached/snapshots/0123", folder / "cached/blobs"
+    shutil.copytree(folder / "plants", snapshot)
+    blobs.mkdir()
+    (blobs / "5f").write_bytes(encoded(5))
+    (snapshot / "own.png").symlink_to("../../blobs/5f")
+    data = changed(data, sources__plants__dataset=str(snapshot))
+    assert value_of(open_set(data, "plants").read(0)) == 5
+    (snapshot / "own.png").unlink()
+    (snapshot / "own.png").symlink_to("../../../plants/state.json")
+    assert "found an image in own.png, wanted one in the dataset's own folder" in message(data, "plants")
 
 
 def test_labels_out_of_range_and_an_empty_split_are_refused(folder):
