@@ -19,7 +19,7 @@ from pipeline.latents.latents import Latents, load_id_train, load_latents, to_st
 from pipeline.latents.neighbours import nearest, typical_distance
 from pipeline.latents.probes import reencoded, saved_as_jpeg
 from pipeline.params.data import DataParams
-from pipeline.params.encode import BatchParams
+from pipeline.params.encode import EncodeParams
 from pipeline.runtime.command import PARAMS_FILE
 from pipeline.runtime.device import STAGE_THREADS, prepare_torch
 from pipeline.schema.reader import ParamsFile
@@ -32,7 +32,7 @@ QUALITIES = (95, 90, 75, 50)
 def main() -> None:
     """Print smallest, median and largest distance of copies to their originals, and of other images to the nearest."""
     file = ParamsFile(PARAMS_FILE)
-    data, batch_size = file.section("data", DataParams), file.section("encode", BatchParams).batch_size
+    data, batch_size = file.section("data", DataParams), file.section("encode", EncodeParams).batch_size
     prepare_torch(STAGE_THREADS)
     encoder = load_batch_encoder(ENCODER, data.image_size, batch_size)
     images, id_train = data.open("id_train"), load_id_train(LATENTS / "id_train")

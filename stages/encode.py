@@ -11,7 +11,7 @@ def encode(image_set: str, encoder: Path, output: Path, params: ParamsPath = PAR
     """Encode IMAGE_SET with the model in the folder ENCODER into a store of latents, OUTPUT."""
     from pipeline.latents.encoding import EncodedRows, load_batch_encoder, write_latents
     from pipeline.params.data import DataParams
-    from pipeline.params.encode import BatchParams
+    from pipeline.params.encode import EncodeParams
     from pipeline.runtime.device import STAGE_THREADS
     from pipeline.runtime.errors import ParamsError
     from pipeline.runtime.workspace import publish_when_done
@@ -19,7 +19,7 @@ def encode(image_set: str, encoder: Path, output: Path, params: ParamsPath = PAR
     from pipeline.store.fill import Tasks
 
     file = ParamsFile(params)
-    data, settings = file.section("data", DataParams), file.section("encode", BatchParams)
+    data, settings = file.section("data", DataParams), file.section("encode", EncodeParams)
     if image_set not in data.sets:
         raise ParamsError(params, [f"data.sets has no {image_set!r}; it has {', '.join(data.sets)}"])
     model = load_batch_encoder(encoder, data.image_size, settings.batch_size)

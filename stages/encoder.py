@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.runtime.command import PARAMS_FILE, ParamsPath, run
 
 if TYPE_CHECKING:
-    from pipeline.encoders.model import EncoderModel
+    from pipeline.networks.encoders.model import EncoderModel
     from pipeline.params.data import DataParams
     from pipeline.params.encoder import EncoderParams, SupervisedParams, TrainedParams
     from pipeline.training.curve import Curve
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def encoder(output: Path, curve: Path, params: ParamsPath = PARAMS_FILE) -> None:
     """Train an encoder on the ID training images, or take a pretrained one, to OUTPUT; show epochs in CURVE."""
-    from pipeline.encoders.encoder import Encoder
+    from pipeline.networks.encoders.encoder import Encoder
     from pipeline.params.data import DataParams
     from pipeline.params.encoder import EncoderParams
     from pipeline.runtime.device import STAGE_THREADS, prepare_torch
@@ -38,7 +38,7 @@ def encoder(output: Path, curve: Path, params: ParamsPath = PARAMS_FILE) -> None
 
 def _model(data: DataParams, settings: EncoderParams, curve: Curve) -> EncoderModel:
     """Return the model that the parameters name; raises ModelError when it cannot be read."""
-    from pipeline.encoders.pretrained import read_pretrained
+    from pipeline.networks.encoders.pretrained import read_pretrained
     from pipeline.params.encoder import SupervisedParams, TrainedParams
 
     match params := settings.chosen:
@@ -51,7 +51,7 @@ def _model(data: DataParams, settings: EncoderParams, curve: Curve) -> EncoderMo
 
 
 def _trained(data: DataParams, params: TrainedParams, curve: Curve) -> EncoderModel:
-    from pipeline.encoders.diffusers_autoencoder import DiffusersAutoencoder
+    from pipeline.networks.encoders.diffusers_autoencoder import DiffusersAutoencoder
     from pipeline.runtime.device import chosen_device
     from pipeline.runtime.progress import progress
     from pipeline.training.autoencoder import steps, train_autoencoder

@@ -19,14 +19,14 @@ def probe(encoder: Path, id_test: Path, output: Path, params: ParamsPath = PARAM
     from pipeline.latents.encoding import load_batch_encoder, write_latents
     from pipeline.latents.probes import checked_images, reencoded, saved_as_jpeg
     from pipeline.params.data import DataParams
-    from pipeline.params.encode import BatchParams
+    from pipeline.params.encode import EncodeParams
     from pipeline.params.probe import PROBES, ProbeParams
     from pipeline.runtime.workspace import publish_when_done
     from pipeline.schema.reader import ParamsFile
     from pipeline.store.reader import Store
 
     file = ParamsFile(params)
-    data, encoding = file.section("data", DataParams), file.section("encode", BatchParams)
+    data, encoding = file.section("data", DataParams), file.section("encode", EncodeParams)
     quality = file.section("probe", ProbeParams).jpeg_quality
     model = load_batch_encoder(encoder, data.image_size, encoding.batch_size)
     store = Store(id_test)

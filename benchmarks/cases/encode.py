@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 
 from benchmarks.cases.case import Case
-from pipeline.encoders.diffusers_autoencoder import DiffusersAutoencoder
-from pipeline.encoders.encoder import Encoder
 from pipeline.images.decode import LARGEST_PIXELS
 from pipeline.images.image_set import ImageSet, from_8_bits, resized
 from pipeline.images.sources.folder import FolderImagesSource
 from pipeline.latents.encoding import BatchEncoder, write_latents
+from pipeline.networks.encoders.diffusers_autoencoder import DiffusersAutoencoder
+from pipeline.networks.encoders.encoder import Encoder
 from pipeline.params.encoder import EncoderParams
 from pipeline.runtime.command import PARAMS_FILE
 from pipeline.runtime.device import STAGE_THREADS, chosen_device

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from rich.table import Table
 
-from pipeline.encoders.encoder import Encoder, load_encoder
 from pipeline.latents.latents import to_scaled
+from pipeline.networks.encoders.encoder import Encoder, load_encoder
 from pipeline.report.grid import PictureRow, captions, decoded, draw_grid
 from pipeline.runtime.errors import IncompatibleStoreError, ModelError
 from pipeline.runtime.text.terminal import Console

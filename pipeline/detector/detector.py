@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pipeline.detector.bundle import ENCODER, Bundle, copy_bundle, read_bundle
 from pipeline.detector.hub import fetch_bundle, push_bundle
 from pipeline.detector.images import ImageInput, image_pixels, is_single_image
-from pipeline.encoders.encoder import load_encoder
 from pipeline.images.image_set import from_8_bits
 from pipeline.latents.latents import to_standardised
+from pipeline.networks.encoders.encoder import load_encoder
 from pipeline.posthoc.score import network_outputs, scoring_device
 from pipeline.runtime.device import chosen_device, usable_device
 from pipeline.runtime.errors import BundleError, ModelError

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.encoders.encoder import Encoder, load_encoder
 from pipeline.images.decode import quiet
 from pipeline.images.image_set import ImageSet, content_hash, from_8_bits, resized
 from pipeline.images.prefetch import prefetch
+from pipeline.networks.encoders.encoder import Encoder, load_encoder
 from pipeline.params.data import DataParams
 from pipeline.runtime.device import STAGE_THREADS, chosen_device, prepare_torch
 from pipeline.runtime.errors import ModelError

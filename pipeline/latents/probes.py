@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.encoders.encoder import Encoder
 from pipeline.images.image_set import ImageSet, content_hash
 from pipeline.latents.latents import store_contents
+from pipeline.networks.encoders.encoder import Encoder
 from pipeline.runtime.device import chosen_device
 from pipeline.runtime.errors import IncompatibleStoreError, ModelError
 from pipeline.store.reader import Store

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from pipeline.images.image_set import ImageSet
-from pipeline.images.views import ViewKey, view
+from pipeline.latents.augmentation import ViewKey, view
 from pipeline.latents.latents import Latents, to_standardised
 from pipeline.params.encode import ViewsParams
 from pipeline.runtime.errors import IncompatibleStoreError, ModelError, reason

@@ -8,7 +8,7 @@ from pydantic import model_validator
 from pipeline.params.bundle import BundleParams
 from pipeline.params.data import DataParams
 from pipeline.params.denoiser import DenoiserParams
-from pipeline.params.encode import EncodeParams
+from pipeline.params.encode import EncodeParams, ViewsParams
 from pipeline.params.encoder import EncoderParams
 from pipeline.params.guard import GuardParams
 from pipeline.params.infer import InferParams
@@ -30,6 +30,7 @@ class AllParams(Section):
     data: DataParams
     encoder: EncoderParams
     encode: EncodeParams
+    views: ViewsParams
     guard: GuardParams
     probe: ProbeParams
     denoiser: DenoiserParams

@@ -1,10 +1,10 @@
-"""The `encode` section of params.yaml."""
+"""The `encode` and `views` sections of params.yaml."""
 
 from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.schema.section import Count, PartOfSection, Section, Seed
+from pipeline.schema.section import Count, Section, Seed
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -23,7 +23,7 @@ class AugmentationParams(Section):
 
 
 class ViewsParams(AugmentationParams):
-    """Augmented encodings of every ID training image, beside the plain one."""
+    """Augmented encodings of every ID training image, beside the plain one; teachers and detectors learn from them."""
 
     count: Annotated[int, Field(ge=0, le=1024)]
     """Views of each image; 0 makes none."""
@@ -35,11 +35,3 @@ class EncodeParams(Section):
 
     batch_size: Count
     """Images per forward pass. A parameter, because it may change the last bit of a latent."""
-    views: ViewsParams
-    """Of ID training images only; teachers and detectors are trained on them."""
-
-
-class BatchParams(PartOfSection):
-    """The part of the section on which latents of plain images depend."""
-
-    batch_size: Count

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.encoders.encoder import Encoder
+from pipeline.networks.encoders.encoder import Encoder
 from pipeline.params.methods.base import NOBODY
 from pipeline.store.reader import Store
 

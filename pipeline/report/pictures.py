@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, Self
 
 import torch
 
-from pipeline.encoders.encoder import load_encoder
 from pipeline.latents.latents import load_id_train, require_outliers
+from pipeline.networks.encoders.encoder import load_encoder
 from pipeline.params.data import DataParams
 from pipeline.params.score import ScoreParams
 from pipeline.posthoc.table import ScoreTable

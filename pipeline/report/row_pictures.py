@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.encoders.encoder import Encoder
 from pipeline.images.image_set import resized
 from pipeline.latents.latents import Latents, require_outliers, to_scaled
+from pipeline.networks.encoders.encoder import Encoder
 from pipeline.outliers.stand_ins.names import stands_in
 from pipeline.params.data import DataParams
 from pipeline.report.grid import decoded

@@ -12,10 +12,10 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from pipeline.encoders.pixel_classifier import PixelClassifier, SupervisedEncoder, SupervisedSettings
 from pipeline.images.image_set import ImageSet, from_8_bits, resized
 from pipeline.images.prefetch import prefetch
-from pipeline.images.views import ViewKey, view
+from pipeline.latents.augmentation import ViewKey, view
+from pipeline.networks.encoders.pixel_classifier import PixelClassifier, SupervisedEncoder, SupervisedSettings
 from pipeline.params.encoder import SupervisedParams
 from pipeline.runtime.device import seeded
 from pipeline.runtime.memory import empty_table

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.encoders.model import EncoderModel
-from pipeline.encoders.reduction import Reduction, fit_reduction
 from pipeline.images.image_set import ImageSet, from_8_bits, resized
+from pipeline.networks.encoders.model import EncoderModel
+from pipeline.networks.encoders.reduction import Reduction, fit_reduction
 from pipeline.params.encoder import EncoderParams
 from pipeline.runtime.device import chosen_device
 from pipeline.runtime.progress import progress

@@ -236,7 +236,7 @@ def open_pictures(side):
 def test_many_pictures_are_seen_fewer_times(photos, monkeypatch):
     monkeypatch.setattr(module, "PICTURES_SEEN", 18 * 5)
     make(photos)
-    assert read_yaml(PROJECT / "params.yaml")["encoder"]["trained"]["epochs"] == 5
+    assert read_yaml(PROJECT / "params.yaml")["encoder"]["supervised"]["epochs"] == 5
 
 
 def test_the_project_is_a_repository_that_knows_where_its_code_is_from(photos):

@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 
 from pipeline.detector.detector import Detector, ImagePrediction
-from pipeline.encoders.encoder import load_encoder
 from pipeline.latents.latents import load_id_train, to_standardised
+from pipeline.networks.encoders.encoder import load_encoder
 from pipeline.networks.saved_network import load_network
 from pipeline.params.infer import SCORES
 from pipeline.posthoc.fitted import fit_scores

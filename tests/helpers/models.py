@@ -4,8 +4,8 @@ import json
 
 import torch
 
-from pipeline.encoders.diffusers_autoencoder import DiffusersAutoencoder
-from pipeline.encoders.encoder import Encoder, load_encoder
+from pipeline.networks.encoders.diffusers_autoencoder import DiffusersAutoencoder
+from pipeline.networks.encoders.encoder import Encoder, load_encoder
 
 LEVELS = 2
 KL = {

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipeline.images.image_set import resized
-from pipeline.images.views import ViewKey, view
+from pipeline.latents.augmentation import ViewKey, view
 from pipeline.latents.latents import load_id_train
 from pipeline.latents.views import load_training_rows, viewed, write_card
 from pipeline.params.data import DataParams

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.encoders.encoder import load_encoder
+from pipeline.networks.encoders.encoder import load_encoder
 from pipeline.runtime.errors import ModelError, ParamsError
 from stages.encoder import encoder
 from tests.helpers.make import changed, tiny_params, write_params

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.encoders.encoder import load_encoder
 from pipeline.images.image_set import content_hash
+from pipeline.networks.encoders.encoder import load_encoder
 from pipeline.params.data import DataParams
 from pipeline.runtime.errors import IncompatibleStoreError, UnfinishedStoreError
 from pipeline.store import format as layout

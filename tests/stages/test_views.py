@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from pipeline.images.image_set import from_8_bits
-from pipeline.images.views import ViewKey, view
+from pipeline.latents.augmentation import ViewKey, view
 from pipeline.params.data import DataParams
 from pipeline.params.encode import ViewsParams
 from pipeline.store.reader import Store
 from stages.views import views
-from tests.helpers.make import changed, default_params, section, tiny_params, write_params
+from tests.helpers.make import default_params, section, tiny_params, write_params
 from tests.helpers.models import write_encoder
 
 OUT, ENCODER = Path("views"), Path("encoder")
@@ -35,7 +35,7 @@ def test_none_are_made_where_none_are_asked_for(saved):
 
 
 def test_rows_are_the_encoded_views_image_by_image(saved):
-    made(encode__views=FLIPPED)
+    made(views=FLIPPED)
     store, params = Store(OUT / "store"), section(ViewsParams, FLIPPED)
     images = section(DataParams, tiny_params()["data"]).open("id_train")
     assert store.rows == 2 * len(images)
@@ -47,5 +47,5 @@ def test_rows_are_the_encoded_views_image_by_image(saved):
 
 
 def test_the_default_makes_none():
-    assert default_params()["encode"]["views"]["count"] == 0
-    assert section(ViewsParams, changed(default_params()["encode"], views__count=0)["views"]).count == 0
+    assert default_params()["views"]["count"] == 0
+    assert section(ViewsParams, default_params()["views"]).count == 0

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipeline.images.views import ViewKey
+from pipeline.latents.augmentation import ViewKey
 from pipeline.params.data import DataParams
 from pipeline.params.encoder import SupervisedParams
 from pipeline.training import pixel_classifier

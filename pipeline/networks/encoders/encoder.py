@@ -12,12 +12,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from pipeline.encoders.diffusers_autoencoder import DiffusersAutoencoder, DiffusersSettings
-from pipeline.encoders.model import EncoderModel
-from pipeline.encoders.onnx_network import OnnxNetwork, OnnxSettings
-from pipeline.encoders.pixel_classifier import SupervisedEncoder, SupervisedSettings
-from pipeline.encoders.reduction import Reduction
-from pipeline.encoders.vision_backbone import BackboneSettings, VisionBackbone
+from pipeline.networks.encoders.diffusers_autoencoder import DiffusersAutoencoder, DiffusersSettings
+from pipeline.networks.encoders.model import EncoderModel
+from pipeline.networks.encoders.onnx_network import OnnxNetwork, OnnxSettings
+from pipeline.networks.encoders.pixel_classifier import SupervisedEncoder, SupervisedSettings
+from pipeline.networks.encoders.reduction import Reduction
+from pipeline.networks.encoders.vision_backbone import BackboneSettings, VisionBackbone
 from pipeline.runtime.errors import ModelError, reason
 from pipeline.runtime.files import folder_digest, write_json
 from pipeline.schema.section import Count

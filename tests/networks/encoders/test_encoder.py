@@ -5,11 +5,11 @@ import json
 import pytest
 import torch
 
-from pipeline.encoders.encoder import Encoder, latent_shape, load_encoder
-from pipeline.encoders.model import EncoderModel, ModelSettings
-from pipeline.encoders.onnx_network import OnnxNetwork, OnnxSettings
-from pipeline.encoders.reduction import fit_reduction
-from pipeline.encoders.vision_backbone import VisionBackbone
+from pipeline.networks.encoders.encoder import Encoder, latent_shape, load_encoder
+from pipeline.networks.encoders.model import EncoderModel, ModelSettings
+from pipeline.networks.encoders.onnx_network import OnnxNetwork, OnnxSettings
+from pipeline.networks.encoders.reduction import fit_reduction
+from pipeline.networks.encoders.vision_backbone import VisionBackbone
 from pipeline.runtime.errors import ModelError
 from tests.helpers.models import encoder_of, random_kl, write_backbone, write_encoder, write_onnx
 

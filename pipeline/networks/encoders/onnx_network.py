@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.encoders.model import EncoderModel, ModelSettings
-from pipeline.encoders.vision_backbone import Colours, per_colour
+from pipeline.networks.encoders.model import EncoderModel, ModelSettings
+from pipeline.networks.encoders.vision_backbone import Colours, per_colour
 from pipeline.runtime.errors import MissingExtraError, ModelError, reason
 from pipeline.runtime.files import write_bytes
 from pipeline.schema.section import Name, Positive

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from pipeline.encoders.vision_backbone import VisionBackbone
+from pipeline.networks.encoders.vision_backbone import VisionBackbone
 from pipeline.runtime.errors import ModelError
 from tests.helpers.models import write_backbone
 

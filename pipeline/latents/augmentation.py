@@ -46,5 +46,5 @@ def _crop(size: tuple[int, int], smallest: float, draw: np.random.Generator) -> 
     """Return left, top, right and bottom of a crop."""
     share, stretch = draw.uniform(smallest, 1.0), ASPECT ** draw.uniform(-0.5, 0.5)
     sides = np.minimum(np.sqrt(share) * np.array([stretch, 1 / stretch]), 1.0) * size
-    left, top = draw.random(2) * (size - sides)
-    return float(left), float(top), float(left + sides[0]), float(top + sides[1])
+    corner = draw.random(2) * (size - sides)
+    return (*corner.tolist(), *(corner + sides).tolist())

@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipeline.encoders.reduction import Reduction, fit_reduction
+from pipeline.networks.encoders.reduction import Reduction, fit_reduction
 from pipeline.runtime.errors import ModelError
 
 

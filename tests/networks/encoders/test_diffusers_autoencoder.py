@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.encoders.diffusers_autoencoder import CLASSES, DiffusersAutoencoder
+from pipeline.networks.encoders.diffusers_autoencoder import CLASSES, DiffusersAutoencoder
 from pipeline.runtime.errors import ModelError
 from tests.helpers.models import KL, random_kl, random_tiny
 

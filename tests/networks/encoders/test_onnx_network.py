@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import conv2d
 
-from pipeline.encoders.onnx_network import OnnxNetwork, OnnxSettings
+from pipeline.networks.encoders.onnx_network import OnnxNetwork, OnnxSettings
 from pipeline.runtime.errors import ModelError
 from tests.helpers.models import write_onnx
 

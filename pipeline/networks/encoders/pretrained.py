@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from pipeline.encoders import diffusers_autoencoder, vision_backbone
-from pipeline.encoders.diffusers_autoencoder import DiffusersAutoencoder
-from pipeline.encoders.fetch import fetch_model
-from pipeline.encoders.model import EncoderModel
-from pipeline.encoders.onnx_network import OnnxNetwork, OnnxSettings
-from pipeline.encoders.vision_backbone import VisionBackbone
+from pipeline.networks.encoders import diffusers_autoencoder, vision_backbone
+from pipeline.networks.encoders.diffusers_autoencoder import DiffusersAutoencoder
+from pipeline.networks.encoders.fetch import fetch_model
+from pipeline.networks.encoders.model import EncoderModel
+from pipeline.networks.encoders.onnx_network import OnnxNetwork, OnnxSettings
+from pipeline.networks.encoders.vision_backbone import VisionBackbone
 from pipeline.params.encoder import DiffusersParams, OnnxParams, TransformersParams
 
 

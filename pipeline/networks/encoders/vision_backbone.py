@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from pipeline.encoders.model import EncoderModel, ModelSettings
+from pipeline.networks.encoders.model import EncoderModel, ModelSettings
 from pipeline.runtime.device import full_float32
 from pipeline.runtime.errors import ModelError, reason
 from pipeline.runtime.files import read_json, write_json

@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.encoders.encoder import Encoder, load_encoder
-from pipeline.encoders.pixel_classifier import PixelClassifier, SupervisedEncoder, SupervisedSettings
+from pipeline.networks.encoders.encoder import Encoder, load_encoder
+from pipeline.networks.encoders.pixel_classifier import PixelClassifier, SupervisedEncoder, SupervisedSettings
 from pipeline.runtime.errors import ModelError
 
 SETTINGS = SupervisedSettings(widths=(4, 6, 8, 10), classes=3)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.images.views import ViewKey, view
+from pipeline.latents.augmentation import ViewKey, view
 from pipeline.params.encode import AugmentationParams
 
 PLAIN = {"smallest_crop": 1.0, "flip": 0.0, "colour": 0.0, "gray": 0.0}
