@@ -63,7 +63,7 @@ class Detector:
         self.network = card.network.build()
         try:
             self.network.load_state_dict(bundle.network)
-            self.autoencoder = Autoencoder.load(str(bundle.folder / AUTOENCODER)).to(device)
+            self.autoencoder = Autoencoder.load(bundle.folder / AUTOENCODER).to(device)
         except (RuntimeError, ModelError) as error:
             raise BundleError(bundle.folder, " ".join(str(error).split()), "networks that can be loaded") from error
         self.network.eval().requires_grad_(requires_grad=False).to(device)
