@@ -4,7 +4,8 @@ from typing import Any
 
 import yaml
 
-from pipeline.detector.bundle import BUNDLE, BundleParts
+from pipeline.detector.bundle import BundleParts
+from pipeline.detector.bundle_card import BUNDLE
 from pipeline.params.bundle import BundleParams
 from pipeline.report.columns import METRICS
 

@@ -8,6 +8,7 @@
     ├── ImageFileError           a file of images is missing, damaged, or not as its parameters say
     ├── LeakError                an image is in two sets that must have none in common
     ├── BusyError                another process is making the same output
+    ├── OutOfMemoryError         memory does not suffice
     ├── StoreError               a store of latents or outliers cannot be trusted
     │   ├── UnfinishedStoreError     it has no manifest, so its stage did not finish
     │   ├── DamagedStoreError        a file is missing, short, or has other bytes than were written
@@ -131,6 +132,13 @@ class BusyError(PipelineError):
         )
 
 
+class OutOfMemoryError(PipelineError):
+    """Memory does not suffice, on this machine or on its GPU."""
+
+    def __init__(self, subject: object, needed: str, available: str, advice: str) -> None:
+        super().__init__(f"{subject}: needs {needed}, there are {available}. {advice}")
+
+
 class StoreError(PipelineError):
     """A store of latents or outliers cannot be trusted."""
 
@@ -209,7 +217,7 @@ class UnreadImagesError(PipelineError):
 
     def __init__(self, unread: int, images: int, output: str) -> None:
         super().__init__(
-            f"{output}: {unread} of {_images(images)} could not be read, wanted none. All others were judged. See "
+            f"{output}: {unread} of {_images(images)} could not be judged, wanted none. All others were judged. See "
             f"column `error` for the reasons."
         )
 

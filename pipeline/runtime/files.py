@@ -29,6 +29,9 @@ KINDS = {
     stat.S_IFBLK: "a device",
 }
 
+LARGEST_CARD = 2**26
+"""Largest size in bytes of a JSON file that describes a bundle or a network: a hundred thousand classes need less."""
+
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Write `content` to `path`. It is completely on disk before the name appears."""
@@ -70,6 +73,18 @@ def json_bytes(content: object) -> bytes:
 def read_json(path: Path) -> Any:
     """Return the content of a JSON file; raises OSError or ValueError, which the caller has to explain."""
     return json.loads(path.read_bytes())
+
+
+def read_description(path: Path, *, inside: Path) -> bytes:
+    """Return the content of a JSON file of the folder `inside`; raises OSError as `open_regular`, and if it is large.
+
+    Largest is LARGEST_CARD, since its size is promised nowhere.
+    """
+    with open_regular(path, inside=inside) as stream:
+        content = stream.read(LARGEST_CARD + 1)
+    if len(content) > LARGEST_CARD:
+        raise _unfit(path, f"more than {LARGEST_CARD:,} bytes, wanted a description")
+    return content
 
 
 def open_regular(path: Path, *, inside: Path, size: int | None = None) -> BinaryIO:

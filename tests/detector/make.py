@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.detector import bundle as layout
 from pipeline.detector.bundle import write_bundle
+from pipeline.detector.bundle_card import sealed, tensor_entries
 from pipeline.detector.bundle_parts import bundle_parts
 from pipeline.latents.latents import load_id_train
 from pipeline.networks.autoencoder import Autoencoder
@@ -104,10 +105,11 @@ def tiny_bundle(folder, score="knn"):
     return folder
 
 
-def forged(folder, change=lambda card: None, **tensors):
+def forged(folder, change=lambda card: None, *, describe=True, **tensors):
     """Return a whole bundle whose files somebody has changed and whose every digest is right again.
 
-    change: changes the content of bundle.json. tensors: change those of a file, by its name without the ending.
+    change: changes the content of bundle.json. describe: whether bundle.json has the new types and shapes. tensors:
+    change those of a file, by its name without the ending.
     """
     for name, change_tensors in tensors.items():
         file = folder / f"{name}.safetensors"
@@ -119,10 +121,12 @@ def forged(folder, change=lambda card: None, **tensors):
     content["files"] = layout._digests(folder)
     content["network"]["space"]["autoencoder"] = folder_digest(folder / "autoencoder")
     content["decision"]["weights"] = file_digest(folder / "network.safetensors")
-    content["tensors"] = {
-        name: {key: entry.model_dump(mode="json") for key, entry in layout._entries(load_file(folder / name)).items()}
-        for name in ("network.safetensors", "scorer.safetensors")
-    }
+    if describe:
+        described = {name: tensor_entries(load_file(folder / name)) for name in content["tensors"]}
+        content["tensors"] = {
+            name: {key: entry.model_dump(mode="json") for key, entry in entries.items()}
+            for name, entries in described.items()
+        }
     change(content)
-    (folder / "bundle.json").write_bytes(layout._with_digest(content))
+    (folder / "bundle.json").write_bytes(sealed(content))
     return folder
