@@ -42,13 +42,13 @@ class Autoencoder:
         import diffusers
 
         local = isinstance(source, Path) or Path(source).is_dir()
-        place = str(Path(source).absolute()) if local else source  # a relative path may also be an id on the hub
+        location = str(Path(source).absolute()) if local else source  # a relative path may also be an id on the hub
         origin = {"subfolder": subfolder, "revision": revision, "local_files_only": local}
         try:
             with without_network(when=local):
-                config = diffusers.AutoModel.load_config(place, **origin)
+                config = diffusers.AutoModel.load_config(location, **origin)
                 module, loading_info = encoder_class(config).from_pretrained(
-                    place, use_safetensors=True, low_cpu_mem_usage=False, output_loading_info=True, **origin
+                    location, use_safetensors=True, low_cpu_mem_usage=False, output_loading_info=True, **origin
                 )
         except (OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
