@@ -1,5 +1,6 @@
 """Write the model card of a bundle in the format of the Hugging Face hub: use, quality, limits and origin."""
 
+import string
 from typing import Any
 
 import yaml
@@ -8,10 +9,13 @@ from pipeline.detector.bundle import BundleParts
 from pipeline.detector.bundle_card import BUNDLE
 from pipeline.params.bundle import BundleParams
 from pipeline.report.columns import METRICS
+from pipeline.runtime.files import printable
 
 TAGS = ["image-classification", "out-of-distribution-detection", "latent-outliers"]
 COPIES = "copies"
 """The store whose rows are ID latents, not outliers."""
+MARKUP = str.maketrans({letter: f"\\{letter}" for letter in set(string.punctuation) - set("-,")})
+"""Every letter that may be markup, and the same behind a backslash, which Markdown shows without it."""
 USE = """\
 ```python
 from pipeline.detector.detector import Detector  # of the package latent-outliers
@@ -45,9 +49,9 @@ def model_card(params: BundleParams, stores: tuple[str, ...], parts: BundleParts
     decision, space = parts.decision, parts.network.space
     summary = (
         f"An image classifier that also detects images that show none of its {len(parts.network.class_names)} classes: "
-        f"{', '.join(parts.network.class_names)}. An autoencoder turns an image into a latent, and a residual network "
-        f"classifies the latent. The post-hoc score `{decision.score}` says how unlike the training images the image "
-        f"is. The network was trained by latent-outliers, {_trained_with(stores)}."
+        f"{', '.join(map(_escaped, parts.network.class_names))}. An autoencoder turns an image into a latent, and a "
+        f"residual network classifies the latent. The post-hoc score `{decision.score}` says how unlike the training "
+        f"images the image is. The network was trained by latent-outliers, {_trained_with(stores)}."
     )
     threshold = (
         f"`is_outlier` is true above {decision.threshold:.6g}, the threshold that rejects at most "
@@ -58,6 +62,11 @@ def model_card(params: BundleParams, stores: tuple[str, ...], parts: BundleParts
     sections += ["## Results", _quality(parts, metrics)]
     sections += ["## Limits", LIMITS.format(size=space.image_size), "## Made from", _origin(parts)]
     return f"---\n{yaml.safe_dump(header, sort_keys=True)}---\n\n" + "\n\n".join(sections) + "\n"
+
+
+def _escaped(name: str) -> str:
+    """Return a name of the user as one line that Markdown shows as it is: no markup, no link, no cell of a table."""
+    return printable(name).translate(MARKUP)
 
 
 def _trained_with(stores: tuple[str, ...]) -> str:
@@ -76,7 +85,7 @@ def _quality(parts: BundleParts, metrics: dict[str, Any]) -> str:
     rows.append(f"| ID test | {'- | ' * len(METRICS)}{_percent(threshold['id_rejection_test'])} |")
     for name, entry in metrics["sets"].items():
         values = [_spread(entry[score]["detector"][metric.key]) for metric in METRICS]
-        rows.append(f"| {name} | {' | '.join(values)} | {_percent(threshold['ood_detected'][name])} |")
+        rows.append(f"| {_escaped(name)} | {' | '.join(values)} | {_percent(threshold['ood_detected'][name])} |")
     seeds, accuracy = len(metrics["seeds"]), _spread(metrics["id_accuracy"]["detector"])
     explanation = (
         f"Mean ± std over {seeds} detectors that differ only in the seed; this one is seed {parts.decision.seed}. "

@@ -147,10 +147,10 @@ def _predictions(detector: Detector, pixels: NDArray[np.uint8]) -> list[Predicti
         predictions = zip(*detector.predict_pixels(pixels), strict=True)
         return [row if row[4] is None else (None, None, None, True, row[4]) for row in predictions]
     except (MemoryError, RuntimeError) as error:
-        if (needed := needed_memory(error)) is None:
+        if (size := needed_memory(error)) is None:
             raise
         if len(pixels) == 1:
-            return [(None, None, None, None, f"memory does not suffice: the networks need {needed}")]
+            return [(None, None, None, None, f"memory does not suffice: the networks need {size}")]
     half = len(pixels) // 2  # after the block, so that what the error holds is freed
     return _predictions(detector, pixels[:half]) + _predictions(detector, pixels[half:])
 

@@ -47,13 +47,7 @@ class PipelineError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the error as class and message, since subclasses build the message from other arguments."""
-        return _restored, (type(self), str(self))
-
-
-def _restored(kind: type[PipelineError], message: str) -> PipelineError:
-    error = kind.__new__(kind)
-    Exception.__init__(error, message)
-    return error
+        return Exception.__new__, (type(self), str(self))
 
 
 class ParamsError(PipelineError):
@@ -135,8 +129,8 @@ class BusyError(PipelineError):
 class OutOfMemoryError(PipelineError):
     """Memory does not suffice, on this machine or on its GPU."""
 
-    def __init__(self, subject: object, needed: str, available: str, advice: str) -> None:
-        super().__init__(f"{subject}: needs {needed}, there are {available}. {advice}")
+    def __init__(self, subject: object, size: str, available: str, advice: str) -> None:
+        super().__init__(f"{subject}: needs {size}, there are {available}. {advice}")
 
 
 class StoreError(PipelineError):

@@ -1,6 +1,6 @@
 """A bundle of a stranger, every digest right, runs no code, asks no network and is refused in one line.
 
-`make test-oldest` runs this file and its like with the oldest versions that pyproject.toml admits.
+`make test-oldest` runs this file with the oldest versions that pyproject.toml admits.
 """
 
 import json
