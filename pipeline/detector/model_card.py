@@ -85,7 +85,7 @@ def _quality(parts: BundleParts, metrics: dict[str, Any]) -> str:
     rows.append(f"| ID test | {'- | ' * len(METRICS)}{_percent(threshold['id_rejection_test'])} |")
     for name, entry in metrics["sets"].items():
         values = [_spread(entry[score]["detector"][metric.key]) for metric in METRICS]
-        rows.append(f"| {_escaped(name)} | {' | '.join(values)} | {_percent(threshold['ood_detected'][name])} |")
+        rows.append(f"| {name} | {' | '.join(values)} | {_percent(threshold['ood_detected'][name])} |")
     seeds, accuracy = len(metrics["seeds"]), _spread(metrics["id_accuracy"]["detector"])
     explanation = (
         f"Mean ± std over {seeds} detectors that differ only in the seed; this one is seed {parts.decision.seed}. "
