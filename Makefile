@@ -4,10 +4,10 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help install develop repro results compare test check fix ablation leaderboard bench clean
+.PHONY: help install develop repro results compare test test-oldest check fix ablation leaderboard bench clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(VENV)/.installed  ## make .venv and install what the pipeline needs
 
@@ -27,6 +27,15 @@ compare: install  ## compare runs side by side: make compare REVS="main my-exper
 
 test: develop  ## run all tests, two at a time
 	OMP_WAIT_POLICY=passive pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-oldest: develop  ## run the tests about files of strangers with the oldest libraries that pyproject.toml admits
+	$(PYTHON) -m venv --clear $(VENV)/oldest
+	$(VENV)/oldest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	grep '^torch==' constraints.txt > $(VENV)/torch.txt  # set UV_FIND_LINKS to a folder with a CPU build
+	$(VENV)/oldest/bin/uv pip install --quiet --python $(VENV)/oldest/bin/python --constraints $(VENV)/torch.txt \
+	  --resolution lowest-direct --requirements pyproject.toml --extra pretrained 'pytest>=9' 'pytest-timeout>=2.4'
+	$(VENV)/oldest/bin/python -m pytest --override-ini addopts= --override-ini filterwarnings=default \
+	  tests/detector/test_hostile.py tests/detector/test_bundle.py
 
 check: develop  ## lint, formatting and strict types
 	ruff check .

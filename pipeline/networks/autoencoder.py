@@ -6,9 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pipeline.networks.encoder_config import encoder_class
 from pipeline.runtime.device import full_float32
 from pipeline.runtime.errors import ModelError
 from pipeline.runtime.files import folder_digest, read_json, write_json
+from pipeline.runtime.huggingface import without_network
 
 CONFIG = "config.json"
 ORIGIN_KEYS = ("_name_or_path", "_diffusers_version")
@@ -18,7 +20,7 @@ ORIGIN_KEYS = ("_name_or_path", "_diffusers_version")
 class Autoencoder:
     """A diffusers autoencoder in evaluation mode.
 
-    module: AutoencoderKL, AutoencoderTiny or another with `encode`, `decode` and `config.scaling_factor`.
+    module: AutoencoderKL, AutoencoderTiny or another of ENCODERS.
     """
 
     def __init__(self, module: nn.Module, source: str) -> None:
@@ -32,21 +34,22 @@ class Autoencoder:
         self.scaling_factor = float(config.scaling_factor)
 
     @classmethod
-    def load(cls, source: str, subfolder: str | None = None, revision: str | None = None) -> "Autoencoder":
-        """Load from a local folder or the hub; raises ModelError when neither has an autoencoder."""
+    def load(cls, source: str | Path, subfolder: str | None = None, revision: str | None = None) -> "Autoencoder":
+        """Load from a local folder or, unless `source` is a path, the hub; raises ModelError if it is no autoencoder.
+
+        While a folder is read, nothing is asked of the hub.
+        """
         import diffusers
 
+        local = isinstance(source, Path) or Path(source).is_dir()
+        location = str(Path(source).absolute()) if local else source  # a relative path may also be an id on the hub
+        origin = {"subfolder": subfolder, "revision": revision, "local_files_only": local}
         try:
-            config = diffusers.AutoModel.load_config(source, subfolder=subfolder, revision=revision)
-            model_class = getattr(diffusers, config["_class_name"])
-            module, loading_info = model_class.from_pretrained(
-                source,
-                subfolder=subfolder,
-                revision=revision,
-                use_safetensors=True,
-                low_cpu_mem_usage=False,
-                output_loading_info=True,
-            )
+            with without_network(when=local):
+                config = diffusers.AutoModel.load_config(location, **origin)
+                module, loading_info = encoder_class(config).from_pretrained(
+                    location, use_safetensors=True, low_cpu_mem_usage=False, output_loading_info=True, **origin
+                )
         except (OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ModelError(
@@ -58,7 +61,7 @@ class Autoencoder:
                 f"{source}: its weights lack {len(missing)} tensors, {missing[0]!r} first; wanted all of a "
                 f"{type(module).__name__}. The download or copy was cut short: fetch the model again."
             )
-        return cls(module, source)
+        return cls(module, str(source))
 
     def to(self, device: torch.device) -> "Autoencoder":
         """Move to `device`, in the memory layout in which convolutions are fastest."""
@@ -96,4 +99,4 @@ def load_stage_output(folder: Path) -> tuple[Autoencoder, str]:
     """Return the autoencoder that stage `autoencoder` wrote, and the folder's digest, which its latents record."""
     if not (folder / CONFIG).is_file():
         raise ModelError(f"{folder}: found no config.json, wanted the output of stage `autoencoder`; run `dvc repro`.")
-    return Autoencoder.load(str(folder)), folder_digest(folder)
+    return Autoencoder.load(folder), folder_digest(folder)

@@ -18,6 +18,7 @@ WITHOUT_EFFECT = (
     "pipeline.runtime.launch",
     "pipeline.runtime.progress",
     "pipeline.runtime.run_log",
+    "pipeline.runtime.shortage",
     "pipeline.runtime.text.terminal",
 )
 """Modules that cannot change a byte of any output: command line, launch of work, progress, log and error classes. A
