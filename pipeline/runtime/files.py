@@ -1,15 +1,18 @@
-"""Write files that are either complete or absent, and compute digests."""
+"""Write files that are either complete or absent, read files of strangers, and compute digests."""
 
+import errno
 import glob
 import hashlib
 import json
 import os
 import platform
+import re
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pipeline.runtime.errors import OverwriteError
 
@@ -17,6 +20,14 @@ WORK = Path(".work")
 """Folder of unfinished work and caches, below the project's root. Git and DVC ignore it."""
 PARTIAL = ".partial"
 """Suffix of a file that is still being written. Such a file is never read and never published."""
+
+CACHED_OBJECT = re.compile(r"/(files/md5/[0-9a-f]{2}/[0-9a-f]{30}|blobs/([0-9a-f]{40}|[0-9a-f]{64}))\Z")
+"""End of the path of a file in DVC's cache or in the cache of the hub. Its name is a digest of its content."""
+KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
@@ -59,6 +70,42 @@ def json_bytes(content: object) -> bytes:
 def read_json(path: Path) -> Any:
     """Return the content of a JSON file; raises OSError or ValueError, which the caller has to explain."""
     return json.loads(path.read_bytes())
+
+
+def open_regular(path: Path, *, inside: Path, size: int | None = None) -> BinaryIO:
+    """Open a file of a bundle or store without a buffer; never waits, as opening a named pipe would.
+
+    Raises OSError, whose `strerror` says what was found and wanted, unless the path leads to a regular file inside the
+    folder `inside`, of `size` bytes where that is given. A link out of the folder may lead to an object of DVC's cache
+    or of the hub's: their files are links there, and whoever names such an object knows its content.
+    """
+    if "\0" in str(path):
+        raise _unfit(path, "a name with a null character, wanted the name of a file")
+    real, folder = os.path.realpath(path), os.path.realpath(inside)
+    if os.path.commonpath([real, folder]) != folder and not CACHED_OBJECT.search(real):
+        raise _unfit(path, f"a link to {printable(real)}, wanted a file inside {printable(str(inside))}")
+    stream = open(real, "rb", buffering=0, opener=_without_waiting)  # noqa: SIM115  # the caller closes it
+    try:
+        _require_regular(path, os.fstat(stream.fileno()), size)
+    except OSError:
+        stream.close()
+        raise
+    return stream
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
+
+
+def _require_regular(path: Path, status: os.stat_result, size: int | None) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise _unfit(path, f"{KINDS[stat.S_IFMT(status.st_mode)]}, wanted a regular file")
+    if size is not None and status.st_size != size:
+        raise _unfit(path, f"{status.st_size:,} bytes, wanted {size:,}")
+
+
+def _unfit(path: Path, strerror: str) -> OSError:
+    return OSError(errno.EINVAL, strerror, str(path))
 
 
 def digest(content: bytes | memoryview) -> str:
