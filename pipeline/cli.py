@@ -31,8 +31,11 @@ app = typer.Typer(
 def check(params: ParamsPath = PARAMS_FILE) -> None:
     """Check the whole parameter file before any stage runs."""
     from pipeline.params.all_params import load_all
+    from pipeline.runtime.outputs import PARENTS, require_recordable
 
     all_params = load_all(params)
+    for parent in PARENTS:
+        require_recordable(parent / "output")
     stores, sets = ", ".join(all_params.synthesize.names), ", ".join(all_params.data.ood_sets())
     typer.echo(f"{params}: good; {len(all_params.seeds)} seeds, outliers {stores}, OOD sets {sets or 'none'}")
 
