@@ -16,8 +16,9 @@ WITHOUT_EFFECT = (
     "pipeline.runtime.launch",
     "pipeline.runtime.progress",
     "pipeline.runtime.run_log",
+    "pipeline.runtime.shortage",
 )
-"""Modules that cannot change a byte of any output: command line, launch of work, progress, log and error classes. A
+"""Modules that cannot change a byte of any output: command line, launch of work, progress, log and errors. A
 change in them reruns no stage, and the finished shards of a killed run stay in use."""
 
 

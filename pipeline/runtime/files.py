@@ -31,25 +31,33 @@ KINDS = {
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
-    """Write `content` to `path`. It is completely on disk before the name appears."""
+    """Write `content` to `path`. It is completely on disk before the name appears.
+
+    What a killed process left of the same file is deleted.
+    """
+    remove_abandoned(path)
     write_pieces(path, [content], sync=True)
 
 
 def write_pieces(path: Path, pieces: Iterable[bytes | memoryview], *, sync: bool) -> None:
-    """Write `pieces` one after the other to `path`. The file is complete before the name appears.
+    """Write `pieces` one after the other to `path`. The file is complete before the name appears, or nothing is left.
 
     sync: wait until the file is on disk. Without it, a killed process still leaves the file complete or absent, but a
     power cut may leave it damaged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_path(path)
-    with partial.open("wb") as stream:
-        for piece in pieces:
-            stream.write(piece)
-        stream.flush()
-        if sync:
-            os.fsync(stream.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as stream:
+            for piece in pieces:
+                stream.write(piece)
+            stream.flush()
+            if sync:
+                os.fsync(stream.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def partial_path(path: Path) -> Path:
