@@ -18,6 +18,8 @@ from pipeline.runtime.errors import OverwriteError
 
 WORK = Path(".work")
 """Folder of unfinished work and caches, below the project's root. Git and DVC ignore it."""
+MANIFEST = "manifest.json"
+"""The file that lists all others of a finished store or output, with their digests. It is written last."""
 PARTIAL = ".partial"
 """Suffix of a file that is still being written. Such a file is never read and never published."""
 
@@ -128,12 +130,13 @@ def file_digest(path: Path) -> str:
 
 
 def folder_files(folder: Path) -> list[Path]:
-    """Return all finished files under `folder`, sorted by path."""
-    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.endswith(PARTIAL))
+    """Return all finished files under `folder`, sorted by path, without the folder's own manifest."""
+    manifest = folder / MANIFEST
+    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.endswith(PARTIAL) and p != manifest)
 
 
 def folder_digest(folder: Path) -> str:
-    """Return a digest of the names and contents of all files under `folder`."""
+    """Return a digest of the names and contents of all files under `folder`, without its own manifest."""
     lines = [f"{path.relative_to(folder).as_posix()} {file_digest(path)}" for path in folder_files(folder)]
     return digest("\n".join(lines).encode())
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from pipeline.runtime.code import effective_code, library_versions
 from pipeline.runtime.device import chosen_device
 from pipeline.runtime.errors import BusyError, MissingInputError
-from pipeline.runtime.files import WORK, digest, file_digest, folder_digest, json_bytes, remove_partial_files
+from pipeline.runtime.files import MANIFEST, WORK, digest, file_digest, folder_digest, json_bytes, remove_partial_files
+from pipeline.runtime.manifest import checked_digest, seal
 from pipeline.runtime.outputs import require_recordable, run_by_dvc, work_folder
 from pipeline.runtime.run_log import timed_run
 
@@ -31,7 +32,9 @@ def publish_when_done(
     logged: further facts for the run log.
     The folder holds the work of a killed run with the same facts, inputs and code. Work of other runs for the same
     output is deleted after the output is published.
-    Raises BusyError while another process makes the same output, and MissingInputError when an input is missing.
+    The output gets a manifest with the digests of its files, and inputs are compared with theirs.
+    Raises BusyError while another process makes the same output, MissingInputError when an input is missing, and
+    DamagedOutputError when one is not as its stage wrote it.
     """
     if run_by_dvc():
         require_recordable(output)
@@ -46,6 +49,7 @@ def publish_when_done(
         with timed_run(output, work.as_posix(), **logged):
             yield work
             remove_partial_files(work)
+            seal(work)
             _publish(work, output)
         for stale in {*home.iterdir(), *work.parent.iterdir()}:
             if stale.is_dir():
@@ -98,9 +102,8 @@ def _locked(home: Path, output: Path) -> Iterator[None]:
 def _content_digest(path: Path) -> str:
     if not path.exists():
         raise MissingInputError(path)
-    manifest = path / "manifest.json"
-    if manifest.is_file():
-        return file_digest(manifest)
+    if (path / MANIFEST).is_file():
+        return checked_digest(path)
     return folder_digest(path) if path.is_dir() else file_digest(path)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.runtime.errors import ProjectError
-from pipeline.runtime.files import WORK, write_bytes
+from pipeline.runtime.files import MANIFEST, WORK, write_bytes
 from pipeline.runtime.outputs import require_recordable, work_folder
 from pipeline.runtime.workspace import publish_when_done
 from tests.helpers.make import tiny_params, write_params
@@ -60,7 +60,8 @@ def test_work_for_a_linked_folder_lies_on_its_disk_and_survives_a_crash(other_di
     Path(link).symlink_to(other_disk)
     assert crash_once_then_publish().is_relative_to(Path(link) / WORK)
     assert (OUTPUT / "first").read_bytes() == b"half"
-    assert [path for path in other_disk.rglob("*") if path.is_file()] == [OUTPUT.resolve() / "first"]
+    made = {path.resolve() for path in other_disk.rglob("*") if path.is_file()}
+    assert made == {(OUTPUT / name).resolve() for name in ("first", MANIFEST)}
 
 
 def test_an_old_output_on_another_disk_is_replaced(other_disk):
@@ -68,7 +69,7 @@ def test_an_old_output_on_another_disk_is_replaced(other_disk):
     write_bytes(OUTPUT / "old", b"x")
     with publish_when_done(OUTPUT, {}, []) as work:
         write_bytes(work / "new", b"y")
-    assert [path.name for path in other_disk.rglob("*") if path.is_file()] == ["new"]
+    assert {path.name for path in other_disk.rglob("*") if path.is_file()} == {"new", MANIFEST}
 
 
 def test_a_bind_mount_of_the_same_disk_is_noticed(bind_mount, tmp_path):
