@@ -32,9 +32,11 @@ app = typer.Typer(
 def check(params: ParamsPath = PARAMS_FILE) -> None:
     """Check the whole parameter file before any stage runs."""
     from pipeline.params.all_params import load_all
+    from pipeline.params.memory import require_resources
     from pipeline.runtime.outputs import PARENTS, require_recordable
 
     all_params = load_all(params)
+    require_resources(params, all_params)
     for parent in PARENTS:
         require_recordable(parent / "output")
     stores, sets = ", ".join(all_params.synthesize.names), ", ".join(all_params.data.ood_sets())
