@@ -46,7 +46,7 @@ def _verified(output: Recorded, advance: Callable[[int], None]) -> Verified:
     name = output.path.as_posix()
     try:
         if not output.path.exists():
-            return Verified(name, "not here", "`dvc pull` fetches it")
+            return Verified(name, "not here", "`dvc repro` makes it, `dvc pull` fetches it")
         if (output.path / MANIFEST).is_file():
             _check_manifests(output.path)
         elif output.md5s is None:

@@ -79,11 +79,11 @@ def run_app(app: Callable[[], Any], stage: str | None = None) -> None:
 
 def _shortage(error: Exception, stage: str | None) -> str | None:
     """Return one line about memory or a disk that did not suffice; None for an error of another kind."""
-    if (needed := needed_memory(error)) is not None:
+    if (memory := needed_memory(error)) is not None:
         subject = "this command" if stage is None else f"stage {stage}"
         lower = "the number of images or rows" if stage is None else LESS_MEMORY[stage]
         advice = f"Lower {lower}; or free memory, also of the GPU (LATENT_OUTLIERS_DEVICE=cpu). Finished work is kept."
-        return str(OutOfMemoryError(subject, f"{needed} ({_place(error)})", as_size(machine_memory()), advice))
+        return str(OutOfMemoryError(subject, f"{memory} ({_place(error)})", as_size(machine_memory()), advice))
     if (of_system := system_error(error)) is not None:
         advice = "Put it right (space, permissions) and run the command again."
         return f"{of_system}. Nothing unfinished was published. {advice}"
@@ -93,8 +93,8 @@ def _shortage(error: Exception, stage: str | None) -> str | None:
 def _place(error: Exception) -> str:
     """Return the innermost function of this project that an error passed."""
     frames = [(frame.f_globals.get("__name__", ""), frame.f_code.co_name) for frame, _ in walk_tb(error.__traceback__)]
-    own = [f"{module}.{function}" for module, function in frames if module.split(".")[0] in ("pipeline", "stages")]
-    return f"in {own[-1]}" if own else "in a library"
+    passed = [f"{module}.{function}" for module, function in frames if module.split(".")[0] in ("pipeline", "stages")]
+    return f"in {passed[-1]}" if passed else "in a library"
 
 
 def _fail(message: str) -> NoReturn:

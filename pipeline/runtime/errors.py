@@ -128,8 +128,8 @@ class BusyError(PipelineError):
 class OutOfMemoryError(PipelineError):
     """Memory does not suffice, on this machine or on its GPU."""
 
-    def __init__(self, subject: object, needed: str, available: str, advice: str) -> None:
-        super().__init__(f"{subject}: needs {needed}, there are {available}. {advice}")
+    def __init__(self, subject: object, size: str, available: str, advice: str) -> None:
+        super().__init__(f"{subject}: needs {size}, there are {available}. {advice}")
 
 
 class DamagedOutputError(_FoundError):

@@ -119,9 +119,9 @@ def seal_digest(fields: Mapping[str, Any]) -> str:
 def all_names(folder: Path) -> Iterator[str]:
     """Yield the path inside `folder` of everything below it that is no folder, in no order; links are not followed."""
     for parent, folders, files in os.walk(folder):
-        here = Path(parent)
-        for name in [*files, *(name for name in folders if (here / name).is_symlink())]:
-            yield (here / name).relative_to(folder).as_posix()
+        parent_path = Path(parent)
+        for name in [*files, *(name for name in folders if (parent_path / name).is_symlink())]:
+            yield (parent_path / name).relative_to(folder).as_posix()
 
 
 def _names(folder: Path) -> list[str]:

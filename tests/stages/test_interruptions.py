@@ -132,7 +132,7 @@ def test_a_synthesis_onto_a_full_disk_is_one_line_and_resumes_when_there_is_room
 
 def test_an_autoencoder_onto_a_full_disk_is_one_line_and_leaves_nothing_partial(small_disk):
     disk, _ = small_disk
-    write_params(disk, tiny_params(data__image_size=8))
+    write_params(disk, tiny_params(data__image_size=16))
     (disk / "filler").write_bytes(bytes(19 * 2**16))
     stage = ("python", "-m", "stages.autoencoder", "models/autoencoder", "reports/curve.csv")
     told = call(disk, *stage, code=1)
