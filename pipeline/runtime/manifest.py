@@ -135,7 +135,8 @@ def _difference(folder: Path, name: str, wanted: FileSeal) -> tuple[str, str] | 
     """Return what was found in place of a file and what was wanted; None where it is as it was written."""
     try:
         with open_regular(folder / name, inside=folder, size=wanted.bytes) as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # a raw file has readinto
+            digest_found = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # a raw file has readinto
     except OSError as error:
-        return error.strerror or str(error), "a regular file of the size promised"
-    return None if found == wanted.sha256 else (f"SHA-256 {found[:12]}", wanted.sha256[:12])
+        found, _, expected = (error.strerror or str(error)).partition(", wanted ")
+        return found, expected or f"{wanted.bytes} bytes"
+    return None if digest_found == wanted.sha256 else (f"SHA-256 {digest_found[:12]}", wanted.sha256[:12])

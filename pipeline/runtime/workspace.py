@@ -54,6 +54,8 @@ def publish_when_done(
         for stale in {*home.iterdir(), *work.parent.iterdir()}:
             if stale.is_dir():
                 shutil.rmtree(stale)
+        if work.parent != home:
+            work.parent.rmdir()
 
 
 def fingerprint(facts: Mapping[str, object], inputs: list[Path]) -> str:

@@ -113,7 +113,7 @@ class Header(Frozen):
         if _is_deeper(self.provenance, DEEPEST):
             raise ValueError(f"provenance has more than {DEEPEST} levels")
         names = self.provenance.get("method_names", [])
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
             raise ValueError("provenance.method_names is no list of names")
         return self
 

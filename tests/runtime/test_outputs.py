@@ -62,6 +62,7 @@ def test_work_for_a_linked_folder_lies_on_its_disk_and_survives_a_crash(other_di
     assert (OUTPUT / "first").read_bytes() == b"half"
     made = {path.resolve() for path in other_disk.rglob("*") if path.is_file()}
     assert made == {(OUTPUT / name).resolve() for name in ("first", MANIFEST)}
+    assert list((Path(link) / WORK).iterdir()) == []
 
 
 def test_an_old_output_on_another_disk_is_replaced(other_disk):
