@@ -71,8 +71,9 @@ $(VENV)/.developed: $(VENV)/.installed
 	$(INSTALL) --editable '.[dev]'
 	@touch $@
 
-# MADE: the outputs of the stages in dvc.yaml; a test compares them. `find` follows no symbolic link, so nothing outside
-# of the project is deleted. What has a .dvc file beside it was imported.
+# MADE: the outputs of the stages in dvc.yaml; a test compares them. LEFT: unfinished work, and what killed processes
+# left of files. `find` follows no symbolic link, so nothing outside of the project is deleted. What has a .dvc file
+# beside it was imported.
 METHODS := $(basename $(notdir $(wildcard pipeline/outliers/methods/[a-z]*.py)))
 MADE := data/guarded.json data/latents/* $(METHODS:%=data/outliers/%) data/probes data/scores models/autoencoder \
   models/bundle models/decision $(METHODS:%=models/denoiser/%) models/detector models/pretrained_teacher models/teacher \
@@ -80,6 +81,9 @@ MADE := data/guarded.json data/latents/* $(METHODS:%=data/outliers/%) data/probe
   reports/summary.json reports/training/autoencoder.csv $(METHODS:%=reports/training/denoiser/%.csv) \
   reports/training/teacher reports/training/train
 
+LEFT := .work data/.work data/latents/.work data/outliers/.work models/.work models/denoiser/.work reports/.work \
+  $(MADE:%=%.*.partial)
+
 clean:  ## delete what the stages made; the DVC cache, .venv, imported stores and all that is yours stay
-	@find . -maxdepth 4 \( $(MADE:%=-path './%' -o) -path './.work' \) -prune ! -name '*.dvc' ! -exec test -e '{}.dvc' \; \
+	@find . -maxdepth 4 \( $(MADE:%=-path './%' -o) $(LEFT:%=-path './%' -o) -false \) -prune ! -name '*.dvc' ! -exec test -e '{}.dvc' \; \
 	  -print -exec rm -rf {} +

@@ -58,7 +58,7 @@ def score(
         write_decisions(folder, decided)
     folders = PictureFolders(latents, scores, stores, models / "autoencoder")
     pictures = Pictures.decoded(folders, settings, table, metrics)
-    with publish_when_done(reports / "plots", facts, [scores]) as folder:
+    with publish_when_done(reports / "plots", facts, [scores, models / "autoencoder"]) as folder:
         write_plots(folder, table, [*metrics["sets"]], settings.headline)
         for name, lines in pictures.outliers.items():
             draw_grid(folder / "outliers" / f"{name}.png", [*lines], f"{name}: decoded only to be looked at")

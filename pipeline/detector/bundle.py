@@ -35,7 +35,7 @@ from pipeline.detector.bundle_card import (
     tensor_entries,
 )
 from pipeline.networks.saved_network import NetworkCard
-from pipeline.networks.tensor_file import require_finite, require_room
+from pipeline.networks.tensor_file import require_finite
 from pipeline.posthoc.decision import Decision
 from pipeline.posthoc.fitted import FittedScores, score_class
 from pipeline.runtime.errors import BundleError, reason
@@ -47,6 +47,7 @@ from pipeline.runtime.files import (
     whole_or_absent,
     write_bytes,
 )
+from pipeline.runtime.shortage import require_memory
 
 
 @dataclass(frozen=True)
@@ -185,18 +186,9 @@ def _read_promised(folder: Path, name: str, size: int) -> bytes:
     with open_regular(folder / name, inside=folder) as stream:
         if (found := stream.seek(0, 2)) > size + LARGEST_HEADER:
             raise BundleError(folder / name, f"{found:,} bytes", f"tensors of {size:,} bytes, as in {BUNDLE}")
-        _require_room(folder / name, size)
+        require_memory(folder / name, size)
         stream.seek(0)
         return stream.read()
-
-
-def _require_room(file: Path, size: int) -> None:
-    try:
-        require_room(size)
-    except ValueError as error:
-        raise BundleError(
-            file, str(error), "a file that fits into memory", "Use a machine with more memory."
-        ) from error
 
 
 def _require_finite(file: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -237,7 +229,7 @@ def _described(entry: TensorEntry | None) -> str:
 def _digest_of(folder: Path, name: str) -> str:
     try:
         with open_regular(folder / name, inside=folder) as stream:
-            _require_room(folder / name, stream.seek(0, 2))
+            require_memory(folder / name, stream.seek(0, 2))
             stream.seek(0)
             return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # typing's BinaryIO
     except OSError as error:

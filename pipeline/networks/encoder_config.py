@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from pipeline.networks.tensor_file import require_finite, require_room
+from pipeline.networks.tensor_file import require_finite
 from pipeline.runtime.files import open_regular, read_description
+from pipeline.runtime.shortage import require_memory
 from pipeline.store.format import LatentSpace
 
 CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model.safetensors"
@@ -40,12 +41,13 @@ def encoder_class(config: Any) -> Any:
 def require_fitting(folder: Path, space: LatentSpace) -> None:
     """Raise unless a folder holds an autoencoder of this latent space, with finite weights that fit its config.json.
 
-    The model is built without memory first. Raises ValueError, OSError, or whatever diffusers raises for a config.json
-    that describes no model.
+    The model is built without memory first. Raises ValueError, OSError, OutOfMemoryError, or whatever diffusers raises
+    for a config.json that describes no model.
     """
     shapes = _built_without_memory(json.loads(read_description(folder / CONFIG, inside=folder)), space)
     first_width = next(iter(shapes.values()))[0]
-    require_room(sum(4 * math.prod(shape) for shape in shapes.values()) + MAPS * 4 * first_width * space.image_size**2)
+    maps = MAPS * 4 * first_width * space.image_size**2
+    require_memory(folder, sum(4 * math.prod(shape) for shape in shapes.values()) + maps)
     open_regular(folder / WEIGHTS, inside=folder).close()
     with safe_open(folder / WEIGHTS, "pt") as file:
         found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # no mapping

@@ -1,6 +1,5 @@
 """A trained network on disk: its card `network.json`, and its weights in safetensors; nothing is pickled."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
@@ -20,8 +19,6 @@ from pipeline.runtime.files import read_description, write_bytes, write_json
 from pipeline.store.format import LatentSpace, Standardisation
 
 NETWORK, WEIGHTS, HISTORY = "network.json", "model.safetensors", "history.json"
-LARGEST_SIDE = 2**14
-"""Largest side of an image in pixels, and most channels of a latent, that a card may have."""
 
 
 class NetworkCard(BaseModel):
@@ -39,16 +36,8 @@ class NetworkCard(BaseModel):
     class_names: tuple[Annotated[str, Field(max_length=1000)], ...] = Field(min_length=1, max_length=100_000)
 
     @model_validator(mode="after")
-    def _numbers_can_be(self) -> Self:
-        space, statistics = self.space, self.standardisation
-        if not all(1 <= size <= LARGEST_SIDE for size in (space.image_size, *space.shape)):
-            raise ValueError(f"image size {space.image_size} and latents {space.shape}: wanted 1 to {LARGEST_SIDE:,}")
-        if not {len(statistics.mean), len(statistics.std)} == {space.shape[0]}:
-            raise ValueError(f"wanted a mean and a std for each of {space.shape[0]} channels")
-        if not all(map(math.isfinite, (space.scaling_factor, *statistics.mean, *statistics.std))):
-            raise ValueError("scaling factor, means or stds are not finite")
-        if space.scaling_factor == 0 or min(statistics.std) <= 0:
-            raise ValueError("a scaling factor or std is 0 or less")
+    def _parts_fit_each_other(self) -> Self:
+        self.standardisation.require_channels(self.space.shape[0])
         return self
 
     def build(self) -> LatentResNet:

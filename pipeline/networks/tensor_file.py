@@ -7,25 +7,19 @@ from safetensors.torch import load as tensors_of
 from torch import Tensor
 
 from pipeline.runtime.files import open_regular
-from pipeline.runtime.shortage import as_size, machine_memory
+from pipeline.runtime.shortage import require_memory
 
 
 def read_tensors(file: Path, *, inside: Path) -> dict[str, Tensor]:
     """Return the tensors of a safetensors file in the folder `inside`.
 
-    Raises OSError unless it is a regular file, ValueError if it does not fit into memory, and SafetensorError.
+    Raises OSError unless it is a regular file, OutOfMemoryError if it is too large, and SafetensorError.
     """
     with open_regular(file, inside=inside) as stream:
-        require_room(stream.seek(0, 2))
+        require_memory(file, stream.seek(0, 2))
         stream.seek(0)
         tensors: dict[str, Tensor] = tensors_of(stream.read())
     return tensors
-
-
-def require_room(size: int) -> None:
-    """Raise ValueError when `size` bytes are more than this machine has."""
-    if size > (memory := machine_memory()):
-        raise ValueError(f"it needs {as_size(size)}, there are {as_size(memory)}")
 
 
 def require_tensors(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:

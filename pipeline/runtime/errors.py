@@ -9,6 +9,7 @@
     ├── LeakError                an image is in two sets that must have none in common
     ├── BusyError                another process is making the same output
     ├── OutOfMemoryError         memory does not suffice
+    ├── DamagedOutputError       a file of a stage's output has other bytes than were written
     ├── StoreError               a store of latents or outliers cannot be trusted
     │   ├── UnfinishedStoreError     it has no manifest, so its stage did not finish
     │   ├── DamagedStoreError        a file is missing, short, or has other bytes than were written
@@ -134,6 +135,10 @@ class OutOfMemoryError(PipelineError):
 
     def __init__(self, subject: object, size: str, available: str, advice: str) -> None:
         super().__init__(f"{subject}: needs {size}, there are {available}. {advice}")
+
+
+class DamagedOutputError(_FoundError):
+    """A file of a stage's output is missing, or has other bytes than were written."""
 
 
 class StoreError(PipelineError):

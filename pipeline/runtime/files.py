@@ -18,6 +18,8 @@ from pipeline.runtime.errors import OverwriteError
 
 WORK = Path(".work")
 """Folder of unfinished work and caches, below the project's root. Git and DVC ignore it."""
+MANIFEST = "manifest.json"
+"""The file that lists all others of a finished store or output, with their digests. It is written last."""
 PARTIAL = ".partial"
 """Suffix of a file that is still being written. Such a file is never read and never published."""
 
@@ -34,25 +36,33 @@ LARGEST_CARD = 2**26
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
-    """Write `content` to `path`. It is completely on disk before the name appears."""
+    """Write `content` to `path`. It is completely on disk before the name appears.
+
+    What a killed process left of the same file is deleted.
+    """
+    remove_abandoned(path)
     write_pieces(path, [content], sync=True)
 
 
 def write_pieces(path: Path, pieces: Iterable[bytes | memoryview], *, sync: bool) -> None:
-    """Write `pieces` one after the other to `path`. The file is complete before the name appears.
+    """Write `pieces` one after the other to `path`. The file is complete before the name appears, or nothing is left.
 
     sync: wait until the file is on disk. Without it, a killed process still leaves the file complete or absent, but a
     power cut may leave it damaged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_path(path)
-    with partial.open("wb") as stream:
-        for piece in pieces:
-            stream.write(piece)
-        stream.flush()
-        if sync:
-            os.fsync(stream.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as stream:
+            for piece in pieces:
+                stream.write(piece)
+            stream.flush()
+            if sync:
+                os.fsync(stream.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def partial_path(path: Path) -> Path:
@@ -135,12 +145,13 @@ def file_digest(path: Path) -> str:
 
 
 def folder_files(folder: Path) -> list[Path]:
-    """Return all finished files under `folder`, sorted by path."""
-    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.endswith(PARTIAL))
+    """Return all finished files under `folder`, sorted by path, without the folder's own manifest."""
+    manifest = folder / MANIFEST
+    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.endswith(PARTIAL) and p != manifest)
 
 
 def folder_digest(folder: Path) -> str:
-    """Return a digest of the names and contents of all files under `folder`."""
+    """Return a digest of the names and contents of all files under `folder`, without its own manifest."""
     lines = [f"{path.relative_to(folder).as_posix()} {file_digest(path)}" for path in folder_files(folder)]
     return digest("\n".join(lines).encode())
 

@@ -29,7 +29,7 @@ def machine_memory() -> int:
         return machine
 
 
-def require_memory(subject: object, size: int, advice: str) -> None:
+def require_memory(subject: object, size: int, advice: str = "Use a machine with more memory.") -> None:
     """Raise OutOfMemoryError, which names `subject`, when `size` bytes are more than this machine has."""
     if size > (memory := machine_memory()):
         raise OutOfMemoryError(subject, as_size(size), as_size(memory), advice)

@@ -1,5 +1,6 @@
 """A file is whole or absent, and the same content is the same bytes."""
 
+import errno
 import os
 import platform
 import socket
@@ -64,6 +65,26 @@ def test_json_is_spelled_in_one_way():
 def test_json_refuses_nan():
     with pytest.raises(ValueError, match="Out of range"):
         files.json_bytes({"a": float("nan")})
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        files.write_bytes(tmp_path / "metrics.json", b"{}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_next_write_deletes_what_a_killed_one_left_and_nothing_else(tmp_path):
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    left = tmp_path / f"metrics.json.{platform.node()}.{int(ended.stdout)}.partial"
+    running, other = (tmp_path / f"{name}.{platform.node()}.1.partial" for name in ("metrics.json", "guard.json"))
+    for path in (left, running, other):
+        path.write_bytes(b"half")
+    files.write_json(tmp_path / "metrics.json", {})
+    assert {path.name for path in tmp_path.iterdir()} == {"metrics.json", running.name, other.name}
 
 
 def test_folder_digest_sees_names_and_contents(tmp_path):
