@@ -4,10 +4,10 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help install develop repro results compare test check fix ablation leaderboard bench clean
+.PHONY: help install develop repro results compare test test-oldest check fix ablation leaderboard bench clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(VENV)/.installed  ## make .venv and install what the pipeline needs
 
@@ -27,6 +27,15 @@ compare: install  ## compare runs side by side: make compare REVS="main my-exper
 
 test: develop  ## run all tests, two at a time
 	OMP_WAIT_POLICY=passive pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-oldest: develop  ## run the tests about files of strangers with the oldest libraries that pyproject.toml admits
+	$(PYTHON) -m venv --clear $(VENV)/oldest
+	$(VENV)/oldest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	grep '^torch==' constraints.txt > $(VENV)/torch.txt  # set UV_FIND_LINKS to a folder with a CPU build
+	$(VENV)/oldest/bin/uv pip install --quiet --python $(VENV)/oldest/bin/python --constraints $(VENV)/torch.txt \
+	  --resolution lowest-direct --requirements pyproject.toml --extra pretrained 'pytest>=9' 'pytest-timeout>=2.4'
+	$(VENV)/oldest/bin/python -m pytest --override-ini addopts= --override-ini filterwarnings=default \
+	  tests/detector/test_hostile.py tests/detector/test_bundle.py
 
 check: develop  ## lint, formatting and strict types
 	ruff check .
@@ -62,8 +71,9 @@ $(VENV)/.developed: $(VENV)/.installed
 	$(INSTALL) --editable '.[dev]'
 	@touch $@
 
-# MADE: the outputs of the stages in dvc.yaml; a test compares them. `find` follows no symbolic link, so nothing outside
-# of the project is deleted. What has a .dvc file beside it was imported.
+# MADE: the outputs of the stages in dvc.yaml; a test compares them. LEFT: unfinished work, and what killed processes
+# left of files. `find` follows no symbolic link, so nothing outside of the project is deleted. What has a .dvc file
+# beside it was imported.
 METHODS := $(basename $(notdir $(wildcard pipeline/outliers/methods/[a-z]*.py)))
 MADE := data/guarded.json data/latents/* $(METHODS:%=data/outliers/%) data/probes data/scores data/views models/encoder \
   models/bundle models/decision $(METHODS:%=models/denoiser/%) models/detector models/pretrained_teacher models/teacher \
@@ -71,6 +81,9 @@ MADE := data/guarded.json data/latents/* $(METHODS:%=data/outliers/%) data/probe
   reports/summary.json reports/training/encoder.csv $(METHODS:%=reports/training/denoiser/%.csv) \
   reports/training/teacher reports/training/train
 
+LEFT := .work data/.work data/latents/.work data/outliers/.work models/.work models/denoiser/.work reports/.work \
+  $(MADE:%=%.*.partial)
+
 clean:  ## delete what the stages made; the DVC cache, .venv, imported stores and all that is yours stay
-	@find . -maxdepth 4 \( $(MADE:%=-path './%' -o) -path './.work' \) -prune ! -name '*.dvc' ! -exec test -e '{}.dvc' \; \
+	@find . -maxdepth 4 \( $(MADE:%=-path './%' -o) $(LEFT:%=-path './%' -o) -false \) -prune ! -name '*.dvc' ! -exec test -e '{}.dvc' \; \
 	  -print -exec rm -rf {} +

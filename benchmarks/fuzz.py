@@ -27,7 +27,8 @@ import yaml
 from PIL import Image
 
 from benchmarks.bench import hardware
-from pipeline.detector.bundle import BUNDLE, BUNDLE_FORMAT, read_bundle
+from pipeline.detector.bundle import read_bundle
+from pipeline.detector.bundle_card import BUNDLE, BUNDLE_FORMAT
 from pipeline.images.decode import decode, quiet
 from pipeline.images.encoded.no_picture import NoPictureError
 from pipeline.params.all_params import AllParams, load_all

@@ -31,7 +31,7 @@ from benchmarks.bench import hardware
 from benchmarks.cases.store import SPACE, UNIT
 from pipeline.outliers.method import ANCESTRY
 from pipeline.runtime.command import run
-from pipeline.runtime.files import folder_files, write_json
+from pipeline.runtime.files import MANIFEST, folder_files, write_json
 from pipeline.runtime.progress import progress
 from pipeline.runtime.run_log import git_revision
 from pipeline.store import format as store_format
@@ -227,7 +227,7 @@ def opening(store: Path) -> dict[str, float]:
     opened = Store(store)
     held, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    sizes = {"manifest_mib": mib([store / store_format.MANIFEST]), "held_mib": held / 2**20, "peak_mib": peak / 2**20}
+    sizes = {"manifest_mib": mib([store / MANIFEST]), "held_mib": held / 2**20, "peak_mib": peak / 2**20}
     return {"seconds": min(repeat(lambda: Store(opened.source), number=1, repeat=3)), **sizes}
 
 

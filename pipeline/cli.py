@@ -12,6 +12,7 @@ from pipeline.runtime.text.terminal import Console, say, warn
 METRICS_FILE, QUALITY_FILE = Path("reports/metrics.json"), Path("reports/quality.json")
 ENCODER = Path("models/encoder")
 StoreFolder = Annotated[Path, typer.Argument(help="A store: data/outliers/<method> or data/latents/<set>.")]
+VerifiedStore = Annotated[Path | None, typer.Argument(help="A store; by default every output of the project.")]
 Repository = Annotated[str | None, typer.Option("--repo", help="Git repository, path or URL, whose store is meant.")]
 Revision = Annotated[str | None, typer.Option("--rev", help="Commit, branch or tag; read without checking it out.")]
 MetricsFile = Annotated[Path, typer.Option("--metrics", help="Metrics file that stage `score` wrote.")]
@@ -28,7 +29,7 @@ app = typer.Typer(
 
 @app.command()
 def check(params: ParamsPath = PARAMS_FILE) -> None:
-    """Check the whole parameter file, and whether there are enough images for it, before any stage runs."""
+    """Check the whole parameter file, and whether there are enough images, memory and disk, before any stage runs."""
     from pipeline.commands.check import check as check_params
 
     all_params, elsewhere = check_params(params)
@@ -116,8 +117,15 @@ def compare(
 
 
 @app.command()
-def verify(path: StoreFolder, repo: Repository = None, rev: Revision = None) -> None:
-    """Check every byte of a store of latents or outliers against its manifest."""
+def verify(path: VerifiedStore = None, repo: Repository = None, rev: Revision = None) -> None:
+    """Check every byte of a store against its manifest; without a path, of every output of the project."""
+    if path is None:
+        if repo is not None or rev is not None:
+            raise typer.BadParameter("wants the path of a store in it", param_hint="--repo or --rev")
+        from pipeline.commands.verify import verify_project
+
+        verify_project(Console())
+        return
     import time
 
     from pipeline.runtime.progress import progress
@@ -194,14 +202,13 @@ def export(
 
 @app.command()
 def remote_check(
-    paths: Annotated[list[Path] | None, typer.Argument(help="Outputs to check; by default all stores.")] = None,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Outputs to check; by default all.")] = None,
     remote: Annotated[str | None, typer.Option(help="DVC remote; by default the default one.")] = None,
 ) -> None:
-    """Compare every object of the stores with the remote, byte by byte; `dvc push` checks only the listings."""
+    """Compare every object of all outputs with the remote, byte by byte; `dvc push` checks only the listings."""
     from pipeline.sharing.remote import check_remote, print_remote_report
 
-    targets = paths or [Path("data/latents"), Path("data/outliers")]
-    print_remote_report(check_remote(remote, targets), Console())
+    print_remote_report(check_remote(remote, paths or [Path()]), Console())
 
 
 @app.command()

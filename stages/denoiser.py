@@ -19,6 +19,7 @@ def denoiser(method: str, latents: Path, output: Path, curve: Path, params: Para
     from pipeline.params.denoiser import DenoiserParams
     from pipeline.params.methods.section import method_params_class
     from pipeline.runtime.files import write_json
+    from pipeline.runtime.manifest import seal
     from pipeline.runtime.run_log import timed_run
     from pipeline.schema.reader import ParamsFile
 
@@ -28,6 +29,7 @@ def denoiser(method: str, latents: Path, output: Path, curve: Path, params: Para
         return
     with timed_run(output, ""):
         write_json(output / "none.json", {"needed": False})
+        seal(output)
         curve.parent.mkdir(parents=True, exist_ok=True)
         curve.write_text("epoch,learning_rate,loss\n", encoding="utf-8")
 

@@ -59,7 +59,7 @@ def score(
         write_decisions(folder, decided)
     folders = PictureFolders(latents, scores, stores, models / "encoder")
     pictures = Pictures.drawn(folders, file.section("data", DataParams), settings, table, metrics)
-    with publish_when_done(reports / "plots", facts, [scores]) as folder:
+    with publish_when_done(reports / "plots", facts, [scores, models / "encoder"]) as folder:
         write_plots(folder, table, [*metrics["sets"]], settings.headline)
         note = "decoded only to be looked at" if pictures.decoded else "parents; this encoder cannot decode outliers"
         for name, lines in pictures.outliers.items():

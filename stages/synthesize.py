@@ -41,7 +41,8 @@ def synthesize(
     synthesis, id_train = load_with_latents(method, settings, latents, denoiser)
     models = {"denoiser": folder_digest(denoiser)} if settings.needs_denoiser else {}
     facts = {"method": method, "seed": seed, "params": settings.model_dump(mode="json"), **synthesis.inputs}
-    with publish_when_done(output, facts | {"models": models}, [latents]) as work:
+    inputs = [latents, denoiser] if models else [latents]
+    with publish_when_done(output, facts | {"models": models}, inputs) as work:
         columns = {**ANCESTRY, **synthesis.extra_columns}
         writer = StoreWriter(work, settings.rows, id_train.header.space.shape, columns)
         _write_missing(

@@ -70,7 +70,7 @@ def compare(runs: Sequence[Run], requested: Sequence[str] = ()) -> Json:
     if "id_test" in left_out or not sets:
         found = "; ".join(f"{name} {reason}" for name, reason in left_out.items()) or "no OOD set"
         advice = "Compare runs on the same data, with at least one OOD set."
-        raise ComparisonError([run.name for run in runs], found, "id_test and one OOD set in common", advice)
+        raise ComparisonError(", ".join(run.name for run in runs), found, "id_test and one OOD set in common", advice)
     detectors = [_RunDetectors(run, seeds, sets, scores) for run in runs]
     gains = [detectors[0].gains_of(other, criteria.bootstrap) for other in detectors[1:]]
 
@@ -169,7 +169,7 @@ def _scores(runs: Sequence[Run], requested: Sequence[str]) -> tuple[str, ...]:
                 else "They have no score in common."
             )
             found = f"no score {name!r} in {', '.join(lacking_runs)}"
-            raise ComparisonError([run.name for run in runs], found, "that score in every table", advice)
+            raise ComparisonError(", ".join(run.name for run in runs), found, "that score in every table", advice)
     return tuple(dict.fromkeys(requested))
 
 
@@ -178,7 +178,7 @@ def _common_seeds(runs: Sequence[Run]) -> list[int]:
     if not common_seeds:
         found = "seeds " + " and ".join(str(list(run.table.seeds)) for run in runs)
         advice = "Train them with the same `seeds`: runs are compared seed by seed."
-        raise ComparisonError([run.name for run in runs], found, "one seed in common", advice)
+        raise ComparisonError(", ".join(run.name for run in runs), found, "one seed in common", advice)
     return common_seeds
 
 

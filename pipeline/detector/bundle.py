@@ -7,20 +7,35 @@ encoder/              a copy of models/encoder, and no other file
 README.md             the model card for human readers; it may be edited and is not checked
 """
 
-import json
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as tensors_of
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
+from pipeline.detector.bundle_card import (
+    BUNDLE,
+    BUNDLE_FORMAT,
+    ENCODER,
+    LARGEST_HEADER,
+    MODEL_CARD,
+    NETWORK,
+    SCORER,
+    BundleCard,
+    TensorEntry,
+    TensorFile,
+    read_card,
+    sealed,
+    tensor_entries,
+)
 from pipeline.networks.saved_network import NetworkCard
-from pipeline.params.infer import InferParams
+from pipeline.networks.tensor_file import require_finite
 from pipeline.posthoc.decision import Decision
 from pipeline.posthoc.fitted import FittedScores, score_class
 from pipeline.runtime.errors import BundleError, reason
@@ -28,50 +43,11 @@ from pipeline.runtime.files import (
     digest,
     file_digest,
     folder_files,
-    json_bytes,
+    open_regular,
     whole_or_absent,
     write_bytes,
 )
-
-TensorFile = Literal["network.safetensors", "scorer.safetensors"]
-NETWORK: TensorFile = "network.safetensors"
-SCORER: TensorFile = "scorer.safetensors"
-BUNDLE = "bundle.json"
-ENCODER, MODEL_CARD = "encoder", "README.md"
-BUNDLE_FORMAT = "latent-outliers-bundle/2"
-
-
-class TensorEntry(BaseModel):
-    """The expected type and shape of one tensor."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    dtype: str
-    shape: tuple[int, ...]
-
-
-def _checked_name(name: str) -> str:
-    """Return the name of a bundle's file; raises ValueError for any other, so that no file outside is ever read."""
-    path = PurePosixPath(name)
-    if name not in (NETWORK, SCORER) and (path.parts[:1] != (ENCODER,) or ".." in path.parts):
-        raise ValueError(f"{name!r} is no file of a bundle")
-    return name
-
-
-class BundleCard(BaseModel):
-    """The content of bundle.json: all that determines the detector's decisions, and digests of its sources."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    format: Literal["latent-outliers-bundle/2"]
-    network: NetworkCard
-    decision: Decision
-    infer: InferParams
-    id_train: str
-    """Digest of the store of ID training latents to which the score was fitted."""
-    files: dict[Annotated[str, AfterValidator(_checked_name)], str]
-    """SHA-256 of every file except bundle.json and the model card, by its path in the bundle."""
-    tensors: dict[TensorFile, dict[str, TensorEntry]]
+from pipeline.runtime.shortage import require_memory
 
 
 @dataclass(frozen=True)
@@ -100,12 +76,14 @@ class BundleParts:
 def write_bundle(folder: Path, parts: BundleParts, model_card: str) -> None:
     """Write every file of a bundle, `bundle.json` last.
 
-    Raises BundleError when the decision was made for other weights.
+    Raises BundleError when the decision was made for other weights, or when a tensor is not finite.
     """
     if digest(parts.weights) != parts.decision.weights:
         advice = "Run `dvc repro` so that the threshold belongs to this detector."
         found, wanted = f"weights {digest(parts.weights)[:12]}", f"{parts.decision.weights[:12]}, as in the decision"
         raise BundleError(folder, found, wanted, advice)
+    _require_finite(folder / NETWORK, tensors_of(parts.weights))
+    _require_finite(folder / SCORER, parts.scorer.tensors)
     scorer = tensor_bytes({name: tensor.contiguous() for name, tensor in parts.scorer.tensors.items()})
     for file in folder_files(parts.encoder):
         write_bytes(folder / ENCODER / file.relative_to(parts.encoder), file.read_bytes())
@@ -119,10 +97,13 @@ def write_bundle(folder: Path, parts: BundleParts, model_card: str) -> None:
         infer=parts.scorer.params,
         id_train=parts.id_train,
         files=_digests(folder),
-        tensors={NETWORK: _entries(tensors_of(parts.weights)), SCORER: _entries(tensors_of(scorer))},
+        tensors={
+            NETWORK: tensor_entries(tensors_of(parts.weights)),
+            SCORER: tensor_entries(tensors_of(scorer)),
+        },
     )
     _require_same_encoder(folder, card)
-    write_bytes(folder / BUNDLE, _with_digest(card.model_dump(mode="json")))
+    write_bytes(folder / BUNDLE, sealed(card.model_dump(mode="json")))
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -130,18 +111,21 @@ def read_bundle(folder: Path) -> Bundle:
 
     Other files in the folder are never read. In the encoder's folder they are refused.
     """
-    card = _read_card(folder / BUNDLE)
+    card = read_card(folder / BUNDLE)
     for name, wanted in card.files.items():
         if name not in (NETWORK, SCORER):
-            _require_digest(folder / name, _digest_of(folder / name), wanted)
+            _require_digest(folder / name, _digest_of(folder, name), wanted)
     _require_same_encoder(folder, card)
     _require_no_other_files(folder, card)
     network, scorer = _read_tensors(folder, card, NETWORK), _read_tensors(folder, card, SCORER)
     score = card.decision.score
     learns = score_class(score).learns
-    if set(scorer) != set(learns):
-        raise BundleError(folder / SCORER, f"tensors {sorted(scorer)}", f"{sorted(learns)} for score {score!r}")
-    return Bundle(folder, card, network, FittedScores((score,), scorer, card.infer))
+    if set(scorer) != set(learns) or any(tensor.dtype != torch.float64 for tensor in scorer.values()):
+        raise BundleError(folder / SCORER, f"tensors {sorted(scorer)}", f"{sorted(learns)} as float64 for {score!r}")
+    try:
+        return Bundle(folder, card, network, FittedScores((score,), scorer, card.infer))
+    except (ValueError, IndexError, RuntimeError) as error:  # a scorer prepares its tensors, whatever their shapes
+        raise BundleError(folder / SCORER, reason(error), f"tensors for {score!r}") from error
 
 
 def copy_bundle(bundle: Bundle, folder: Path) -> None:
@@ -156,7 +140,8 @@ def copy_bundle(bundle: Bundle, folder: Path) -> None:
     try:
         with whole_or_absent(folder) as partial:
             for name in bundle_files(bundle):
-                write_bytes(partial / name, (bundle.folder / name).read_bytes())
+                with open_regular(bundle.folder / name, inside=bundle.folder) as stream:
+                    write_bytes(partial / name, stream.read())
             if read_bundle(partial).card != bundle.card:
                 raise BundleError(bundle.folder, "another bundle than was loaded", "the same one", "Load it again.")
     except OSError as error:
@@ -165,55 +150,53 @@ def copy_bundle(bundle: Bundle, folder: Path) -> None:
 
 
 def bundle_files(bundle: Bundle) -> list[str]:
-    """Return the files that belong to a bundle, by their path in it; the model card may be missing."""
-    optional = [MODEL_CARD] if (bundle.folder / MODEL_CARD).is_file() else []
-    return [*bundle.card.files, *optional, BUNDLE]
+    """Return the files that belong to a bundle, by their path in it.
 
-
-def _with_digest(content: dict[str, Any]) -> bytes:
-    """Return the bytes of bundle.json with their own digest, so that a single changed digit is noticed."""
-    return json_bytes(content | {"digest": digest(json_bytes(content))})
-
-
-def _read_card(file: Path) -> BundleCard:
-    if not file.is_file():
-        advice = "Name the folder of a bundle, such as models/bundle/0; `dvc repro bundle` makes it."
-        raise BundleError(file.parent, f"no {BUNDLE}", "a bundle", advice)
+    The model card may be missing. A link in its place that leads out of the folder counts as missing: whoever copies or
+    uploads the bundle would publish a file of their own.
+    """
     try:
-        data = file.read_bytes()
-        content = json.loads(data)
-        if not isinstance(content, dict):
-            raise BundleError(file, f"a JSON {type(content).__name__}", "an object")
-        if (found := content.get("format")) != BUNDLE_FORMAT:
-            raise BundleError(file, f"format {found!r}", repr(BUNDLE_FORMAT))
-        content.pop("digest", None)
-        if data != _with_digest(content):
-            raise BundleError(file, "content that is not what its digest says", "the bytes that were written")
-        return BundleCard.model_validate_json(json_bytes(content))
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(map(str, problem["loc"]))
-        raise BundleError(file, f"{key}: {problem['msg']}", f"what {BUNDLE_FORMAT} has") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise BundleError(file, f"no readable JSON ({reason(error)})", "a whole file") from error
+        open_regular(bundle.folder / MODEL_CARD, inside=bundle.folder).close()
+    except OSError:
+        return [*bundle.card.files, BUNDLE]
+    return [*bundle.card.files, MODEL_CARD, BUNDLE]
 
 
 def _read_tensors(folder: Path, card: BundleCard, name: TensorFile) -> dict[str, Tensor]:
     """Read the tensors of a file, and check its digest and every tensor against bundle.json."""
-    file = folder / name
+    file, wanted_entries = folder / name, card.tensors.get(name, {})
     try:
-        content = file.read_bytes()
+        content = _read_promised(folder, name, sum(entry.size for entry in wanted_entries.values()))
         _require_digest(file, digest(content), card.files.get(name, "none in bundle.json"))
         tensors: dict[str, Tensor] = tensors_of(content)
-    except OSError as error:
+        entries = tensor_entries(tensors)
+    except (OSError, ValidationError) as error:
         raise _unreadable(file, error) from error
     except SafetensorError as error:
         raise BundleError(file, f"no safetensors ({error})", "those of the bundle") from error
-    entries, wanted_entries = _entries(tensors), card.tensors.get(name, {})
     for tensor in sorted(entries.keys() | wanted_entries.keys()):
         if (found := entries.get(tensor)) != (wanted := wanted_entries.get(tensor)):
             raise BundleError(file, f"{tensor!r} as {_described(found)}", f"{_described(wanted)}, as in {BUNDLE}")
+    _require_finite(file, tensors)
     return tensors
+
+
+def _read_promised(folder: Path, name: str, size: int) -> bytes:
+    """Return a file whose tensors have `size` bytes; raises BundleError for a longer one, before it is read."""
+    with open_regular(folder / name, inside=folder) as stream:
+        if (found := stream.seek(0, 2)) > size + LARGEST_HEADER:
+            raise BundleError(folder / name, f"{found:,} bytes", f"tensors of {size:,} bytes, as in {BUNDLE}")
+        require_memory(folder / name, size)
+        stream.seek(0)
+        return stream.read()
+
+
+def _require_finite(file: Path, tensors: Mapping[str, Tensor]) -> None:
+    try:
+        require_finite(tensors)
+    except ValueError as error:
+        advice = "Its training or fitting failed; train again with a lower learning_rate."
+        raise BundleError(file, str(error), "finite values", advice) from error
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -239,22 +222,18 @@ def _require_same_encoder(folder: Path, card: BundleCard) -> None:
         raise BundleError(folder / ENCODER, f"digest {found[:12]}", f"{wanted[:12]}, as the network", advice)
 
 
-def _entries(tensors: Mapping[str, Tensor]) -> dict[str, TensorEntry]:
-    return {
-        name: TensorEntry(dtype=str(tensor.dtype).removeprefix("torch."), shape=tuple(tensor.shape))
-        for name, tensor in tensors.items()
-    }
-
-
 def _described(entry: TensorEntry | None) -> str:
     return "nothing" if entry is None else f"{entry.dtype} {list(entry.shape)}"
 
 
-def _digest_of(file: Path) -> str:
+def _digest_of(folder: Path, name: str) -> str:
     try:
-        return file_digest(file)
+        with open_regular(folder / name, inside=folder) as stream:
+            require_memory(folder / name, stream.seek(0, 2))
+            stream.seek(0)
+            return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # typing's BinaryIO
     except OSError as error:
-        raise _unreadable(file, error) from error
+        raise _unreadable(folder / name, error) from error
 
 
 def _require_digest(file: Path, found: str, wanted: str) -> None:
@@ -262,5 +241,5 @@ def _require_digest(file: Path, found: str, wanted: str) -> None:
         raise BundleError(file, f"SHA-256 {found[:12]}", wanted[:12])
 
 
-def _unreadable(file: Path, error: OSError) -> BundleError:
-    return BundleError(file, error.strerror or str(error), "a file of the bundle")
+def _unreadable(file: Path, error: OSError | ValidationError) -> BundleError:
+    return BundleError(file, getattr(error, "strerror", None) or reason(error), "a file of the bundle")

@@ -1,6 +1,7 @@
 """The detector: load a bundle, then predict for images which class they show and whether they are outliers."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice, starmap
 from pathlib import Path
@@ -10,17 +11,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.detector.bundle import ENCODER, Bundle, copy_bundle, read_bundle
+from pipeline.detector.bundle import Bundle, copy_bundle, read_bundle
+from pipeline.detector.bundle_card import ENCODER
 from pipeline.detector.hub import fetch_bundle, push_bundle
 from pipeline.detector.images import ImageInput, image_pixels, is_single_image
 from pipeline.images.image_set import from_8_bits
 from pipeline.latents.latents import to_standardised
-from pipeline.networks.encoders.encoder import load_encoder
+from pipeline.networks.encoders.encoder import Encoder, load_encoder
+from pipeline.networks.resnet import LatentResNet
 from pipeline.posthoc.score import network_outputs, scoring_device
 from pipeline.runtime.device import chosen_device, usable_device
-from pipeline.runtime.errors import BundleError, ModelError
-from pipeline.store.writer import as_latents
+from pipeline.runtime.errors import BundleError, reason
+from pipeline.store.format import LatentSpace
 
+NOT_FINITE = "its score is not finite, so it counts as an outlier; the detector fails on such images"
 BATCH_SIZE = 64
 """Images per forward pass: enough to keep a processor busy; it changes no prediction, up to rounding."""
 
@@ -37,6 +41,8 @@ class ImagePrediction:
     """Larger = more outlier."""
     is_outlier: bool
     """Whether the score is above the threshold, so that the image probably shows none of the classes."""
+    error: str | None = None
+    """Why there is no finite score: None for a whole prediction. Otherwise the image counts as an outlier."""
 
 
 class BatchPredictions(NamedTuple):
@@ -46,6 +52,7 @@ class BatchPredictions(NamedTuple):
     probabilities: list[float]
     outlier_scores: list[float]
     are_outliers: list[bool]
+    errors: list[str | None]
 
 
 class Detector:
@@ -60,13 +67,11 @@ class Detector:
         card = bundle.card
         self.class_names, self.threshold = card.network.class_names, card.decision.threshold
         self.image_size = card.network.space.image_size
-        self.network = card.network.build()
-        try:
-            self.network.load_state_dict(bundle.network)
-            self.encoder = load_encoder(bundle.folder / ENCODER).encoder.to(device)
-        except (RuntimeError, ModelError) as error:
-            raise BundleError(bundle.folder, " ".join(str(error).split()), "networks that can be loaded") from error
-        self.network.eval().requires_grad_(requires_grad=False).to(device)
+        with _loading(bundle.folder):
+            self.network = card.network.load(bundle.network)
+            _require_one_score(bundle, self.network)
+            self.encoder = _fitting_encoder(bundle.folder / ENCODER, card.network.space).to(device)
+        self.network.to(device)
         self.scorer = bundle.scorer.to(scoring_device(device))
 
     @classmethod
@@ -156,15 +161,45 @@ class Detector:
     ) -> BatchPredictions:
         """Return the predictions for one batch of images; may be called from several threads at once."""
         pixels = torch.from_numpy(from_8_bits(images)).permute(0, 3, 1, 2)
-        encoded = self.encoder.encode(pixels.to(self.device)).cpu().numpy()
-        scaled = torch.from_numpy(as_latents(encoded, "latents of images").astype(np.float32))
+        scaled = self.encoder.encode(pixels.to(self.device)).cpu().half().float()  # as stores have them
         outputs = network_outputs(self.network, to_standardised(scaled, self.bundle.card.network.standardisation))
         most_probable = outputs.logits.softmax(1).max(1)
         (scores,) = self.scorer(outputs).values()
-        labels = [self.class_names[index] for index in most_probable.indices.tolist()]
+        finite = scores.isfinite() & most_probable.values.cpu().isfinite()
+        scores = torch.where(finite, scores, torch.inf)  # above every threshold, where a comparison with NaN is false
         return BatchPredictions(
-            labels, most_probable.values.tolist(), scores.tolist(), (scores > self.threshold).tolist()
+            [self.class_names[index] for index in most_probable.indices.tolist()],
+            most_probable.values.tolist(),
+            scores.tolist(),
+            (scores > self.threshold).tolist(),
+            [None if is_finite else NOT_FINITE for is_finite in finite.tolist()],
         )
+
+
+@contextmanager
+def _loading(folder: Path) -> Iterator[None]:
+    """Raise BundleError for any error in the block: the files may say anything, and libraries raise anything then."""
+    try:
+        yield
+    except Exception as error:
+        raise BundleError(folder, reason(error), "networks that can be loaded") from error
+
+
+def _fitting_encoder(folder: Path, space: LatentSpace) -> Encoder:
+    """Return the encoder of a bundle; raises ValueError unless it makes latents of this space."""
+    saved = load_encoder(folder)
+    found = saved.encoder.scaling_factor, saved.card.image_size, saved.card.shape
+    if found != (wanted := (space.scaling_factor, space.image_size, space.shape)):
+        raise ValueError(f"its encoder has scaling factor, image size and shape {found}, wanted {wanted}")
+    return saved.encoder
+
+
+def _require_one_score(bundle: Bundle, network: LatentResNet) -> None:
+    """Raise ValueError, or whatever PyTorch raises, unless a latent gets a score: shapes of a scorer are its own."""
+    outputs = network_outputs(network, torch.zeros(1, *bundle.card.network.space.shape))
+    (scores,) = bundle.scorer(outputs).values()
+    if scores.shape != (1,):
+        raise ValueError(f"its score of one latent has the shape {tuple(scores.shape)}")
 
 
 def _batches(images: Iterable[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:

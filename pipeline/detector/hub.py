@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.detector.bundle import BUNDLE, ENCODER, MODEL_CARD, NETWORK, SCORER, Bundle, bundle_files
+from pipeline.detector.bundle import Bundle, bundle_files
+from pipeline.detector.bundle_card import BUNDLE, ENCODER, MODEL_CARD, NETWORK, SCORER
 from pipeline.runtime.errors import BundleError, reason
 
 FETCHED = [BUNDLE, NETWORK, SCORER, MODEL_CARD, f"{ENCODER}/*"]

@@ -4,9 +4,11 @@ from typing import Any
 
 import yaml
 
-from pipeline.detector.bundle import BUNDLE, BundleParts
+from pipeline.detector.bundle import BundleParts
+from pipeline.detector.bundle_card import BUNDLE
 from pipeline.params.bundle import BundleParams
 from pipeline.report.columns import METRICS
+from pipeline.runtime.text.user_text import markdown_text
 
 TAGS = ["image-classification", "out-of-distribution-detection", "latent-outliers"]
 COPIES = "copies"
@@ -44,9 +46,9 @@ def model_card(params: BundleParams, stores: tuple[str, ...], parts: BundleParts
     decision, space = parts.decision, parts.network.space
     summary = (
         f"An image classifier that also detects images that show none of its {len(parts.network.class_names)} classes: "
-        f"{', '.join(parts.network.class_names)}. An encoder turns an image into a latent, and a residual network "
-        f"classifies the latent. The post-hoc score `{decision.score}` says how unlike the training images the image "
-        f"is. The network was trained by latent-outliers, {_trained_with(stores)}."
+        f"{', '.join(map(markdown_text, parts.network.class_names))}. An encoder turns an image into a latent, and "
+        f"a residual network classifies the latent. The post-hoc score `{decision.score}` says how unlike the training "
+        f"images the image is. The network was trained by latent-outliers, {_trained_with(stores)}."
     )
     threshold = (
         f"`is_outlier` is true above {decision.threshold:.6g}, the threshold that rejects at most "

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from pipeline.detector.detector import Detector
 from pipeline.detector.listing import PassedOver, count_images, image_files
-from pipeline.detector.prediction_file import Row, RowWriter, open_output
+from pipeline.detector.prediction_file import Prediction, Row, RowWriter, open_output
 from pipeline.detector.prefetch import READERS, ImageErrors, PixelPrefetcher, prefetcher
 from pipeline.runtime.device import keep_freed_memory
 from pipeline.runtime.errors import ReaderDiedError, UnreadImagesError
 from pipeline.runtime.progress import progress
+from pipeline.runtime.shortage import needed_memory
 from pipeline.runtime.text.terminal import warn
 
 PIXELS_AT_ONCE = 2**22
@@ -130,13 +131,31 @@ def _rows(
         for error in filter(None, errors):
             raise error
     images = errors.count(None)
-    predictions = zip(*detector.predict_pixels(pixels[:images]), strict=True) if images else iter(())
+    predictions = iter(_predictions(detector, pixels[:images]))
     return [
-        (_utf8(file), *next(predictions), None)
-        if error is None
-        else (_utf8(file), None, None, None, None, _utf8(str(error)))
+        (_utf8(file), *next(predictions)) if error is None else (_utf8(file), None, None, None, None, _utf8(str(error)))
         for file, error in zip(files, errors, strict=True)
     ]
+
+
+def _predictions(detector: Detector, pixels: NDArray[np.uint8]) -> list[Prediction]:
+    """Return the predictions of a batch; if memory does not suffice, those of its halves, down to single images.
+
+    An image for which memory does not suffice has an error. One whose score is not finite has one too, and is an
+    outlier.
+    """
+    if not len(pixels):
+        return []
+    try:
+        predictions = zip(*detector.predict_pixels(pixels), strict=True)
+        return [row if row[4] is None else (None, None, None, True, row[4]) for row in predictions]
+    except (MemoryError, RuntimeError) as error:
+        if (size := needed_memory(error)) is None:
+            raise
+        if len(pixels) == 1:
+            return [(None, None, None, None, f"memory does not suffice: the networks need {size}")]
+    half = len(pixels) // 2  # after the block, so that what the error holds is freed
+    return _predictions(detector, pixels[:half]) + _predictions(detector, pixels[half:])
 
 
 def _utf8(text: str) -> str:

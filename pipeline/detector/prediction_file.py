@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from pipeline.runtime.errors import OverwriteError
 from pipeline.runtime.files import partial_path, remove_abandoned
 from pipeline.runtime.text.terminal import say
 from pipeline.runtime.text.user_text import csv_text, printable
@@ -15,8 +16,11 @@ from pipeline.runtime.text.user_text import csv_text, printable
 COLUMNS = ("file", "label", "probability", "outlier_score", "is_outlier", "error")
 ROWS_PER_GROUP = 8192
 """Rows kept in memory before they are written to a Parquet file as a row group."""
+Prediction = tuple[str | None, float | None, float | None, bool | None, str | None]
+"""The columns but the file: a prediction and no error, or an error and no prediction. `is_outlier` is true beside the
+error of an image whose score is not finite."""
 Row = tuple[str, str | None, float | None, float | None, bool | None, str | None]
-"""One value per column: a prediction and no error, or an error and no prediction."""
+"""One value per column."""
 
 
 class RowWriter(Protocol):
@@ -36,13 +40,15 @@ def open_output(target: Path | None) -> Iterator[RowWriter]:
     """Yield a writer of rows to a file that ends in .parquet or .csv, or to standard output if `target` is None.
 
     A terminal gets a table, any other standard output gets CSV. A file gets its name only if the body ends without an
-    error. Partial files left by killed processes are deleted first.
+    error. Partial files left by killed processes are deleted first. Raises OverwriteError when a folder has that name.
     """
     if target is None:
         standard_output = _TerminalTable() if sys.stdout.isatty() else _CsvStream(sys.stdout)
         yield standard_output
         standard_output.close()
         return
+    if target.is_dir():
+        raise OverwriteError(target, "a folder", "a file to write", "Name a file in it, such as answers.parquet.")
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(target)
     partial = partial_path(target)

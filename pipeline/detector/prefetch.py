@@ -99,6 +99,9 @@ def read_batch(files: Sequence[str], pixels: NDArray[np.uint8]) -> ImageErrors:
                 pixels[images] = read_pixels(file, pixels.shape[1])
             except ImageFileError as error:
                 errors.append(error)
+            except MemoryError:
+                advice = "Free memory, or make the picture smaller."
+                errors.append(ImageFileError(file, "a picture that does not fit into memory", "a smaller one", advice))
             else:
                 errors.append(None)
                 images += 1

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.runtime.errors import IncompatibleStoreError
+from pipeline.runtime.errors import DamagedStoreError, IncompatibleStoreError
 from pipeline.runtime.memory import empty_table
 from pipeline.store.format import LATENT, Header, Standardisation
 from pipeline.store.reader import Store
@@ -71,8 +71,17 @@ def require_outliers(store: Store, id_train: Header) -> None:
 
 
 def has_parents_in(store: Store, id_train: Latents) -> bool:
-    """Return whether the parents of a store's outliers are rows of these latents; an imported store has others."""
-    return store.header.provenance.get("latents") == id_train.digest
+    """Return whether the parents of a store's outliers are rows of these latents; an imported store has others.
+
+    Raises DamagedStoreError when they are, and a parent is beyond the last row.
+    """
+    if store.header.provenance.get("latents") != id_train.digest:
+        return False
+    for name in (name for name in store.header.columns if name.startswith("parent_")):
+        if (last := store.column(name).max()) >= len(id_train.values):
+            wanted = f"rows of the {len(id_train.values)} ID training latents"
+            raise DamagedStoreError(str(store.source), f"{name} {last}", wanted)
+    return True
 
 
 def to_scaled(values: Tensor, standardisation: Standardisation) -> Tensor:

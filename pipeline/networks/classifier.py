@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pipeline.runtime.errors import ModelError, reason
 from pipeline.runtime.files import folder_digest
-from pipeline.runtime.huggingface import import_transformers, quiet
+from pipeline.runtime.huggingface import import_transformers, quiet, without_network
 
 CONFIG = "config.json"
 
@@ -47,10 +47,11 @@ class Classifier:
         """
         transformers = import_transformers("pretrained_teacher.model")
         try:
-            with quiet():
-                commit = _commit(source, revision)
-                pinned = {"revision": commit or revision, "trust_remote_code": False}
-                processor = transformers.AutoImageProcessor.from_pretrained(source, backend="pil", **pinned)
+            local = Path(source).is_dir()
+            with quiet(), without_network(when=local):
+                commit = None if local else _commit(source, revision)
+                pinned = {"revision": commit or revision, "trust_remote_code": False, "local_files_only": local}
+                processor = _load_processor(transformers, source, pinned)
                 module, loading_info = transformers.AutoModelForImageClassification.from_pretrained(
                     source, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **pinned
                 )
@@ -118,6 +119,14 @@ class Classifier:
         return heads[-1]
 
 
+def _load_processor(transformers: Any, source: str, pinned: dict[str, Any]) -> Any:
+    """Return the image processor of a model; raises ValueError when its file names another class of transformers."""
+    processor = transformers.AutoImageProcessor.from_pretrained(source, backend="pil", **pinned)
+    if not isinstance(processor, transformers.BaseImageProcessor):
+        raise ValueError(f"its preprocessor_config.json names a {type(processor).__name__}")  # noqa: TRY004  # of data
+    return processor
+
+
 def columns_of_classes(model_names: Mapping[int, str], class_names: Sequence[str]) -> list[int] | None:
     """Return the column of each ID class in the model's logits, or None unless the model names them all.
 
@@ -137,12 +146,10 @@ def _normalised(name: str) -> str:
     return name.strip().casefold()
 
 
-def _commit(source: str, revision: str | None) -> str | None:
-    """Return the commit that a revision on the hub stands for, or None for a local folder.
+def _commit(source: str, revision: str | None) -> str:
+    """Return the commit that a revision on the hub stands for.
 
     The cache of the hub has the files under snapshots/<commit>/.
     """
-    if Path(source).is_dir():
-        return None
     config: str = import_module("transformers.utils.hub").cached_file(source, CONFIG, revision=revision)
     return Path(config).parent.name

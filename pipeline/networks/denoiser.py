@@ -5,13 +5,14 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor, nn
 
+from pipeline.networks.tensor_file import read_tensors, require_finite
 from pipeline.params.denoiser import DenoiserParams
 from pipeline.runtime.errors import IncompatibleStoreError, ModelError, PipelineError, reason
-from pipeline.runtime.files import read_json, write_bytes, write_json
+from pipeline.runtime.files import read_description, read_json, write_bytes, write_json
+from pipeline.runtime.huggingface import without_network
 from pipeline.store.format import Header, LatentSpace, Standardisation
 
 CARD, UNET, SCHEDULER, EMBEDDINGS = "denoiser.json", "unet", "scheduler", "classes.safetensors"
@@ -144,20 +145,26 @@ def load_denoiser(folder: Path, header: Header) -> TrainedDenoiser:
     from diffusers import DDIMScheduler, UNet2DModel
 
     try:
-        card = DenoiserCard.model_validate_json((folder / CARD).read_bytes())
+        card = DenoiserCard.model_validate_json(read_description(folder / CARD, inside=folder))
         for field in ("space", "standardisation", "class_names"):
             if (found := getattr(card, field)) != (wanted := getattr(header, field)):
                 raise IncompatibleStoreError(folder, f"its {field.replace('_', ' ')}", found, wanted)
-        unet, loading_info = UNet2DModel.from_pretrained(
-            folder / UNET, use_safetensors=True, low_cpu_mem_usage=False, output_loading_info=True
-        )
+        with without_network():
+            unet, loading_info = UNet2DModel.from_pretrained(
+                folder / UNET,
+                use_safetensors=True,
+                low_cpu_mem_usage=False,
+                output_loading_info=True,
+                local_files_only=True,
+            )
+            schedule = DDIMScheduler.from_pretrained(folder / SCHEDULER, local_files_only=True)
         if missing := loading_info["missing_keys"]:
             raise ModelError(
                 f"{folder}: its weights lack {len(missing)} tensors, {missing[0]!r} first. Run `dvc repro`."
             )
         denoiser = Denoiser(unet, len(card.class_names))
-        denoiser.classes.load_state_dict({"weight": load_file(folder / EMBEDDINGS)["classes"]})
-        schedule = DDIMScheduler.from_pretrained(folder / SCHEDULER)
+        denoiser.classes.load_state_dict({"weight": read_tensors(folder / EMBEDDINGS, inside=folder)["classes"]})
+        require_finite(denoiser.state_dict())
     except (OSError, ValidationError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"{folder}: no denoiser could be read ({reason(error)}). Run `dvc repro denoiser`.") from error
     return TrainedDenoiser(denoiser.eval().requires_grad_(requires_grad=False), schedule, card)

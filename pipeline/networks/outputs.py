@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
+from pipeline.networks.tensor_file import read_tensors, require_finite
 from pipeline.runtime.errors import ModelError, reason
 from pipeline.runtime.files import write_bytes
 
@@ -32,9 +32,10 @@ def load_outputs(folder: Path, rows: int, classes: int) -> TeacherOutputs:
     """Return a teacher's outputs; raises ModelError unless they have `rows` rows and `classes` classes."""
     path = folder / OUTPUTS
     try:
-        tensors = load_file(path)
+        tensors = read_tensors(path, inside=folder)
+        require_finite(tensors)
         outputs = TeacherOutputs(tensors["logits"], tensors["features"])
-    except (OSError, SafetensorError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError, KeyError) as error:
         raise ModelError(f"{path}: no teacher outputs could be read ({reason(error)}). Run `dvc repro`.") from error
     wanted = {"logits": f"({rows}, {classes})", "features": f"({rows}, any)"}
     for name, tensor in outputs._asdict().items():

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pipeline.networks.outputs import OUTPUTS, TeacherOutputs, load_outputs
 from pipeline.runtime.errors import IncompatibleStoreError, ModelError, reason
-from pipeline.runtime.files import file_digest, write_json
+from pipeline.runtime.files import file_digest, read_description, write_json
 from pipeline.store.format import Frozen, Header
 
 CARD = "card.json"
@@ -65,7 +65,7 @@ def read_card(folder: Path, id_train: Header) -> PretrainedTeacher | None:
     Raises ModelError when the card cannot be read, IncompatibleStoreError when its images or classes are others.
     """
     try:
-        model = Card.model_validate_json((folder / CARD).read_bytes()).model
+        model = Card.model_validate_json(read_description(folder / CARD, inside=folder)).model
     except (OSError, ValueError) as error:
         raise ModelError(
             f"{folder / CARD}: no card of a teacher could be read ({reason(error)}). Run `dvc repro`."

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pipeline.networks.encoders.diffusers_autoencoder import autoencoder_class
 from pipeline.runtime.errors import ModelError, reason
 from pipeline.runtime.files import digest, file_digest, folder_files, read_json
-from pipeline.runtime.huggingface import import_transformers, quiet
+from pipeline.runtime.huggingface import import_transformers, quiet, without_network
 from pipeline.store.format import LatentSpace
 
 KIND = "StableDiffusionPipeline"
@@ -114,12 +115,17 @@ def load_text_to_image(source: str, revision: str | None, device: torch.device) 
     with _load_errors(source):
         folder, commit = _folder(source, revision)
         _require_layout(folder)
-        with quiet():
-            tokenizer = transformers.CLIPTokenizer.from_pretrained(folder / "tokenizer")
-            encoder, encoder_loading = transformers.CLIPTextModel.from_pretrained(
-                folder / "text_encoder", dtype=torch.float32, use_safetensors=True, output_loading_info=True
-            )
-        unet, unet_loading = _load_unet(folder)
+        with without_network():
+            with quiet():
+                tokenizer = transformers.CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+                encoder, encoder_loading = transformers.CLIPTextModel.from_pretrained(
+                    folder / "text_encoder",
+                    dtype=torch.float32,
+                    use_safetensors=True,
+                    output_loading_info=True,
+                    local_files_only=True,
+                )
+            unet, unet_loading = _load_unet(folder)
         schedule, scaling_factor = _load_schedule(folder), _scaling_factor(folder)
     _require_all_tensors(source, encoder, encoder_loading)
     _require_all_tensors(source, unet, unet_loading)
@@ -183,6 +189,7 @@ def _load_unet(folder: Path) -> tuple[Any, dict[str, list[str]]]:
         use_safetensors=True,
         low_cpu_mem_usage=False,
         output_loading_info=True,
+        local_files_only=True,
     )
     if unet.config.time_cond_proj_dim is not None:
         raise ValueError("its UNet was distilled to take the guidance as an input")
@@ -191,19 +198,20 @@ def _load_unet(folder: Path) -> tuple[Any, dict[str, list[str]]]:
 
 def _load_schedule(folder: Path) -> Any:
     import diffusers
+    from diffusers.schedulers.scheduling_utils import KarrasDiffusionSchedulers as Schedules
 
     config = read_json(folder / SCHEDULER)
-    schedule = getattr(diffusers, config["_class_name"]).from_config(config)
+    if (kind := config["_class_name"]) not in Schedules.__members__:
+        raise ValueError(f"its schedule is a {kind}, wanted {', '.join(Schedules.__members__)}")
+    schedule = getattr(diffusers, kind).from_config(config)
     outdated = {name: value for name, value in OUTDATED.items() if name in schedule.config}
     return type(schedule).from_config(schedule.config, **outdated)
 
 
 def _scaling_factor(folder: Path) -> float:
     """Return the scaling factor of the pipeline's VAE. Old configurations omit it, and the class default is used."""
-    import diffusers
-
     config = read_json(folder / VAE)
-    initialiser = inspect.signature(getattr(diffusers, config["_class_name"]).__init__)
+    initialiser = inspect.signature(autoencoder_class(config).__init__)
     return float(config.get("scaling_factor", initialiser.parameters["scaling_factor"].default))
 
 

@@ -11,9 +11,9 @@ from pipeline.schema.section import Count, Positive, Section, Weight
 class NetworkParams(Section):
     """A residual network over latents."""
 
-    width: Annotated[int, Field(ge=8, multiple_of=8)]
+    width: Annotated[int, Field(ge=8, le=8192, multiple_of=8)]
     """Channels of the first stage; every further stage doubles them and halves the sides."""
-    blocks: tuple[Count, ...] = Field(min_length=1)
+    blocks: tuple[Annotated[Count, Field(le=64)], ...] = Field(min_length=1, max_length=8)
     """Residual blocks of each stage."""
 
 

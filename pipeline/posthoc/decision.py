@@ -1,18 +1,20 @@
 """The decision threshold of a detector: an image whose score is above it is an outlier. Fitted on ID validation."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.params.infer import ScoreName
 from pipeline.posthoc.table import ScoreTable
-from pipeline.runtime.errors import MissingInputError, PipelineError
-from pipeline.runtime.files import write_json
+from pipeline.runtime.errors import MissingInputError, PipelineError, ScoreError
+from pipeline.runtime.files import read_description, write_json
+from pipeline.schema.section import Count
 
 Array = NDArray[np.float64]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Decision(BaseModel):
@@ -26,10 +28,10 @@ class Decision(BaseModel):
     """SHA-256 of the detector's weights; the threshold is valid only for these."""
     score: ScoreName
     threshold: float
-    id_rejection_target: float
-    id_rejection_validation: float
+    id_rejection_target: Share
+    id_rejection_validation: Share
     """Share of ID validation images that the threshold rejects; at most the target."""
-    validation_images: int
+    validation_images: Count
 
 
 def decide(table: ScoreTable, score: ScoreName, id_rejection: float) -> list[Decision]:
@@ -66,8 +68,10 @@ def fitted_threshold(
     Accepted are the n - floor(id_rejection n) smallest scores, and all scores equal to the largest of these. Any
     threshold in the gap up to the next score rejects the same images. The midpoint also rejects the same images on
     another device, whose scores differ in their last digits. If no score is larger, nothing is rejected: half the mean
-    distance between neighbouring scores then replaces half the gap.
+    distance between neighbouring scores then replaces half the gap. Raises ScoreError when a score is not finite.
     """
+    if not np.isfinite(scores).all():
+        raise ScoreError("scores of ID validation images are not finite, wanted all; run `dvc repro infer`.")
     ascending = np.sort(scores)
     to_reject = int(np.floor(id_rejection * len(scores) + 1e-9))  # 0.05 * 60 must be 3, despite floating-point rounding
     accepted = ascending[len(scores) - 1 - to_reject]
@@ -93,7 +97,7 @@ def write_decisions(folder: Path, decisions: list[Decision]) -> None:
 def read_decision(file: Path) -> Decision:
     """Read a seed's decision; raises MissingInputError, or PipelineError if it is damaged or of another format."""
     try:
-        return Decision.model_validate_json(file.read_bytes())
+        return Decision.model_validate_json(read_description(file, inside=file.parent))
     except FileNotFoundError as error:
         raise MissingInputError(file) from error
     except ValidationError as error:

@@ -33,7 +33,7 @@ def score_table(
     """Return predictions and scores of every image set by the networks in `networks[side] / seed`.
 
     Raises ModelError or IncompatibleStoreError when a network is missing or was trained on other latents. Raises
-    ScoreError when an output of a network is not finite.
+    ScoreError when an output of a network or a score is not finite.
     """
     scores: dict[tuple[str, str, ScoreName], list[Floats]] = defaultdict(list)
     predicted: dict[tuple[str, str], list[NDArray[np.int32]]] = defaultdict(list)
@@ -47,7 +47,7 @@ def score_table(
                 outputs = _finite(network_outputs(network, latents.values), folder, name)
                 predicted[side, name].append(outputs.logits.argmax(1).cpu().numpy().astype(np.int32))
                 for score, values in fitted(outputs).items():
-                    scores[side, name, score].append(values.numpy())
+                    scores[side, name, score].append(_finite_scores(values.numpy(), folder, f"{score} of {name}"))
             advance(1)
     return ScoreTable(
         seeds=seeds,
@@ -66,6 +66,15 @@ def _network(folder: Path, id_train: Latents) -> LatentResNet:
         found, wanted = trained.card.standardisation, id_train.header.standardisation
         raise IncompatibleStoreError(folder, "its standardisation", found, wanted)
     return trained.network.to(chosen_device())
+
+
+def _finite_scores(scores: Floats, folder: Path, subject: str) -> Floats:
+    if broken := int((~np.isfinite(scores)).sum()):
+        raise ScoreError(
+            f"{folder}: its score {subject} is not finite for {broken} of {len(scores)} images, wanted all. Its "
+            f"features are too large or do not vary: lower the learning_rate of train.optimiser or teacher.optimiser."
+        )
+    return scores
 
 
 def _finite(outputs: NetworkOutputs, folder: Path, image_set: str) -> NetworkOutputs:

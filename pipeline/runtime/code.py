@@ -18,9 +18,10 @@ WITHOUT_EFFECT = (
     "pipeline.runtime.launch",
     "pipeline.runtime.progress",
     "pipeline.runtime.run_log",
+    "pipeline.runtime.shortage",
     "pipeline.runtime.text.terminal",
 )
-"""Modules that cannot change a byte of any output: command line, launch of work, progress, log and error classes. A
+"""Modules that cannot change a byte of any output: command line, launch of work, progress, log and errors. A
 change in them reruns no stage, and the finished shards of a killed run stay in use."""
 
 

@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from traceback import walk_tb
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.errors import OutOfMemoryError, PipelineError
+from pipeline.runtime.shortage import as_size, machine_memory, needed_memory, system_error
 from pipeline.runtime.text.terminal import never_fail_to_print, warn
 
 ParamsPath = Annotated[Path, typer.Option("--params", help="Parameter file.", show_default=True)]
@@ -36,24 +38,66 @@ Ranks = Annotated[
 PARAMS_FILE = Path("params.yaml")
 
 
+LESS_MEMORY = {
+    "encoder": "the batch_size or the widths of encoder.trained or encoder.supervised, or data.image_size",
+    "views": "encode.batch_size or data.image_size",
+    "encode": "encode.batch_size or data.image_size",
+    "guard": "the numbers of images in data.sources, or data.image_size",
+    "probe": "encode.batch_size or data.image_size",
+    "teacher": "teacher.optimiser.batch_size, teacher.network.width or --workers",
+    "pretrained_teacher": "pretrained_teacher.batch_size",
+    "denoiser": "denoiser.batch_size or denoiser.channels",
+    "synthesize": "--batch-rows, --workers, or in the method's section what counts candidates, neighbours or steps",
+    "quality": "quality.rows",
+    "train": "train.optimiser.batch_size, train.outlier_batch_size, teacher.network.width or --workers",
+    "infer": "infer.combined.images_per_class, teacher.network.width or the numbers of images in data.sources",
+    "score": "score.bootstrap.replicates, score.pictures_per_method or score.hardest_pictures",
+    "bundle": "infer.combined.images_per_class, teacher.network.width or the numbers of images in data.sources",
+}
+"""What to lower where the memory of a stage does not suffice."""
+
+
 def run(command: Callable[..., Any]) -> None:
     """Run `command` with the arguments of this process, and end the process."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(command)
-    run_app(app)
+    run_app(app, command.__name__)
 
 
-def run_app(app: Callable[[], Any]) -> None:
-    """Call `app`. An error that the user can put right becomes one line on stderr and exit code 1."""
+def run_app(app: Callable[[], Any], stage: str | None = None) -> None:
+    """Call `app`. An error that the user can put right becomes one line on stderr and exit code 1.
+
+    stage: what `app` is, where it is a stage.
+    """
     never_fail_to_print()
     try:
         app()
     except PipelineError as error:
         _fail(str(error))
-    except OSError as error:
-        _fail(
-            f"{error}. Nothing unfinished was published. Put it right (space, permissions) and run the command again."
-        )
+    except Exception as error:  # libraries raise errors of many classes where memory or the disk does not suffice
+        if (message := _shortage(error, stage)) is None:
+            raise
+        _fail(message)
+
+
+def _shortage(error: Exception, stage: str | None) -> str | None:
+    """Return one line about memory or a disk that did not suffice; None for an error of another kind."""
+    if (memory := needed_memory(error)) is not None:
+        subject = "this command" if stage is None else f"stage {stage}"
+        lower = "the number of images or rows" if stage is None else LESS_MEMORY[stage]
+        advice = f"Lower {lower}; or free memory, also of the GPU (LATENT_OUTLIERS_DEVICE=cpu). Finished work is kept."
+        return str(OutOfMemoryError(subject, f"{memory} ({_place(error)})", as_size(machine_memory()), advice))
+    if (of_system := system_error(error)) is not None:
+        advice = "Put it right (space, permissions) and run the command again."
+        return f"{of_system}. Nothing unfinished was published. {advice}"
+    return None
+
+
+def _place(error: Exception) -> str:
+    """Return the innermost function of this project that an error passed."""
+    frames = [(frame.f_globals.get("__name__", ""), frame.f_code.co_name) for frame, _ in walk_tb(error.__traceback__)]
+    passed = [f"{module}.{function}" for module, function in frames if module.split(".")[0] in ("pipeline", "stages")]
+    return f"in {passed[-1]}" if passed else "in a library"
 
 
 def _fail(message: str) -> NoReturn:

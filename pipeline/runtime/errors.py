@@ -4,10 +4,12 @@
     ├── ParamsError              params.yaml asks for something that does not exist or cannot be
     ├── MissingInputError        an output of an earlier stage is missing
     ├── OverwriteError           a command would overwrite a file or folder that may exist only once
-    ├── ProjectError             a project cannot be made from this copy of the code
+    ├── ProjectError             a project cannot be made from this copy of the code, or run where it lies
     ├── ImageFileError           a file of images is missing, damaged, or not as its parameters say
     ├── LeakError                an image is in two sets that must have none in common
     ├── BusyError                another process is making the same output
+    ├── OutOfMemoryError         memory does not suffice
+    ├── DamagedOutputError       a file of a stage's output has other bytes than were written
     ├── StoreError               a store of latents or outliers cannot be trusted
     │   ├── UnfinishedStoreError     it has no manifest, so its stage did not finish
     │   ├── DamagedStoreError        a file is missing, short, or has other bytes than were written
@@ -16,7 +18,7 @@
     │   └── RemoteDamagedError       objects on a remote are missing or altered
     ├── ModelError               a model folder cannot be used
     ├── BundleError              a bundle is missing, damaged, of another format, or cannot be written or fetched
-    ├── UnreadImagesError        some images that were to be judged could not be read
+    ├── UnreadImagesError        some images that were to be judged could not be
     ├── ReaderDiedError          a process that decodes images for `predict` died
     ├── HeadError                a classification head does not work with so few classes
     ├── MissingExtraError        an optional package that is needed is not installed
@@ -51,13 +53,14 @@ class PipelineError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the error as class and message, since subclasses build the message from other arguments."""
-        return _restored, (type(self), str(self))
+        return Exception.__new__, (type(self), str(self))
 
 
-def _restored(kind: type[PipelineError], message: str) -> PipelineError:
-    error = kind.__new__(kind)
-    Exception.__init__(error, message)
-    return error
+class _FoundError(PipelineError):
+    """Something else was found than what was wanted."""
+
+    def __init__(self, where: Path | str, found: str, wanted: str, advice: str) -> None:
+        super().__init__(f"{where}: found {found}, wanted {wanted}. {advice}")
 
 
 class ParamsError(PipelineError):
@@ -75,25 +78,16 @@ class MissingInputError(PipelineError):
         super().__init__(f"{path}: not found. Run `dvc repro` to make it, or `dvc pull` to fetch it.")
 
 
-class OverwriteError(PipelineError):
+class OverwriteError(_FoundError):
     """A command would overwrite a file or folder that may exist only once."""
 
-    def __init__(self, path: Path, found: str, wanted: str, advice: str) -> None:
-        super().__init__(f"{path}: found {found}, wanted {wanted}. {advice}")
+
+class ProjectError(_FoundError):
+    """A project cannot be made from this copy of the code, or cannot be run where it lies."""
 
 
-class ProjectError(PipelineError):
-    """A project cannot be made from this copy of the code."""
-
-    def __init__(self, path: Path, found: str, wanted: str, advice: str) -> None:
-        super().__init__(f"{path}: found {found}, wanted {wanted}. {advice}")
-
-
-class ImageFileError(PipelineError):
+class ImageFileError(_FoundError):
     """A file of the user's images is missing, damaged, or not as its parameters say."""
-
-    def __init__(self, file: Path | str, found: str, wanted: str, advice: str) -> None:
-        super().__init__(f"{file}: found {found}, wanted {wanted}. {advice}")
 
 
 class LeakError(PipelineError):
@@ -134,6 +128,17 @@ class BusyError(PipelineError):
         super().__init__(
             f"{output}: another process is making it now. Wait until it ends, or stop it, then run the command again."
         )
+
+
+class OutOfMemoryError(PipelineError):
+    """Memory does not suffice, on this machine or on its GPU."""
+
+    def __init__(self, subject: object, size: str, available: str, advice: str) -> None:
+        super().__init__(f"{subject}: needs {size}, there are {available}. {advice}")
+
+
+class DamagedOutputError(_FoundError):
+    """A file of a stage's output is missing, or has other bytes than were written."""
 
 
 class StoreError(PipelineError):
@@ -210,11 +215,11 @@ class BundleError(PipelineError):
 
 
 class UnreadImagesError(PipelineError):
-    """Some images that were to be judged could not be read. All others were judged."""
+    """Some images that were to be judged could not be. All others were judged."""
 
     def __init__(self, unread: int, images: int, output: str) -> None:
         super().__init__(
-            f"{output}: {unread} of {_images(images)} could not be read, wanted none. Column `error` has the reasons."
+            f"{output}: {unread} of {_images(images)} could not be judged, wanted none. Column `error` has the reasons."
         )
 
 
@@ -258,11 +263,8 @@ class DeviceError(PipelineError):
         )
 
 
-class ClusterError(PipelineError):
+class ClusterError(_FoundError):
     """A Ray cluster cannot be reached, has no room for a task, or has other code or libraries than the run."""
-
-    def __init__(self, where: str, found: str, wanted: str, advice: str) -> None:
-        super().__init__(f"{where}: found {found}, wanted {wanted}. {advice}")
 
 
 class DivergedError(PipelineError):
@@ -279,11 +281,8 @@ class ScoreError(PipelineError):
     """No metric can be computed: the scores are of one class only, or not finite."""
 
 
-class ComparisonError(PipelineError):
+class ComparisonError(_FoundError):
     """Runs cannot be compared: they have no images or seeds in common, or a run lacks a score."""
-
-    def __init__(self, runs: list[str], found: str, wanted: str, advice: str) -> None:
-        super().__init__(f"{', '.join(runs)}: found {found}, wanted {wanted}. {advice}")
 
 
 class ScoreTableError(PipelineError):

@@ -1,44 +1,68 @@
-"""Write files that are either complete or absent, and compute digests."""
+"""Write files that are either complete or absent, read files of strangers, and compute digests."""
 
+import errno
 import glob
 import hashlib
 import json
 import os
 import platform
+import re
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pipeline.runtime.errors import OverwriteError
 
 WORK = Path(".work")
 """Folder of unfinished work and caches, below the project's root. Git and DVC ignore it."""
+MANIFEST = "manifest.json"
+"""The file that lists all others of a finished store or output, with their digests. It is written last."""
 PARTIAL = ".partial"
 """Suffix of a file that is still being written. Such a file is never read and never published."""
 
+CACHED_OBJECT = re.compile(r"/(files/md5/[0-9a-f]{2}/[0-9a-f]{30}|blobs/([0-9a-f]{40}|[0-9a-f]{64}))\Z")
+"""End of the path of a file in DVC's cache or in the cache of the hub. Its name is a digest of its content."""
+KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+LARGEST_CARD = 2**26
+"""Largest size in bytes of a JSON file that describes a bundle or a network: a hundred thousand classes need less."""
+
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
-    """Write `content` to `path`. It is completely on disk before the name appears."""
+    """Write `content` to `path`. It is completely on disk before the name appears.
+
+    What a killed process left of the same file is deleted.
+    """
+    remove_abandoned(path)
     write_pieces(path, [content], sync=True)
 
 
 def write_pieces(path: Path, pieces: Iterable[bytes | memoryview], *, sync: bool) -> None:
-    """Write `pieces` one after the other to `path`. The file is complete before the name appears.
+    """Write `pieces` one after the other to `path`. The file is complete before the name appears, or nothing is left.
 
     sync: wait until the file is on disk. Without it, a killed process still leaves the file complete or absent, but a
     power cut may leave it damaged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_path(path)
-    with partial.open("wb") as stream:
-        for piece in pieces:
-            stream.write(piece)
-        stream.flush()
-        if sync:
-            os.fsync(stream.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as stream:
+            for piece in pieces:
+                stream.write(piece)
+            stream.flush()
+            if sync:
+                os.fsync(stream.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def partial_path(path: Path) -> Path:
@@ -61,6 +85,54 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_bytes())
 
 
+def read_description(path: Path, *, inside: Path) -> bytes:
+    """Return the content of a JSON file of the folder `inside`; raises OSError as `open_regular`, and if it is large.
+
+    Largest is LARGEST_CARD, since its size is promised nowhere.
+    """
+    with open_regular(path, inside=inside) as stream:
+        content = stream.read(LARGEST_CARD + 1)
+    if len(content) > LARGEST_CARD:
+        raise _unfit(path, f"more than {LARGEST_CARD:,} bytes, wanted a description")
+    return content
+
+
+def open_regular(path: Path, *, inside: Path, size: int | None = None) -> BinaryIO:
+    """Open a file of a bundle or store without a buffer; never waits, as opening a named pipe would.
+
+    Raises OSError, whose `strerror` says what was found and wanted, unless the path leads to a regular file inside the
+    folder `inside`, of `size` bytes where that is given. A link out of the folder may lead to an object of DVC's cache
+    or of the hub's: their files are links there, and whoever names such an object knows its content.
+    """
+    if "\0" in str(path):
+        raise _unfit(path, "a name with a null character, wanted the name of a file")
+    real, folder = os.path.realpath(path), os.path.realpath(inside)
+    if os.path.commonpath([real, folder]) != folder and not CACHED_OBJECT.search(real):
+        raise _unfit(path, f"a link to {real}, wanted a file inside {inside}")
+    stream = open(real, "rb", buffering=0, opener=_without_waiting)  # noqa: SIM115  # the caller closes it
+    try:
+        _require_regular(path, os.fstat(stream.fileno()), size)
+    except OSError:
+        stream.close()
+        raise
+    return stream
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
+
+
+def _require_regular(path: Path, status: os.stat_result, size: int | None) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise _unfit(path, f"{KINDS[stat.S_IFMT(status.st_mode)]}, wanted a regular file")
+    if size is not None and status.st_size != size:
+        raise _unfit(path, f"{status.st_size:,} bytes, wanted {size:,}")
+
+
+def _unfit(path: Path, strerror: str) -> OSError:
+    return OSError(errno.EINVAL, strerror, str(path))
+
+
 def digest(content: bytes | memoryview) -> str:
     """Return the SHA-256 of `content` in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
@@ -73,12 +145,13 @@ def file_digest(path: Path) -> str:
 
 
 def folder_files(folder: Path) -> list[Path]:
-    """Return all finished files under `folder`, sorted by path."""
-    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.endswith(PARTIAL))
+    """Return all finished files under `folder`, sorted by path, without the folder's own manifest."""
+    manifest = folder / MANIFEST
+    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.endswith(PARTIAL) and p != manifest)
 
 
 def folder_digest(folder: Path) -> str:
-    """Return a digest of the names and contents of all files under `folder`."""
+    """Return a digest of the names and contents of all files under `folder`, without its own manifest."""
     lines = [f"{path.relative_to(folder).as_posix()} {file_digest(path)}" for path in folder_files(folder)]
     return digest("\n".join(lines).encode())
 

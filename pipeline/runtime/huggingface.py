@@ -1,4 +1,4 @@
-"""Import the optional package transformers, and silence its output."""
+"""Use the libraries of Hugging Face: import transformers, silence its output, and keep a local folder local."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,3 +34,19 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+
+
+@contextmanager
+def without_network(*, when: bool = True) -> Iterator[None]:
+    """Let the hub's client refuse every request in the block, whatever the files of a local folder ask for.
+
+    A folder of a stranger may name a model on the hub. A request would tell its owner the user's token.
+    """
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or when
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before

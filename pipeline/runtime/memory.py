@@ -9,7 +9,6 @@ import re
 import tempfile
 import weakref
 from math import prod
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -19,13 +18,13 @@ from torch import Tensor
 
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import WORK
+from pipeline.runtime.shortage import machine_memory
 
 GenericT = TypeVar("GenericT", bound=np.generic)
 ENVIRONMENT = "LATENT_OUTLIERS_MEMORY"
 UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 COPY_ROWS = 1024
 """Number of rows that are copied at once from one table to another."""
-CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
 class _TableBytes:
@@ -48,7 +47,7 @@ def memory_budget() -> int:
     """
     setting = os.environ.get(ENVIRONMENT)
     if not setting:
-        return _available() // 2
+        return machine_memory() // 2
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]iB|)", setting)
     if match is None:
         raise PipelineError(
@@ -92,12 +91,3 @@ def _mapped(shape: tuple[int, ...], dtype: type[GenericT], size: int) -> NDArray
     with tempfile.TemporaryFile(dir=WORK) as file:  # it has no name, so it is gone when the process ends
         os.posix_fallocate(file.fileno(), 0, max(1, size))  # a full disk raises an error here, not a crash later
         return np.memmap(file, dtype, "r+", shape=shape)
-
-
-def _available() -> int:
-    """Return the memory of this machine, or the limit of its container if that is lower."""
-    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    try:
-        return min(machine, int(CGROUP.read_text()))
-    except (OSError, ValueError):  # no container, or a container without a limit
-        return machine

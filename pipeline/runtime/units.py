@@ -16,6 +16,7 @@ from pipeline.runtime.files import partial_path
 from pipeline.runtime.launch import Launch
 from pipeline.runtime.memory import share_budget
 from pipeline.runtime.progress import progress
+from pipeline.runtime.shortage import needed_memory
 
 
 class Unit(Protocol):
@@ -51,7 +52,8 @@ def run_units(
     The calls run in other processes, on this machine or on a cluster.
     title: of the progress bar; steps: number of steps per unit; done: returns a unit's finished steps, and is called
     repeatedly.
-    Raises UnitError when a unit ends with an error or its process dies. A PipelineError is raised unchanged.
+    Raises UnitError when a unit ends with an error or its process dies. A PipelineError is raised unchanged, and so is
+    an error that means that memory does not suffice.
     Ctrl-C and the death of this process, even by SIGKILL, end the workers too.
     """
     unfinished = [unit for unit in units if not unit.output.is_dir()]
@@ -121,7 +123,7 @@ def _raise_first_error(units: Sequence[Unit], futures: Sequence[Future[None]]) -
     ]
     unit_errors = [(unit, error) for unit, error in errors if not isinstance(error, BrokenExecutor)]
     for unit, error in unit_errors:
-        if isinstance(error, PipelineError):
+        if error is not None and (isinstance(error, PipelineError) or needed_memory(error)):
             raise error
         raise UnitError(unit.output.name, f"{type(error).__name__}: {error}") from error
     if errors:

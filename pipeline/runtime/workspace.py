@@ -1,8 +1,8 @@
 """Keep unfinished work separate from outputs. It survives a crash, and is renamed to the output as the last step.
 
 DVC deletes the outputs of a stage before the stage runs, so unfinished work cannot be kept there. Rows made with old
-parameters must never be taken for rows made with new ones. So work happens under `.work/<output>/<fingerprint>/`. The
-fingerprint covers all inputs that determine the bytes of the output.
+parameters must never be taken for rows made with new ones. So work happens under `.work/<output>/<fingerprint>/`, on
+the file system of the output. The fingerprint covers all inputs that determine the bytes of the output.
 """
 
 import fcntl
@@ -15,7 +15,9 @@ from pathlib import Path
 from pipeline.runtime.code import effective_code, library_versions
 from pipeline.runtime.device import chosen_device
 from pipeline.runtime.errors import BusyError, MissingInputError
-from pipeline.runtime.files import WORK, digest, file_digest, folder_digest, json_bytes, remove_partial_files
+from pipeline.runtime.files import MANIFEST, WORK, digest, file_digest, folder_digest, json_bytes, remove_partial_files
+from pipeline.runtime.manifest import checked_digest, seal
+from pipeline.runtime.outputs import require_recordable, run_by_dvc, work_folder
 from pipeline.runtime.run_log import timed_run
 from pipeline.runtime.text.terminal import warn
 
@@ -31,21 +33,30 @@ def publish_when_done(
     logged: further facts for the run log.
     The folder holds the work of a killed run with the same facts, inputs and code. Work of other runs for the same
     output is deleted after the output is published.
-    Raises BusyError while another process makes the same output, and MissingInputError when an input is missing.
+    The output gets a manifest with the digests of its files, and inputs are compared with theirs.
+    Raises BusyError while another process makes the same output, MissingInputError when an input is missing, and
+    DamagedOutputError when one is not as its stage wrote it.
     """
-    home = WORK / f"{output.name}-{digest(os.fsencode(_from_root(output)))[:8]}"
-    work = home / fingerprint(facts, inputs)[:16]
+    if run_by_dvc():
+        require_recordable(output)
+    name = f"{output.name}-{digest(os.fsencode(_from_root(output)))[:8]}"
+    home = WORK / name
     home.mkdir(parents=True, exist_ok=True)
     with _locked(home, output):
-        work.mkdir(exist_ok=True)  # needs the lock: another run that is ending deletes all folders in `home`
+        work = work_folder(output) / name / fingerprint(facts, inputs)[:16]
+        # needs the lock: another run that is ending deletes all folders in `home`
+        work.mkdir(parents=True, exist_ok=True)
         remove_partial_files(work)
         with timed_run(output, work.as_posix(), **logged):
             yield work
             remove_partial_files(work)
+            seal(work)
             _publish(work, output)
-        for stale in home.iterdir():
+        for stale in {*home.iterdir(), *work.parent.iterdir()}:
             if stale.is_dir():
                 shutil.rmtree(stale)
+        if work.parent != home:
+            work.parent.rmdir()
 
 
 def fingerprint(facts: Mapping[str, object], inputs: list[Path]) -> str:
@@ -71,7 +82,7 @@ def warn_of_orphaned_outputs(folder: Path, wanted: Iterable[str]) -> None:
     """
     if not folder.is_dir():
         raise MissingInputError(folder)
-    names = set(wanted)
+    names = {*wanted, WORK.name}
     for path in sorted(path for path in folder.iterdir() if path.is_dir() and path.name not in names):
         advice = f"delete it, or DVC counts it into {folder}"
         warn(f"warning: {path} is left over, as params.yaml does not name it; {advice}")
@@ -99,9 +110,8 @@ def _from_root(path: Path) -> str:
 def _content_digest(path: Path) -> str:
     if not path.exists():
         raise MissingInputError(path)
-    manifest = path / "manifest.json"
-    if manifest.is_file():
-        return file_digest(manifest)
+    if (path / MANIFEST).is_file():
+        return checked_digest(path)
     return folder_digest(path) if path.is_dir() else file_digest(path)
 
 

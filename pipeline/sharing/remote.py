@@ -70,9 +70,11 @@ class RemoteReport:
 def check_remote(remote: str | None, targets: Iterable[Path]) -> RemoteReport:
     """Read every object of the outputs at or below `targets` from the remote, and compare its MD5 with its name.
 
+    Outputs that DVC keeps out of its cache or of remotes are passed over.
+
     Raises SharingError when the remote or an output does not exist, or when the remote cannot be reached.
     """
-    with _sharing_errors(remote or "the default remote"):
+    with sharing_errors(remote or "the default remote"):
         from dvc.repo import Repo
 
         with Repo() as repo:
@@ -113,7 +115,10 @@ def _outputs(repo: "Repo", targets: list[Path]) -> list["Output"]:
     outputs = [
         output
         for output in repo.index.outs
-        if output.hash_info and any(Path(output.fs_path).resolve().is_relative_to(folder) for folder in folders)
+        if output.hash_info
+        and output.use_cache
+        and output.can_push
+        and any(Path(output.fs_path).resolve().is_relative_to(folder) for folder in folders)
     ]
     if not outputs:
         names = ", ".join(map(str, targets))
@@ -141,11 +146,11 @@ def _files_of(out: "Output", repo: "Repo", odb: "HashFileDB") -> Iterator[tuple[
     """Yield for each file of a folder its object id, its name, and the object id of the listing."""
     oid = str(out.hash_info.value)
     if oid.endswith(LISTING):
-        for entry in _read_listing(oid, repo.cache.local) or _read_listing(oid, odb) or ():
+        for entry in read_listing(oid, repo.cache.local) or read_listing(oid, odb) or ():
             yield entry["md5"], entry["relpath"], oid
 
 
-def _read_listing(oid: str, odb: "HashFileDB") -> list[dict[str, Any]] | None:
+def read_listing(oid: str, odb: "HashFileDB") -> list[dict[str, Any]] | None:
     """Return the entries of a listing, or None where it is missing or its MD5 differs from its name."""
     try:
         content = bytes(odb.fs.cat_file(odb.oid_to_path(oid)))
@@ -198,7 +203,7 @@ def _url(odb: "HashFileDB", oid: str) -> str:
 
 
 @contextmanager
-def _sharing_errors(subject: str) -> Iterator[None]:
+def sharing_errors(subject: str) -> Iterator[None]:
     """Turn errors of DVC and of the connection into SharingError."""
     try:
         yield

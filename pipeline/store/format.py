@@ -8,19 +8,17 @@ manifest.json    written last: rows, shards, and size, SHA-256 and (of a chunk) 
 `docs/shards.md` describes it for other tools.
 """
 
-from collections.abc import Mapping
-from typing import Any, BinaryIO, Literal, Self
+from math import prod
+from typing import Annotated, Any, BinaryIO, Literal, Self
 
 import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from pipeline.runtime.files import json_bytes
-from pipeline.store.digest import new_digest
+from pipeline.runtime.manifest import Sha256, Size, seal_digest
 
 FORMAT = "latent-outliers-store/2"
-MANIFEST = "manifest.json"
 LATENT = "latent"
 LATENT_DTYPE = np.dtype("<f2")
 BLOCK_ROWS = 256
@@ -32,12 +30,40 @@ CRC_BYTES = 4
 """A chunk file ends with the CRC-32C of its values, little-endian, as zarr's codec writes it."""
 PIECE_BYTES = 2**19
 """Files are read and written in pieces. They stay in the processor's cache between copying and checking."""
+REQUIRED_COLUMNS = {"latents": {"label"}, "outliers": {"class_a", "class_b", "parent_a", "parent_b", "lam"}}
+"""The columns without which no stage can use a store, by its kind."""
+
+COLUMN_KINDS = {"label": "i", "content": "i", "class": "i", "parent": "i", "method": "iu", "lam": "f"}
+"""NumPy's kinds of numbers that a column may have, by the first word of its name."""
+DEEPEST = 32
+"""Levels of provenance that are read at all."""
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in inner)
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("a class is named twice")
+    return names
+
+
+Rows = Annotated[int, Field(strict=True, ge=1, lt=2**48)]
+Side = Annotated[int, Field(strict=True, ge=1, le=2**16)]
+ColumnName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+ColumnType = Annotated[str, Field(pattern=r"^(\|[biu]1|<[iu][248]|<f[248])$")]
+"""Numbers of one to eight bytes, little-endian; no object and no text."""
+ClassNames = Annotated[tuple[str, ...], AfterValidator(_distinct)]
 
 
 class Frozen(BaseModel):
     """A part of the header or manifest: immutable and without unknown fields, so that a reader never guesses."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, serialize_by_alias=True
+    )
 
 
 class LatentSpace(Frozen):
@@ -45,11 +71,11 @@ class LatentSpace(Frozen):
 
     encoder: str = Field(alias="autoencoder")
     """Digest of the encoder's folder; format 2 calls it `autoencoder`, as it did when there was no other encoder."""
-    scaling_factor: float
+    scaling_factor: Annotated[float, Field(gt=0)]
     """Factor on the latents by convention of the encoder's authors; 1 where they have none."""
-    image_size: int
+    image_size: Side
     """Side in pixels of the encoded images."""
-    shape: tuple[int, int, int]
+    shape: tuple[Side, Side, Side]
     """Channels, height, width."""
 
 
@@ -57,7 +83,12 @@ class Standardisation(Frozen):
     """Statistics per channel of the scaled latents of a set: standardised = (scaled - mean) / std."""
 
     mean: tuple[float, ...]
-    std: tuple[float, ...]
+    std: tuple[Annotated[float, Field(ge=0)], ...]
+
+    def require_channels(self, channels: int) -> None:
+        """Raise ValueError unless there is a mean and a std of each channel."""
+        if not len(self.mean) == len(self.std) == channels:
+            raise ValueError(f"standardisation is of other channels than the {channels} of space.shape")
 
 
 class Header(Frozen):
@@ -65,24 +96,39 @@ class Header(Frozen):
 
     format: Literal["latent-outliers-store/2"]
     kind: Literal["latents", "outliers"]
-    rows: int
-    rows_per_shard: int
-    columns: dict[str, str]
+    rows: Rows
+    rows_per_shard: Rows
+    columns: dict[ColumnName, ColumnType]
     """Name of each column besides `latent`, and its NumPy dtype."""
     space: LatentSpace
     standardisation: Standardisation
     """kind latents: the statistics of these rows, not applied. kind outliers: those applied to these rows."""
-    class_names: tuple[str, ...]
+    class_names: ClassNames
     provenance: dict[str, Any]
     """How the rows were made: method, parameters, seed, digests of the inputs."""
+
+    @model_validator(mode="after")
+    def _parts_fit_each_other(self) -> Self:
+        self.standardisation.require_channels(self.space.shape[0])
+        if LATENT in self.columns:
+            raise ValueError(f"columns has {LATENT!r}, which is the array of the latents")
+        for name, kind in self.columns.items():
+            if (wanted := COLUMN_KINDS.get(name.partition("_")[0])) and np.dtype(kind).kind not in wanted:
+                raise ValueError(f"columns.{name} is {kind}, wanted numbers of kind {' or '.join(wanted)}")
+        if _is_deeper(self.provenance, DEEPEST):
+            raise ValueError(f"provenance has more than {DEEPEST} levels")
+        names = self.provenance.get("method_names", [])
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            raise ValueError("provenance.method_names is no list of names")
+        return self
 
 
 class FileEntry(Frozen):
     """The size and checksums of a file."""
 
-    bytes: int
-    sha256: str
-    crc32c: int | None
+    bytes: Size
+    sha256: Sha256
+    crc32c: Annotated[int, Field(strict=True, ge=0, lt=2**32)] | None
     """For a chunk, the checksum of its values, equal to its last four bytes; for metadata, None."""
 
 
@@ -90,22 +136,17 @@ class Manifest(Frozen):
     """The list of a finished store's files with their checksums, and a digest of the list itself."""
 
     format: Literal["latent-outliers-store/2"]
-    rows: int
-    shards: int
+    rows: Rows
+    shards: Rows
     files: dict[str, FileEntry]
-    sha256: str
+    sha256: Sha256
 
     @classmethod
     def seal(cls, rows: int, shards: int, files: dict[str, FileEntry]) -> Self:
         """Return a manifest of `files` with its digest."""
-        draft = cls(format=FORMAT, rows=rows, shards=shards, files=files, sha256="")
-        return draft.model_copy(update={"sha256": seal_digest(draft.model_dump(mode="json"))})
-
-
-def seal_digest(fields: Mapping[str, Any]) -> str:
-    """Return the digest in a manifest of any format: of its other fields, as JSON."""
-    content = {name: value for name, value in fields.items() if name != "sha256"}
-    return new_digest(json_bytes(content)).hexdigest()
+        entries = {name: entry.model_dump(mode="json") for name, entry in files.items()}
+        fields = {"format": FORMAT, "rows": rows, "shards": shards, "files": entries}
+        return cls.model_validate(fields | {"sha256": seal_digest(fields)})
 
 
 def rows_per_shard(rows: int, row_bytes: int) -> int:
@@ -125,13 +166,18 @@ def shard_ranges(rows: int, per_shard: int) -> list[range]:
     return [range(start, min(start + per_shard, rows)) for start in range(0, rows, per_shard)]
 
 
+def shard_count(header: Header) -> int:
+    """Return the number of shards that a header describes."""
+    return -(-header.rows // header.rows_per_shard)
+
+
 def file_sizes(header: Header) -> dict[str, int | None]:
     """Return the files of a store except its manifest, with the size in bytes of each chunk; None for metadata."""
     row_bytes = {name: np.dtype(kind).itemsize for name, kind in header.columns.items()}
-    row_bytes[LATENT] = LATENT_DTYPE.itemsize * int(np.prod(header.space.shape))
+    row_bytes[LATENT] = LATENT_DTYPE.itemsize * prod(header.space.shape)
     sizes: dict[str, int | None] = {"zarr.json": None, **{f"{array}/zarr.json": None for array in row_bytes}}
     for array, size in row_bytes.items():
-        for shard in range(len(shard_ranges(header.rows, header.rows_per_shard))):
+        for shard in range(shard_count(header)):
             sizes[chunk_file(array, shard)] = header.rows_per_shard * size + CRC_BYTES
     return sizes
 

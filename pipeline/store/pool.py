@@ -42,7 +42,8 @@ class RowPool:
         """Map a shard into memory; its checksum reads all of it once."""
         file = chunk_file(LATENT, shard)
         entry = self.store.manifest.files[file]
-        content = np.memmap(self.folder / file, np.uint8, "r")[: entry.bytes - CRC_BYTES]
+        with self.store.source.open(file) as stream:
+            content = np.memmap(stream, np.uint8, "r")[: entry.bytes - CRC_BYTES]
         if (crc32c := google_crc32c.value(content)) != entry.crc32c:
             raise DamagedStoreError(self.folder / file, f"CRC-32C {crc32c}", f"{entry.crc32c}")
         mapped = np.asarray(content).view(LATENT_DTYPE).reshape(-1, *self.header.space.shape)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from math import prod
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,28 +12,33 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from pipeline.runtime.errors import DamagedStoreError, IncompatibleStoreError, UnfinishedStoreError
-from pipeline.runtime.files import json_bytes
+from pipeline.runtime.files import MANIFEST
+from pipeline.runtime.manifest import LARGEST_MANIFEST, sealed_fields
+from pipeline.runtime.shortage import require_memory
 from pipeline.store.digest import TITLE, new_digest
 from pipeline.store.format import (
     CRC_BYTES,
     FORMAT,
     LATENT,
     LATENT_DTYPE,
-    MANIFEST,
     PIECE_BYTES,
+    REQUIRED_COLUMNS,
     Header,
     LatentSpace,
     Manifest,
     checksum,
     chunk_file,
     file_sizes,
-    seal_digest,
+    shard_count,
     shard_ranges,
 )
 from pipeline.store.source import Folder, Source
+from pipeline.store.values import wrong_value
 
 READERS = 2
 """Files read in parallel, so that copying one overlaps with checking another."""
+LARGEST_HEADER = 2**26
+"""Bytes of a header that is read at all."""
 
 T = TypeVar("T")
 M = TypeVar("M", Header, Manifest)
@@ -42,8 +48,8 @@ class Store:
     """A finished store of latents or outliers.
 
     Opening it checks the manifest, the list of files and their sizes. Reading a chunk checks its CRC-32C against the
-    manifest before the first value is used. `verify` checks every SHA-256 too. Raises UnfinishedStoreError,
-    DamagedStoreError or IncompatibleStoreError, which name the file or store.
+    manifest, and that its values can be, before the first value is used. `verify` checks every SHA-256 too. Raises
+    UnfinishedStoreError, DamagedStoreError or IncompatibleStoreError, which name the file or store.
     """
 
     def __init__(self, location: Path | Source) -> None:
@@ -65,7 +71,7 @@ class Store:
         return sum(entry.bytes for entry in self.manifest.files.values())
 
     def require(self, kind: str, space: LatentSpace, class_names: tuple[str, ...] | None = None) -> None:
-        """Raise IncompatibleStoreError unless the store is of this kind, latent space and class list."""
+        """Raise IncompatibleStoreError unless the store has this kind, with its columns, latent space and classes."""
         header = self.header
         checks: list[tuple[str, object, object]] = [("its kind", header.kind, kind)]
         checks += [
@@ -77,9 +83,11 @@ class Store:
         for subject, found, wanted in checks:
             if found != wanted:
                 raise IncompatibleStoreError(str(self.source), subject, found, wanted)
+        if missing := sorted(REQUIRED_COLUMNS[kind] - set(header.columns)):
+            raise IncompatibleStoreError(str(self.source), "its list of columns", sorted(header.columns), missing)
 
     def verify(self, advance: Callable[[int], None]) -> None:
-        """Check every byte of every file; `advance` is called with the number of bytes checked.
+        """Check every byte of every file, and every value; `advance` is called with the number of bytes checked.
 
         Raises DamagedStoreError, which names the first damaged file.
         """
@@ -88,6 +96,7 @@ class Store:
             self._check_digest(name, advance)
 
         _in_threads(check, self.manifest.files)
+        self._check_chunks()
 
     def check(self) -> None:
         """Check metadata and every value, as fast as files are read: chunks by their CRC-32C, not by their SHA-256.
@@ -97,6 +106,9 @@ class Store:
         for name, entry in self.manifest.files.items():
             if entry.crc32c is None:
                 self._check_digest(name, lambda _: None)
+        self._check_chunks()
+
+    def _check_chunks(self) -> None:
         names = (*self.header.columns, LATENT)
         chunks = [(name, shard) for name in names for shard in range(len(self.shards))]
         _in_threads(lambda chunk: self.chunk(*chunk), chunks)
@@ -135,12 +147,14 @@ class Store:
         return values
 
     def _empty(self, name: str, rows: int) -> NDArray[Any]:
-        """Return an empty array for rows of `latent` or of a column."""
-        if name == LATENT:
-            return np.empty((rows, *self.header.space.shape), LATENT_DTYPE)
-        if name not in self.header.columns:
+        """Return an empty array for rows of `latent` or of a column; raises OutOfMemoryError where it is too large."""
+        if name != LATENT and name not in self.header.columns:
             raise KeyError(f"{self.source} has no column {name!r}; it has {sorted(self.header.columns)}")
-        return np.empty(rows, np.dtype(self.header.columns[name]))
+        shape = (rows, *self.header.space.shape) if name == LATENT else (rows,)
+        dtype = LATENT_DTYPE if name == LATENT else np.dtype(self.header.columns[name])
+        subject = f"{self.source}, {rows:,} rows of {name}"
+        require_memory(subject, prod(shape) * dtype.itemsize, "Take a smaller store, or a machine with more memory.")
+        return np.empty(shape, dtype)
 
     def _read_chunk(self, name: str, shard: int, values: NDArray[Any]) -> None:
         """Fill the contiguous array `values` from the start of a chunk, and check the whole chunk."""
@@ -152,6 +166,8 @@ class Store:
         for crc32c in (computed, stored):
             if crc32c != entry.crc32c:
                 raise DamagedStoreError(self.source.location(file), f"CRC-32C {crc32c}", f"{entry.crc32c}")
+        if (problem := wrong_value(self.header, name, values)) is not None:
+            raise DamagedStoreError(self.source.location(file), *problem)
 
     def _check_digest(self, name: str, advance: Callable[[int], None]) -> None:
         """Check the SHA-256 of a file; it covers a chunk's checksum too."""
@@ -179,19 +195,25 @@ class Store:
         name = "zarr.json"
         if name not in self.manifest.files:
             raise DamagedStoreError(self.source.location(MANIFEST), f"no entry for {name}", "one")
+        if (size := self.manifest.files[name].bytes) > LARGEST_HEADER:
+            raise DamagedStoreError(self.source.location(name), f"{size} bytes", f"at most {LARGEST_HEADER}")
         self._check_digest(name, lambda _: None)
         with self.source.open(name) as stream:
-            header = _validated(Header, json.loads(stream.read()).get("attributes", {}), self.source, name)
+            header = _validated(Header, _attributes(stream.read()), self.source, name)
         if header.rows != self.manifest.rows:
             found, wanted = f"{header.rows} rows", f"{self.manifest.rows} rows, as in {MANIFEST}"
+            raise DamagedStoreError(self.source.location(name), found, wanted)
+        shards, listed = shard_count(header), len(self.manifest.files)
+        if shards != self.manifest.shards or shards * (1 + len(header.columns)) > listed:
+            found, wanted = f"{shards} shards", f"{self.manifest.shards} with {listed} files, as in {MANIFEST}"
             raise DamagedStoreError(self.source.location(name), found, wanted)
         wanted_files = file_sizes(header)
         for file in sorted(wanted_files.keys() ^ self.manifest.files.keys()):
             article, wanted = ("an", "none") if file in self.manifest.files else ("no", "one")
             raise DamagedStoreError(self.source.location(MANIFEST), f"{article} entry for {file}", wanted)
-        for file, size in wanted_files.items():
-            if size is not None and self.manifest.files[file].bytes != size:
-                found, wanted = f"{self.manifest.files[file].bytes} bytes", f"{size} bytes for a whole shard"
+        for file, wanted_size in wanted_files.items():
+            if wanted_size is not None and self.manifest.files[file].bytes != wanted_size:
+                found, wanted = f"{self.manifest.files[file].bytes} bytes", f"{wanted_size} bytes for a whole shard"
                 raise DamagedStoreError(self.source.location(file), found, wanted)
         return header
 
@@ -201,21 +223,26 @@ def _read_manifest(source: Source) -> Manifest:
     location = source.location(MANIFEST)
     try:
         with source.open(MANIFEST) as stream:
-            content = stream.read()
+            fields = sealed_fields(stream.read(LARGEST_MANIFEST + 1))
     except FileNotFoundError as error:
         raise UnfinishedStoreError(location) from error
-    try:
-        fields = json.loads(content)
-        sealed = fields["sha256"] == seal_digest(fields) and content == json_bytes(fields)
-    except (ValueError, TypeError, KeyError):
-        sealed = False
-    if not sealed:
+    if fields is None:
         raise DamagedStoreError(location, "bytes that do not match the digest in it", "the manifest as it was written")
     return _validated(Manifest, fields, source, MANIFEST)
 
 
-def _validated(model: type[M], fields: dict[str, Any], source: Source, name: str) -> M:
+def _attributes(content: bytes) -> object:
+    """Return the attributes in the metadata of a zarr group; None where there are none."""
+    try:
+        return json.loads(content)["attributes"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _validated(model: type[M], fields: object, source: Source, name: str) -> M:
     """Return the manifest or header as its model; another format is an incompatible store, not a damaged one."""
+    if not isinstance(fields, dict):
+        raise DamagedStoreError(source.location(name), "no fields in it", f"the fields of {FORMAT}")
     if fields.get("format") != FORMAT:
         raise IncompatibleStoreError(str(source), "its format", fields.get("format"), FORMAT)
     try:

@@ -1,16 +1,19 @@
 """The location of a store's files, in a folder or in a revision: file sizes, and a stream of each file."""
 
+import errno
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from pipeline.runtime.files import folder_files
+from pipeline.runtime.errors import DamagedStoreError
+from pipeline.runtime.files import open_regular
+from pipeline.runtime.manifest import all_names
 
 
 class Source(Protocol):
     """The files of a store."""
 
     def sizes(self) -> dict[str, int | None]:
-        """Return the size in bytes of every finished file by its name inside the store; None if only reading tells."""
+        """Return the size in bytes of every file by its name inside the store; None if only reading tells."""
         ...
 
     def open(self, name: str) -> BinaryIO:
@@ -33,12 +36,26 @@ class Folder:
         return str(self.path)
 
     def sizes(self) -> dict[str, int | None]:
-        """Return the size in bytes of every finished file; files that are still being written do not count."""
-        return {file.relative_to(self.path).as_posix(): file.stat().st_size for file in folder_files(self.path)}
+        """Return the size in bytes of every file; raises DamagedStoreError when one is no regular file."""
+        return {name: self._size(self.path / name, name) for name in all_names(self.path)}
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file without a buffer, because every reader reads in pieces of its choice."""
-        return (self.path / name).open("rb", buffering=0)
+        """Open a file without a buffer, because every reader reads in pieces of its choice.
+
+        Raises DamagedStoreError when it is no regular file, or a link to another folder than DVC's cache.
+        """
+        try:
+            return open_regular(self.path / name, inside=self.path)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            found, _, wanted = (error.strerror or "").partition(", wanted ")
+            raise DamagedStoreError(self.path / name, found, wanted or "a regular file") from error
+
+    def _size(self, path: Path, name: str) -> int:
+        if not path.is_file():
+            self.open(name).close()  # raises an error that says what it is
+        return path.stat().st_size
 
     def location(self, name: str) -> str:
         """Return the path of a file."""

@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.runtime.errors import ModelError
-from pipeline.runtime.files import read_json, remove_partial_files, write_json, write_pieces
+from pipeline.runtime.files import MANIFEST, read_json, remove_partial_files, write_json, write_pieces
 from pipeline.store.digest import Digest, file_digest, new_digest
 from pipeline.store.format import (
     CRC_BYTES,
     FORMAT,
     LATENT,
     LATENT_DTYPE,
-    MANIFEST,
     PIECE_BYTES,
     FileEntry,
     Header,

@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -9,15 +10,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
+from pipeline.detector import bundle as layout
 from pipeline.detector.bundle import write_bundle
+from pipeline.detector.bundle_card import sealed, tensor_entries
 from pipeline.detector.bundle_parts import bundle_parts
 from pipeline.latents.latents import load_id_train
 from pipeline.networks.saved_network import NetworkCard, save_network
 from pipeline.params.infer import InferParams
 from pipeline.params.networks import LinearParams, NetworkParams
 from pipeline.posthoc.decision import Decision, write_decisions
-from pipeline.runtime.files import file_digest
+from pipeline.runtime.files import file_digest, folder_digest
 from pipeline.store.format import LatentSpace
 from tests.helpers.make import UNIT, default_params, latents_store, section
 from tests.helpers.models import write_encoder
@@ -95,4 +99,31 @@ def _cached_bundle(score):
 def tiny_bundle(folder, score="knn"):
     """Copy a bundle, made once, to a folder."""
     shutil.copytree(_cached_bundle(score), folder)
+    return folder
+
+
+def forged(folder, change=lambda card: None, *, describe=True, **tensors):
+    """Return a whole bundle whose files somebody has changed and whose every digest is right again.
+
+    change: changes the content of bundle.json. describe: whether bundle.json has the new types and shapes. tensors:
+    change those of a file, by its name without the ending.
+    """
+    for name, change_tensors in tensors.items():
+        file = folder / f"{name}.safetensors"
+        changed = load_file(file)
+        change_tensors(changed)
+        save_file(changed, file)
+    content = json.loads((folder / "bundle.json").read_bytes())
+    del content["digest"]
+    content["files"] = layout._digests(folder)
+    content["network"]["space"]["autoencoder"] = folder_digest(folder / "encoder")
+    content["decision"]["weights"] = file_digest(folder / "network.safetensors")
+    if describe:
+        described = {name: tensor_entries(load_file(folder / name)) for name in content["tensors"]}
+        content["tensors"] = {
+            name: {key: entry.model_dump(mode="json") for key, entry in entries.items()}
+            for name, entries in described.items()
+        }
+    change(content)
+    (folder / "bundle.json").write_bytes(sealed(content))
     return folder

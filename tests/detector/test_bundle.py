@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.detector import bundle as layout
 from pipeline.detector.bundle import bundle_files, copy_bundle, read_bundle, write_bundle
+from pipeline.detector.bundle_card import sealed
 from pipeline.params.infer import SCORES
 from pipeline.posthoc.fitted import score_class
 from pipeline.runtime.errors import BundleError
@@ -39,7 +40,7 @@ def rewritten(change):
     content = json.loads((FOLDER / "bundle.json").read_bytes())
     del content["digest"]
     change(content)
-    (FOLDER / "bundle.json").write_bytes(layout._with_digest(content))
+    (FOLDER / "bundle.json").write_bytes(sealed(content))
 
 
 def test_a_bundle_comes_back_as_it_was_written(tmp_path):

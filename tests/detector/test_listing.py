@@ -94,7 +94,7 @@ def locked(monkeypatch):
 
 def test_a_folder_that_cannot_be_listed_is_a_row_with_an_error_and_stops_nothing(locked, capsys):
     picture_files(FOLDER, 3)
-    with pytest.raises(UnreadImagesError, match="1 of 4 images could not be read"):
+    with pytest.raises(UnreadImagesError, match="1 of 4 images could not be judged"):
         predict_files(tiny_bundle(Path("bundle")), [FOLDER], Path("out.csv"), batch_size=4, strict=False)
     assert Path("out.csv").read_text().count("photos/locked: found ") == 1
 

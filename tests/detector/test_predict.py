@@ -51,7 +51,7 @@ def test_rows_are_the_predictions_of_the_detector_in_order(bundle):
     files = picture_files(FOLDER, 11)
     rows = predicted(bundle, FOLDER)
     for file, row, answer in zip(files, rows, Detector.load(bundle).stream(files, batch_size=4), strict=True):
-        assert row == dict(zip(COLUMNS, (str(file), *vars(answer).values(), None), strict=True))
+        assert row == dict(zip(COLUMNS, (str(file), *vars(answer).values()), strict=True))
 
 
 def test_csv_and_parquet_say_the_same(bundle):
@@ -93,7 +93,7 @@ def damaged():
 
 
 def test_files_that_cannot_be_read_are_rows_and_stop_nothing(bundle, damaged):
-    with pytest.raises(UnreadImagesError, match="out.parquet: 4 of 9 images could not be read, wanted none"):
+    with pytest.raises(UnreadImagesError, match="out.parquet: 4 of 9 images could not be judged, wanted none"):
         predicted(bundle, FOLDER)
     rows = rows_in(Path("out.parquet"))
     assert [row["file"] for row in rows] == [str(file) for file in damaged]
@@ -252,7 +252,7 @@ def test_the_command_prints_csv_and_fails_when_an_image_did(bundle):
     assert [row["file"] for row in rows] == [str(file) for file in files]
     assert done.returncode == 1
     assert done.stderr.splitlines()[-2].startswith("2 images judged, ")
-    assert done.stderr.splitlines()[-1].startswith("error: standard output: 1 of 3 images could not be read")
+    assert done.stderr.splitlines()[-1].startswith("error: standard output: 1 of 3 images could not be judged")
 
 
 def test_a_table_of_another_kind_is_a_usage_error(bundle):

@@ -17,7 +17,7 @@ from pipeline.params.methods.copies import CopiesParams
 from pipeline.params.methods.gaussian import GaussianParams
 from pipeline.params.methods.perturb import PerturbParams
 from pipeline.params.methods.shuffle import ShuffleParams
-from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.errors import OutOfMemoryError, PipelineError
 from tests.helpers import oracles
 from tests.helpers.make import SPACE, latents_store
 
@@ -70,6 +70,12 @@ def test_parents_are_drawn_uniformly_from_their_pool():
     drawn = pools.draw(np.tile([0, 1], 4000), np.random.default_rng(0))
     assert set(drawn[::2]) == {5}
     assert np.bincount(drawn[1::2], minlength=5)[1:].min() > 900
+
+
+def test_more_candidates_than_memory_holds_are_refused_before_they_are_drawn(parents):
+    many = PERTURB.model_copy(update={"candidates": 10**9})
+    with pytest.raises(OutOfMemoryError, match=r"perturb.candidates: needs 59.6 TiB, there are .* Lower it."):
+        Perturb(parents, many)
 
 
 def test_perturb_draws_its_parents_from_the_boundary_of_the_class(parents):

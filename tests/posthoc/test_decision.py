@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.posthoc.decision import Decision, decide, fitted_threshold, rejected, write_decisions
-from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.errors import PipelineError, ScoreError
 from pipeline.runtime.files import json_bytes
 from tests.helpers.make import score_table
 from tests.posthoc.make import with_scores
@@ -55,6 +55,13 @@ def test_a_last_digit_flips_no_image_that_the_threshold_was_fitted_on():
 def test_ties_and_ends_have_a_threshold_that_rejects_no_more_than_asked(scores, threshold):
     assert fitted_threshold(np.array(scores), 0.25) == pytest.approx(threshold)
     assert (np.array(scores) > fitted_threshold(np.array(scores), 0.25)).mean() <= 0.25
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+def test_scores_that_are_not_finite_have_no_threshold(broken):
+    """NaN would be sorted behind the largest score, and every comparison with it is false."""
+    with pytest.raises(ScoreError, match="scores of ID validation images are not finite, wanted all"):
+        fitted_threshold(np.array([1.0, broken, 3.0]), 0.5)
 
 
 def test_other_images_have_no_say():

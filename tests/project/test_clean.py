@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from pipeline.params.synthesize import METHODS
-from pipeline.runtime.files import write_bytes
+from pipeline.runtime.files import PARTIAL, WORK, write_bytes
+from pipeline.runtime.outputs import PARENTS
 from tests.helpers.make import ROOT
 
 PROJECT = Path("project")
@@ -57,7 +58,18 @@ def test_all_that_stages_make_is_deleted():
 def test_the_makefile_names_outputs_of_stages_only():
     recipe = subprocess.run(["make", "-n", "clean"], cwd=PROJECT, check=True, capture_output=True, text=True).stdout
     named = {path.replace("*", "noise") for path in re.findall(r"-path '\./(.*?)'", recipe)}
-    assert named == {*outputs(), ".work"}
+    left = {name for name in named if Path(name).name == WORK.name or name.endswith(f".noise{PARTIAL}")}
+    assert named - left == {*outputs()}
+    assert {WORK, *(parent / WORK for parent in PARENTS)} <= set(map(Path, left))
+
+
+def test_what_a_killed_process_left_beside_outputs_is_deleted_and_downloads_of_the_user_stay():
+    write("data/images/cats/1.jpg.partial", "data/mine.host.1.partial", "reports/notes.partial")
+    before = files()
+    write("reports/metrics.json.host.17.partial", "data/guarded.json.a.host.1.partial", "data/.work/x/1/rows")
+    write("data/latents/noise.host.3.partial/rows", "models/.work/teacher/1/0/weights")
+    clean()
+    assert files() == before
 
 
 def test_what_the_user_put_there_stays():

@@ -67,7 +67,7 @@ def all_errors(kind=PipelineError):
 
 def test_every_error_has_its_line_in_the_troubleshooting_guide_and_no_other_has():
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/troubleshooting.md").read_text(), re.MULTILINE)
-    assert sorted(rows) == sorted(name for name in all_errors() if name in vars(errors))
+    assert sorted(rows) == sorted(name for name in all_errors() if name in vars(errors) and not name.startswith("_"))
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,10 @@ def test_rows_of_two_parents_stand_under_both(drawn):
 
 def test_rows_of_three_parents_stand_under_all_of_them(drawn):
     third = np.where(np.arange(40) == 13, NOBODY, 5)
-    lines = drawn(parent_a=np.arange(40), parent_b=np.arange(40)[::-1], parent_3=third, lam_3=third, class_3=third % 3)
+    shares = np.full(40, 0.2)
+    lines = drawn(
+        parent_a=np.arange(40), parent_b=np.arange(40)[::-1], parent_3=third, lam_3=shares, class_3=np.full(40, 2)
+    )
     assert [*lines] == ["parent a", "parent b", "parent 3", "outlier"]
     assert torch.equal(lines["parent 3"].images[[0, 2, 3]], load_id_train(Path("id")).values[[5, 5, 5]])
     assert [line.absent for line in lines.values()] == [set(), set(), {1}, set()]

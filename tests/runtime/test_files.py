@@ -1,9 +1,13 @@
 """A file is whole or absent, and the same content is the same bytes."""
 
+import errno
 import os
 import platform
+import socket
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +67,26 @@ def test_json_refuses_nan():
         files.json_bytes({"a": float("nan")})
 
 
+def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        files.write_bytes(tmp_path / "metrics.json", b"{}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_next_write_deletes_what_a_killed_one_left_and_nothing_else(tmp_path):
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    left = tmp_path / f"metrics.json.{platform.node()}.{int(ended.stdout)}.partial"
+    running, other = (tmp_path / f"{name}.{platform.node()}.1.partial" for name in ("metrics.json", "guard.json"))
+    for path in (left, running, other):
+        path.write_bytes(b"half")
+    files.write_json(tmp_path / "metrics.json", {})
+    assert {path.name for path in tmp_path.iterdir()} == {"metrics.json", running.name, other.name}
+
+
 def test_folder_digest_sees_names_and_contents(tmp_path):
     seen = set()
     for name, content in (("a", b"1"), ("a", b"2"), ("b", b"2")):
@@ -70,3 +94,62 @@ def test_folder_digest_sees_names_and_contents(tmp_path):
         files.write_bytes(folder / name, content)
         seen.add(files.folder_digest(folder))
     assert len(seen) == 3
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("folder/deep").mkdir(parents=True)
+    Path("folder/file").write_bytes(b"content")
+    Path("folder/deep/link").symlink_to("../file")
+    Path("elsewhere").symlink_to("folder")
+    return Path("folder")
+
+
+def read_in(folder, name, size=None):
+    with files.open_regular(folder / name, inside=folder, size=size) as file:
+        return file.read()
+
+
+def test_a_regular_file_is_opened_also_through_links_that_stay_inside(folder):
+    assert [read_in(folder, name) for name in ("file", "deep/link", "deep/../file")] == [b"content"] * 3
+    assert read_in(Path("elsewhere"), "file", 7) == read_in(folder.absolute(), "deep/link", 7) == b"content"
+
+
+@pytest.mark.parametrize(
+    "place", [f"cache/files/md5/ab/{'c' * 30}", f"hub/blobs/{'d' * 40}", f"hub/models--a/blobs/{'e' * 64}"]
+)
+def test_links_to_objects_of_the_caches_of_dvc_and_of_the_hub_are_followed(folder, place):
+    files.write_bytes(Path(place), b"object")
+    (folder / "object").symlink_to(Path(place).absolute())
+    assert read_in(folder, "object") == b"object"
+
+
+@pytest.mark.parametrize(
+    "target", ["../secret", "/etc/hostname", "/dev/zero", "../folder2/file", f"../blobs/{'d' * 40}/more", "../blobs/x"]
+)
+def test_what_leads_out_of_the_folder_is_refused_whether_it_is_there_or_not(folder, target):
+    (folder / "link").symlink_to(target)
+    with pytest.raises(OSError, match=r"a link to /\S+, wanted a file inside folder"):
+        read_in(folder, "link")
+    with pytest.raises(OSError, match="a link to .*secret, wanted a file inside folder"):
+        read_in(folder, "../secret")
+
+
+def test_what_is_no_regular_file_is_refused_without_waiting(folder):
+    os.mkfifo(folder / "pipe")
+    with closing(socket.socket(socket.AF_UNIX)) as listening:
+        listening.bind("folder/socket")
+        (folder / "loop").symlink_to("loop")
+        with pytest.raises(OSError, match="a named pipe, wanted a regular file"):
+            read_in(folder, "pipe")
+        for name in ("deep", "socket", "loop", "absent", "null\0", "x" * 300):  # the system refuses these
+            with pytest.raises(OSError, match=name.rstrip("\0")):
+                read_in(folder, name)
+
+
+def test_a_file_of_another_size_than_promised_is_refused_before_it_is_read(folder):
+    with (folder / "sparse").open("wb") as file:
+        file.truncate(50 * 2**30)
+    with pytest.raises(OSError, match="53,687,091,200 bytes, wanted 7"):
+        read_in(folder, "sparse", 7)

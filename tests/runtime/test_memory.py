@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.runtime import memory
+from pipeline.runtime import memory, shortage
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import WORK
 from pipeline.runtime.memory import ENVIRONMENT, empty_table, gathered, memory_budget, share_budget
@@ -40,10 +40,10 @@ def test_a_budget_that_is_none_is_one_line(asked, monkeypatch):
 
 def test_without_one_it_is_half_of_what_there_is(monkeypatch, tmp_path):
     monkeypatch.delenv(ENVIRONMENT, raising=False)
-    monkeypatch.setattr(memory, "CGROUP", tmp_path / "memory.max")
+    monkeypatch.setattr(shortage, "CGROUP", tmp_path / "memory.max")
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for limit, wanted in (("max\n", machine // 2), (f"{2**20}\n", 2**19), (f"{2**60}\n", machine // 2)):
-        memory.CGROUP.write_text(limit)
+        shortage.CGROUP.write_text(limit)
         assert memory_budget() == wanted
 
 

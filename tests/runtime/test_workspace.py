@@ -10,7 +10,7 @@ import pytest
 from pipeline.runtime import code
 from pipeline.runtime.code import LIBRARIES
 from pipeline.runtime.errors import BusyError, MissingInputError
-from pipeline.runtime.files import WORK, write_bytes
+from pipeline.runtime.files import MANIFEST, WORK, write_bytes
 from pipeline.runtime.workspace import fingerprint, publish_when_done, warn_of_orphaned_outputs
 
 FACTS = {"batch_size": 4}
@@ -58,7 +58,7 @@ def test_an_old_output_is_replaced_as_a_whole():
     write_bytes(OUTPUT / "old", b"x")
     with publish_when_done(OUTPUT, FACTS, []) as work:
         write_bytes(work / "new", b"y")
-    assert [path.name for path in OUTPUT.iterdir()] == ["new"]
+    assert {path.name for path in OUTPUT.iterdir()} == {"new", MANIFEST}
 
 
 def test_an_old_output_is_never_half_there(monkeypatch):
@@ -138,7 +138,7 @@ def test_a_run_that_is_ending_takes_nothing_from_the_next(monkeypatch):
     monkeypatch.setattr(fcntl, "flock", lock_when_the_other_has_ended)
     with publish_when_done(OUTPUT, FACTS, []):
         pass
-    assert list(OUTPUT.iterdir()) == []
+    assert [path.name for path in OUTPUT.iterdir()] == [MANIFEST]
 
 
 def test_every_run_is_logged_with_its_end():

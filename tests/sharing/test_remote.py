@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 from pipeline.runtime.errors import RemoteDamagedError, SharingError
+from pipeline.runtime.files import MANIFEST, write_bytes
 from pipeline.runtime.text.terminal import Console
 from pipeline.sharing.remote import check_remote, print_remote_report
-from pipeline.store.format import MANIFEST
 from tests.helpers.make import outliers_store
 from tests.helpers.project import call, commit, make_repository
 
 STORE = "data/outliers/mixup"
 OTHER = "data/outliers/shuffle"
 """Of as many rows: it shares `zarr.json` and the columns with the first."""
+MODEL = "models/teacher"
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +26,10 @@ def alice(tmp_path_factory):
     folder, remote = home / "alice", home / "remote"
     outliers_store(folder / STORE)
     outliers_store(folder / OTHER, seed=2)
+    write_bytes(folder / MODEL / "0/model.safetensors", b"weights")
     make_repository(folder)
     call(folder, "dvc", "remote", "add", "--default", "team", remote)
-    call(folder, "dvc", "add", "--quiet", STORE, OTHER)
+    call(folder, "dvc", "add", "--quiet", STORE, OTHER, MODEL)
     call(folder, "dvc", "push", "--quiet")
     commit(folder, "pushed")
     return folder, remote
@@ -56,6 +58,16 @@ def listing_of(folder, remote, store):
 
 def states(report):
     return {item.expected.file: item.state for item in report.objects if item.state != "whole"}
+
+
+def test_a_damaged_model_is_found_by_whoever_names_no_output(pushed):
+    folder, remote = pushed
+    md5 = hashlib.md5(b"weights").hexdigest()
+    path = remote / "files/md5" / md5[:2] / md5[2:]
+    path.chmod(0o644)
+    path.write_bytes(b"Weights")
+    assert states(check_remote(None, [Path()])) == {f"{MODEL}/0/model.safetensors": "altered"}
+    assert "altered: models/teacher/0/model.safetensors" in call(folder, "latent-outliers", "remote-check", code=1)
 
 
 def test_a_whole_remote_is_whole(pushed):

@@ -38,7 +38,7 @@ def made(**changes):
 
 def test_there_is_a_bundle_for_each_seed_with_its_own_network_and_bank():
     folder, id_train = made(), load_id_train(ID_TRAIN)
-    assert sorted(path.name for path in folder.iterdir()) == ["0", "1"]
+    assert sorted(path.name for path in folder.iterdir()) == ["0", "1", "manifest.json"]
     for seed in (0, 1):
         found = read_bundle(folder / str(seed))
         trained = Path(f"models/detector/{seed}")

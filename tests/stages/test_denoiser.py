@@ -29,7 +29,7 @@ def made(method, **changes):
 def test_a_method_that_needs_none_gets_a_note_and_a_curve_without_epochs(method, monkeypatch):
     monkeypatch.setitem(sys.modules, "pipeline.training.denoiser", None)
     output = made(method)  # no latents are there: they are not looked at
-    assert {path.name for path in output.iterdir()} == {"none.json"}
+    assert {path.name for path in output.iterdir()} == {"none.json", "manifest.json"}
     assert read_json(output / "none.json") == {"needed": False}
     assert CURVE.read_text() == "epoch,learning_rate,loss\n"
     assert epochs_in(CURVE) == 0

@@ -5,15 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.nn.functional import normalize
 
 from pipeline.latents.latents import load_id_train, load_latents
-from pipeline.networks.saved_network import save_network
+from pipeline.networks.saved_network import load_network, save_network
 from pipeline.params.infer import InferParams
+from pipeline.posthoc import scoring
 from pipeline.posthoc.fitted import score_class
 from pipeline.posthoc.score import NetworkOutputs
+from pipeline.posthoc.scores.energy import Energy
 from pipeline.posthoc.scoring import score_table
-from pipeline.runtime.errors import IncompatibleStoreError, ScoreError
+from pipeline.runtime.errors import IncompatibleStoreError, ModelError, ScoreError
 from pipeline.runtime.files import file_digest
 from pipeline.store.format import Standardisation
 from tests.helpers.make import default_params, latents_store, network_card, section
@@ -79,11 +82,31 @@ def test_a_network_of_other_latents_is_refused(latents):
         score_table((0,), NETWORKS, *latents, PARAMS, lambda _: None)
 
 
-def test_a_network_that_diverged_is_named(latents):
-    saved("baseline", 0, scale=float("nan"))
+def test_a_network_that_diverged_is_named(latents, monkeypatch):
+    saved("baseline", 0)
+    broken = lambda _, values: NetworkOutputs(*(torch.full((len(values), width), torch.nan) for width in (3, 8)))  # noqa: E731
+    monkeypatch.setattr(scoring, "network_outputs", broken)
     message = "teachers/0: its outputs on id_train are not finite for 90 of 90 images, wanted all. The network diverged"
     with pytest.raises(ScoreError, match=message):
         score_table((0,), NETWORKS, *latents, PARAMS, lambda _: None)
+
+
+def test_a_score_that_is_not_finite_is_named(latents, monkeypatch):
+    saved("baseline", 0)
+    monkeypatch.setattr(Energy, "score", lambda _, outputs: torch.full((len(outputs.logits),), torch.nan))
+    with pytest.raises(ScoreError, match="teachers/0: its score energy of id_test is not finite for 30 of 30 images"):
+        score_table((0,), NETWORKS, *latents, PARAMS, lambda _: None)
+
+
+def test_weights_that_are_not_finite_are_neither_saved_nor_loaded():
+    with pytest.raises(ModelError, match="teachers/0: 24 of 24 values of 'head.weight' are not finite"):
+        saved("baseline", 0, scale=float("nan"))
+    saved("baseline", 0)
+    weights = load_file("teachers/0/model.safetensors")
+    weights["head.bias"][1] = torch.inf
+    save_file(weights, "teachers/0/model.safetensors")
+    with pytest.raises(ModelError, match="teachers/0: no trained network .*1 of 3 values of 'head.bias' are not fin"):
+        load_network(Path("teachers/0"), CARD.space, CARD.class_names)
 
 
 def test_a_set_of_other_classes_is_refused(latents):

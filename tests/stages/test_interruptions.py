@@ -128,3 +128,15 @@ def test_a_synthesis_onto_a_full_disk_is_one_line_and_resumes_when_there_is_room
     call(disk, *stage, "out")
     call(tmp_path / "roomy", *stage, "out")
     assert Store(disk / "out").digest == Store(tmp_path / "roomy/out").digest
+
+
+def test_an_encoder_onto_a_full_disk_is_one_line_and_leaves_nothing_partial(small_disk):
+    disk, _ = small_disk
+    write_params(disk, tiny_params(data__image_size=16))
+    (disk / "filler").write_bytes(bytes(19 * 2**16))
+    stage = ("python", "-m", "stages.encoder", "models/encoder", "reports/curve.csv")
+    told = call(disk, *stage, code=1)
+    assert re.search(r"^error: \[Errno 28\] No space left on device.*run the command again", told, re.MULTILINE)
+    assert "Traceback" not in told
+    assert not (disk / "models/encoder").exists()
+    assert not list(disk.glob("reports/*.partial"))

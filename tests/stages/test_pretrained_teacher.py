@@ -19,7 +19,7 @@ from tests.networks.tiny import CLASSES, GIVEN, OUT, PERMUTED, header, id_train,
 
 def test_without_a_model_there_is_a_card_and_nothing_else():
     pretrained_teacher(OUT, write_params(Path(), tiny_params()))
-    assert [path.name for path in OUT.iterdir()] == ["card.json"]
+    assert {path.name for path in OUT.iterdir()} == {"card.json", "manifest.json"}
     assert json.loads((OUT / "card.json").read_text()) == {
         "format": "latent-outliers-pretrained-teacher/2",
         "model": None,

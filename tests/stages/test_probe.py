@@ -95,7 +95,7 @@ def test_a_second_run_replaces_the_first_as_a_whole(made):
     first = probes(made)["jpeg"].digest
     (OUT / "left").touch()
     assert probes(made, probe__jpeg_quality=10)["jpeg"].digest != first
-    assert {path.name for path in OUT.iterdir()} == {"reencoded", "jpeg"}
+    assert {path.name for path in OUT.iterdir()} == {"reencoded", "jpeg", "manifest.json"}
 
 
 def test_latents_of_another_encoder_are_refused(made):

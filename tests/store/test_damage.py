@@ -7,9 +7,10 @@ import pytest
 
 from pipeline.latents.latents import load_id_train
 from pipeline.runtime.errors import DamagedStoreError, IncompatibleStoreError, StoreError, UnfinishedStoreError
-from pipeline.runtime.files import digest, json_bytes, read_json
+from pipeline.runtime.files import MANIFEST, digest, json_bytes, read_json
+from pipeline.runtime.manifest import seal_digest
 from pipeline.store import format as layout
-from pipeline.store.format import MANIFEST, Manifest, chunk_file
+from pipeline.store.format import Manifest, chunk_file
 from pipeline.store.pool import RowPool
 from pipeline.store.reader import Store
 from pipeline.store.writer import StoreWriter
@@ -128,18 +129,17 @@ def test_a_store_without_manifest_is_unfinished(store):
         Store(store)
 
 
-def test_a_leftover_file_is_refused_and_a_partial_one_is_passed_over(store):
-    (store / "lam/c/0.77.partial").write_bytes(b"half")
-    verify(store)
-    (store / "lam/c/9").write_bytes(b"x")
-    with pytest.raises(DamagedStoreError, match=r"lam/c/9: found a file the manifest does not know"):
+@pytest.mark.parametrize("name", ["lam/c/9", "extra.partial", "lam/c/0.77.partial"])
+def test_a_file_too_many_is_refused(store, name):
+    (store / name).write_bytes(b"x")
+    with pytest.raises(DamagedStoreError, match=f"{name}: found a file the manifest does not know"):
         Store(store)
 
 
 def reseal(store, **fields):
     """Write a manifest that is whole in itself, as another program would."""
     content = read_json(store / MANIFEST) | fields
-    content["sha256"] = layout.seal_digest(content)
+    content["sha256"] = seal_digest(content)
     (store / MANIFEST).write_bytes(json_bytes(content))
 
 
@@ -178,7 +178,7 @@ def test_a_shard_the_manifest_forgot_is_found(store):
 def test_a_manifest_of_this_format_that_lacks_a_field_is_damaged(store):
     content = json.loads((store / MANIFEST).read_bytes())
     del content["shards"]
-    content["sha256"] = layout.seal_digest(content)
+    content["sha256"] = seal_digest(content)
     (store / MANIFEST).write_bytes(json_bytes(content))
     with pytest.raises(DamagedStoreError, match=r"manifest.json: found shards: Field required"):
         Store(store)

@@ -8,6 +8,7 @@ import zarr
 from zarr.codecs import Crc32cCodec
 
 from pipeline.runtime.errors import IncompatibleStoreError
+from pipeline.runtime.files import MANIFEST
 from pipeline.store import format as layout
 from pipeline.store import writer as writer_module
 from pipeline.store.fill import fill
@@ -29,11 +30,11 @@ def values(rows=700):
 
 
 def test_rows_come_back_as_they_were_written(tmp_path, small_shards):
-    lam = np.arange(700, dtype=np.float32)
-    store = Store(write_store(tmp_path / "s", values(), {"lam": lam}, "latents", NAMES))
+    distances = np.arange(700, dtype=np.float32)
+    store = Store(write_store(tmp_path / "s", values(), {"distance": distances}, "latents", NAMES))
     assert (store.rows, store.manifest.shards) == (700, 3)
     np.testing.assert_array_equal(store.latents(), values())
-    np.testing.assert_array_equal(store.column("lam"), lam)
+    np.testing.assert_array_equal(store.column("distance"), distances)
 
 
 def test_taking_rows_reads_only_their_shards(tmp_path, small_shards):
@@ -107,7 +108,7 @@ def test_a_file_that_is_short_on_disk_is_not_sealed(tmp_path, monkeypatch):
     )
     with pytest.raises(OSError, match="shorter than what was written.*latent/c/0/0/0/0"):
         write_store(tmp_path / "s", values(), {}, "latents", NAMES)
-    assert not (tmp_path / "s" / layout.MANIFEST).exists()
+    assert not (tmp_path / "s" / MANIFEST).exists()
 
 
 def test_a_shard_of_the_wrong_shape_is_a_bug(tmp_path):

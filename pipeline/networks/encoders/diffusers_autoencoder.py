@@ -8,12 +8,14 @@ from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
+from pipeline.networks.encoders.fitting import CONFIG, bounded_config, require_fitting
 from pipeline.networks.encoders.model import EncoderModel, ModelSettings
 from pipeline.runtime.device import full_float32
 from pipeline.runtime.errors import ModelError, reason
 from pipeline.runtime.files import read_json, write_json
+from pipeline.runtime.huggingface import without_network
 
-CONFIG = "config.json"
+WEIGHTS = "diffusion_pytorch_model.safetensors"
 PATTERNS = (CONFIG, "*.safetensors", "*.safetensors.index.json")
 CLASSES = (
     "AsymmetricAutoencoderKL",
@@ -25,6 +27,8 @@ CLASSES = (
 )
 """The classes of diffusers that are loaded: autoencoders of single images whose encoder is not random. Never another
 one: a name in a model's files must not choose what runs."""
+ONE_FILE = "1TB"
+"""A model is saved in one file."""
 ORIGIN_KEYS = ("_name_or_path", "_diffusers_version")
 """Where a model was and which version saved it. They are not written: the same model must have the same digest."""
 
@@ -59,31 +63,36 @@ class DiffusersAutoencoder(EncoderModel):
     @classmethod
     def load(cls, folder: Path, variant: str | None = None) -> Self:
         """Read config.json and safetensors weights; `variant` names those of a model published with several."""
-        import diffusers
-
-        name = _class_name(folder)
+        model_class = _model_class(folder)
         try:
-            module, loading_info = getattr(diffusers, name).from_pretrained(
-                folder,
-                use_safetensors=True,
-                variant=variant,
-                local_files_only=True,
-                token=False,
-                low_cpu_mem_usage=False,
-                torch_dtype=torch.float32,
-                output_loading_info=True,
-            )
+            with without_network():
+                module, loading_info = model_class.from_pretrained(
+                    str(folder.absolute()),  # a relative path may also be an id on the hub
+                    use_safetensors=True,
+                    variant=variant,
+                    local_files_only=True,
+                    token=False,
+                    low_cpu_mem_usage=False,
+                    torch_dtype=torch.float32,
+                    output_loading_info=True,
+                )
         except (OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError, SafetensorError) as error:
             raise ModelError(
-                f"{folder}: no {name} could be read ({reason(error)}). Wanted a folder with config.json and "
-                f"safetensors weights that fit it."
+                f"{folder}: no {model_class.__name__} could be read ({reason(error)}). Wanted a folder with "
+                f"config.json and safetensors weights that fit it."
             ) from error
         if missing := loading_info["missing_keys"]:
             raise ModelError(
                 f"{folder}: its weights lack {len(missing)} tensors, {missing[0]!r} first; wanted all of a "
-                f"{name}. The download or copy was cut short: fetch the model again."
+                f"{model_class.__name__}. The download or copy was cut short: fetch the model again."
             )
         return cls(module)
+
+    @staticmethod
+    def require_fitting(folder: Path) -> None:
+        """Raise unless the weights in a folder are those of the class and sizes that its config.json gives."""
+        model_class, config = _model_class(folder), bounded_config(folder)
+        require_fitting(lambda: model_class.from_config(config), folder / WEIGHTS)
 
     def to(self, device: torch.device) -> Self:
         """Move to `device`, in the memory layout in which convolutions are fastest."""
@@ -93,7 +102,9 @@ class DiffusersAutoencoder(EncoderModel):
 
     def save(self, folder: Path) -> None:
         """Write config.json and safetensors weights in the layout of diffusers."""
-        self.module.to(memory_format=torch.contiguous_format).save_pretrained(folder, safe_serialization=True)
+        self.module.to(memory_format=torch.contiguous_format).save_pretrained(
+            folder, safe_serialization=True, max_shard_size=ONE_FILE
+        )
         config = read_json(folder / CONFIG)
         write_json(folder / CONFIG, {key: value for key, value in config.items() if key not in ORIGIN_KEYS})
 
@@ -140,22 +151,25 @@ class DiffusersAutoencoder(EncoderModel):
         return torch.full((1, 1, 1), shift), torch.full((1, 1, 1), self.scaling_factor)
 
 
-def _class_name(folder: Path) -> str:
-    """Return the class that config.json names, if it is one of CLASSES."""
-    try:
-        config = read_json(folder / CONFIG)
-        name = config["_class_name"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelError(
-            f"{folder / CONFIG}: found no autoencoder of diffusers ({reason(error)}). In a complete pipeline it is "
-            f"in a subfolder, mostly 'vae': name that."
-        ) from error
+def autoencoder_class(config: Any) -> Any:
+    """Return the class of diffusers that a config.json names; raises ValueError unless it is one of CLASSES."""
+    import diffusers
+
+    name = config.get("_class_name") if isinstance(config, dict) else None
     if name not in CLASSES:
-        raise ModelError(
-            f"{folder / CONFIG}: found the class {name!r}, wanted one of {', '.join(CLASSES)}. Others have no code of "
-            f"single images, or are random."
+        raise ValueError(
+            f"found the class {str(name)[:100]!r}, wanted one of {', '.join(CLASSES)}. In a complete pipeline it is in "
+            f"a subfolder, mostly 'vae': name that"
         )
-    return str(name)
+    return getattr(diffusers, name)
+
+
+def _model_class(folder: Path) -> Any:
+    """Return the class that a folder's config.json names, whose values are within bounds."""
+    try:
+        return autoencoder_class(bounded_config(folder))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{folder / CONFIG}: no autoencoder of diffusers ({reason(error)}).") from error
 
 
 def _per_channel(values: Tensor) -> Tensor:

@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from pipeline.networks.encoders.diffusers_autoencoder import DiffusersAutoencoder, DiffusersSettings
+from pipeline.networks.encoders.fitting import require_room
 from pipeline.networks.encoders.model import EncoderModel
 from pipeline.networks.encoders.onnx_network import OnnxNetwork, OnnxSettings
 from pipeline.networks.encoders.pixel_classifier import SupervisedEncoder, SupervisedSettings
 from pipeline.networks.encoders.reduction import Reduction
 from pipeline.networks.encoders.vision_backbone import BackboneSettings, VisionBackbone
-from pipeline.runtime.errors import ModelError, reason
-from pipeline.runtime.files import folder_digest, write_json
+from pipeline.runtime.errors import ModelError, OutOfMemoryError, reason
+from pipeline.runtime.files import folder_digest, read_description, write_json
 from pipeline.schema.section import Count
 
 CARD, MODEL = "encoder.json", "model"
@@ -118,31 +119,50 @@ class SavedEncoder(NamedTuple):
 
 
 def load_encoder(folder: Path) -> SavedEncoder:
-    """Read an encoder that stage `encoder` wrote; raises ModelError when it is not there or damaged."""
+    """Read an encoder that stage `encoder` wrote; raises ModelError when it is not there or damaged.
+
+    Its files may be a stranger's: numbers are bounded and weights compared before a model is built, and nothing outside
+    of the folder is read.
+    """
     card = read_card(folder)
-    settings, files = card.model, folder / MODEL
-    model: EncoderModel
-    match settings:
-        case DiffusersSettings():
-            model = DiffusersAutoencoder.load(files)
-        case BackboneSettings():
-            model = VisionBackbone.load(files, settings)
-        case OnnxSettings():
-            model = OnnxNetwork.load(files, settings)
-        case SupervisedSettings():
-            model = SupervisedEncoder.load(files, settings)
-    reduction = None if card.reduction is None else Reduction.load(folder, **card.reduction.model_dump())
-    encoder = Encoder(model, reduction)
+    try:
+        require_room(card.image_size)
+        encoder = Encoder(_model(folder / MODEL, card.model), _reduction(folder, card.reduction))
+    except (ModelError, OutOfMemoryError):
+        raise
+    except Exception as error:  # the files may say anything, and libraries raise anything then
+        raise ModelError(
+            f"{folder}: no encoder could be read ({reason(error)}). The folder is damaged: delete it, then `dvc "
+            f"checkout` or `dvc repro encoder` restores it."
+        ) from error
     if (found := latent_shape(encoder, card.image_size, str(folder))) != card.shape:
         raise ModelError(f"{folder}: its latents have the shape {found}, wanted {card.shape} as {CARD} says.")
     return SavedEncoder(encoder, card, folder_digest(folder))
 
 
+def _model(folder: Path, settings: Settings) -> EncoderModel:
+    match settings:
+        case DiffusersSettings():
+            DiffusersAutoencoder.require_fitting(folder)
+            return DiffusersAutoencoder.load(folder)
+        case BackboneSettings():
+            VisionBackbone.require_fitting(folder)
+            return VisionBackbone.load(folder, settings)
+        case OnnxSettings():
+            return OnnxNetwork.load(folder, settings)
+        case SupervisedSettings():
+            return SupervisedEncoder.load(folder, settings)
+
+
+def _reduction(folder: Path, card: ReductionCard | None) -> Reduction | None:
+    return None if card is None else Reduction.load(folder, card.side, pools=card.pools, variance=card.variance)
+
+
 def read_card(folder: Path) -> EncoderCard:
     """Return what encoder.json says; raises ModelError when there is none, or one that cannot be."""
     try:
-        return EncoderCard.model_validate_json((folder / CARD).read_bytes())
-    except (OSError, ValidationError) as error:
+        return EncoderCard.model_validate_json(read_description(folder / CARD, inside=folder))
+    except (OSError, ValueError) as error:
         raise ModelError(
             f"{folder / CARD}: no encoder could be read ({reason(error)}), wanted the output of stage `encoder`; run "
             f"`dvc repro encoder`."

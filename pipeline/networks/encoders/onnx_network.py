@@ -10,7 +10,7 @@ from torch import Tensor
 from pipeline.networks.encoders.model import EncoderModel, ModelSettings
 from pipeline.networks.encoders.vision_backbone import Colours, per_colour
 from pipeline.runtime.errors import MissingExtraError, ModelError, reason
-from pipeline.runtime.files import write_bytes
+from pipeline.runtime.files import open_regular, write_bytes
 from pipeline.schema.section import Name, Positive
 
 FILE, EXTRA = "model.onnx", "onnx"
@@ -54,9 +54,11 @@ class OnnxNetwork(EncoderModel):
     def read(cls, file: Path, settings: OnnxSettings) -> Self:
         """Read a file of the user's."""
         try:
-            if (size := file.stat().st_size) > LARGEST_FILE or not file.is_file():
-                raise ModelError(f"{file}: found {size:,} bytes or no regular file, wanted an ONNX file below 2 GiB.")
-            content = file.read_bytes()
+            with open_regular(file, inside=file.resolve().parent) as stream:
+                if (size := stream.seek(0, 2)) > LARGEST_FILE:
+                    raise ModelError(f"{file}: found {size:,} bytes, wanted an ONNX file below 2 GiB.")
+                stream.seek(0)
+                content = stream.read()
         except OSError as error:
             raise ModelError(f"{file}: no ONNX file could be read ({reason(error)}).") from error
         return cls(content, str(file), settings)

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor, nn
 
+from pipeline.networks.encoders.fitting import require_fitting
 from pipeline.networks.encoders.model import EncoderModel, ModelSettings
 from pipeline.params.encoder import Widths
 from pipeline.runtime.device import full_float32
@@ -89,10 +90,11 @@ class SupervisedEncoder(EncoderModel):
     @classmethod
     def load(cls, folder: Path, settings: SupervisedSettings) -> Self:
         """Read the weights; raises ModelError when they are damaged or of another architecture."""
-        network = PixelClassifier(settings.widths, settings.classes)
         try:
+            require_fitting(lambda: PixelClassifier(settings.widths, settings.classes), folder / WEIGHTS)
+            network = PixelClassifier(settings.widths, settings.classes)
             network.load_state_dict(load_file(folder / WEIGHTS))
-        except (OSError, SafetensorError, RuntimeError) as error:
+        except (OSError, SafetensorError, RuntimeError, ValueError) as error:
             raise ModelError(f"{folder / WEIGHTS}: no classifier of pixels could be read ({reason(error)}).") from error
         return cls(network, settings)
 

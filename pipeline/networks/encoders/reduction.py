@@ -7,11 +7,11 @@ from typing import Self
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+from pipeline.networks.tensor_file import read_tensors, require_finite
 from pipeline.runtime.errors import ModelError, reason
 from pipeline.runtime.files import write_bytes
 
@@ -53,9 +53,10 @@ class Reduction:
     def load(cls, folder: Path, side: int, *, pools: bool, variance: float) -> Self:
         """Read the tensors; raises ModelError when they are damaged or do not fit each other."""
         try:
-            tensors = load_file(folder / FILE)
+            tensors = read_tensors(folder / FILE, inside=folder)
+            require_finite(tensors)
             mean, components = tensors["mean"], tensors["components"]
-        except (OSError, KeyError, SafetensorError) as error:
+        except (OSError, KeyError, ValueError, SafetensorError) as error:
             raise ModelError(f"{folder / FILE}: no reduction could be read ({reason(error)}).") from error
         if mean.ndim != 1 or components.ndim != 2 or components.shape[1] != len(mean):
             found = f"mean {tuple(mean.shape)}, components {tuple(components.shape)}"

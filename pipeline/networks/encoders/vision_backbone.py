@@ -7,18 +7,23 @@ from typing import Any, Literal, Self
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
+from pipeline.networks.encoders.fitting import CONFIG, bounded_config, require_fitting
 from pipeline.networks.encoders.model import EncoderModel, ModelSettings
 from pipeline.runtime.device import full_float32
 from pipeline.runtime.errors import ModelError, reason
 from pipeline.runtime.files import read_json, write_json
-from pipeline.runtime.huggingface import import_transformers, quiet
+from pipeline.runtime.huggingface import import_transformers, quiet, without_network
 from pipeline.schema.section import Positive
 
 PARAMETER = "encoder.transformers"
-CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+PREPROCESSOR, WEIGHTS = "preprocessor_config.json", "model.safetensors"
+LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False, "token": False}
+"""Nothing is read from elsewhere than the folder, and no code in it runs."""
 PATTERNS = (CONFIG, PREPROCESSOR, "*.safetensors", "*.safetensors.index.json")
+ONE_FILE = "1TB"
+"""A model is saved in one file."""
 VERSION_KEYS = ("transformers_version", "_name_or_path")
 """Which version saved a model and where it was. They are not written: the same model must have the same digest."""
 
@@ -66,13 +71,13 @@ class VisionBackbone(EncoderModel):
     def load(cls, folder: Path, settings: BackboneSettings) -> Self:
         """Read config.json and safetensors weights; only code of transformers runs."""
         transformers = import_transformers(PARAMETER)
-        local = {"local_files_only": True, "trust_remote_code": False, "token": False}
+        path = str(folder.absolute())  # a relative path may also be an id on the hub
         try:
-            with quiet():
-                config = transformers.AutoConfig.from_pretrained(folder, **local)
+            with quiet(), without_network():
+                config = transformers.AutoConfig.from_pretrained(path, **LOCAL)
                 config = getattr(config, "vision_config", None) or config
                 module, loading_info = transformers.AutoModel.from_pretrained(
-                    folder, config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **local
+                    path, config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **LOCAL
                 )
         except (OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError, SafetensorError) as error:
             raise ModelError(
@@ -89,6 +94,20 @@ class VisionBackbone(EncoderModel):
             )
         return cls(module, settings)
 
+    @staticmethod
+    def require_fitting(folder: Path) -> None:
+        """Raise unless the weights in a folder are those of the model that its config.json describes."""
+        transformers = import_transformers(PARAMETER)
+        bounded_config(folder)
+        with quiet(), without_network():
+            config = transformers.AutoConfig.from_pretrained(str(folder.absolute()), **LOCAL)
+
+        def build() -> nn.Module:
+            module: nn.Module = transformers.AutoModel.from_config(config, trust_remote_code=False)
+            return module
+
+        require_fitting(build, folder / WEIGHTS, renamed=True)
+
     def to(self, device: torch.device) -> Self:
         """Move to `device`, convolutions in the memory layout in which they are fastest."""
         self.module.to(device, memory_format=torch.channels_last)
@@ -97,7 +116,8 @@ class VisionBackbone(EncoderModel):
 
     def save(self, folder: Path) -> None:
         """Write config.json and safetensors weights in the layout of transformers."""
-        self.module.to(memory_format=torch.contiguous_format).save_pretrained(folder)
+        with quiet():
+            self.module.to(memory_format=torch.contiguous_format).save_pretrained(folder, max_shard_size=ONE_FILE)
         config = read_json(folder / CONFIG)
         write_json(folder / CONFIG, {key: value for key, value in config.items() if key not in VERSION_KEYS})
 

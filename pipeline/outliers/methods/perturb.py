@@ -14,6 +14,8 @@ from pipeline.outliers.method import ClassRows, Columns, Method, Outliers, Paren
 from pipeline.outliers.noise import covariance_root
 from pipeline.params.methods.perturb import PerturbParams
 from pipeline.runtime.memory import gathered
+from pipeline.runtime.shortage import require_memory
+from pipeline.store.format import BLOCK_ROWS
 
 
 class Perturb(Method):
@@ -41,6 +43,9 @@ class Perturb(Method):
         outermost = zip(parents.members, self.boundary.outermost, strict=True)
         self.outermost = ClassRows([rows[chosen] for rows, chosen in outermost])
         self.roots = [bank.std(0) if params.noise == "diagonal" else covariance_root(bank) for bank in banks]
+        width = max(root.shape[0] for root in self.roots)
+        candidates = BLOCK_ROWS * params.candidates * width * np.dtype(np.float32).itemsize
+        require_memory("synthesize.perturb.candidates", candidates, "Lower it.")
 
     def block(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Outliers:
         """Return the outliers numbered `rows`."""
