@@ -118,9 +118,7 @@ def test_every_class_is_one_of_diffusers():
 @pytest.mark.parametrize("name", ["UNet2DModel", "DiffusionPipeline", "ConsistencyDecoderVAE", "os", None, ["x"]])
 def test_no_other_class_is_loaded(tmp_path, name):
     (tmp_path / "config.json").write_text(json.dumps({"_class_name": name}))
-    with pytest.raises(
-        ModelError, match=r"config.json: no autoencoder .*found the class .*, wanted one of AsymmetricAutoencoderKL"
-    ):
+    with pytest.raises(ModelError, match=r"config.json: no autoencoder .*found the class .*, wanted one of Asymm"):
         DiffusersAutoencoder.load(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Stages take a folder with every odd file in it: the stores say what was left out, and the guard adds it up."""
+"""Stages take a folder with every odd file in it, and a dataset from disk but from no hub that cannot be reached."""
 
 from pathlib import Path
 
@@ -10,10 +10,11 @@ from pipeline.runtime.errors import ImageFileError, LeakError
 from pipeline.store.reader import Store
 from stages.encode import encode
 from stages.guard import guard
-from tests.helpers.make import tiny_params, write_params
+from tests.helpers.make import changed, parquet_data, tiny_params, write_params
 from tests.helpers.models import write_encoder
+from tests.images.hugging import HUB, as_files, as_saved, dataset_data, write_files
 from tests.images.odd import SETS, USED, encoded, folder_data, odd_folder, picture, plain, plain_folder, write
-from tests.stages.test_stages import run
+from tests.stages.test_stages import ENVIRONMENT, run
 
 LATENTS, REPORT, PASSED = Path("latents"), Path("guard.json"), Path("guarded.json")
 
@@ -78,3 +79,36 @@ def test_a_leak_between_folders_is_told_by_the_names_of_the_files(outcomes):
     write(Path("others/new.png"), encoded(picture(98)))
     with pytest.raises(LeakError, match="the first is photos/cat/3.png; wanted at most 0"):
         guarded()
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Write an encoder and Parquet files, with a home of the hub's client of its own."""
+    monkeypatch.setitem(ENVIRONMENT, "HF_HOME", str(tmp_path / "home"))
+    torch.manual_seed(0)
+    write_encoder(Path("encoder"))
+    write_files(tmp_path)
+
+
+def encoded_test_set(data, output):
+    write_params(Path(), tiny_params(data=data))
+    return run("stages.encode", "id_test", "encoder", output)
+
+
+@pytest.mark.parametrize("layout", [as_files, as_saved])
+def test_the_latents_of_a_dataset_are_those_of_its_parquet_files(files, tmp_path, layout):
+    layout(tmp_path)
+    for data, output in ((dataset_data(tmp_path), "dataset"), (parquet_data(tmp_path), "parquet")):
+        code, _, err = encoded_test_set(data, output)
+        assert (code, err.count("\n")) == (0, 1), err  # the bar of the stage itself
+    found, wanted = Store(Path("dataset")), Store(Path("parquet"))
+    assert found.latents().tobytes() == wanted.latents().tobytes()
+    assert found.column("content").tolist() == wanted.column("content").tolist()
+
+
+def test_without_a_network_a_dataset_of_the_hub_is_one_line_and_exit_code_1(files, tmp_path):
+    data = dataset_data(tmp_path)
+    code, _, err = encoded_test_set(changed(data, sources__animals=data["sources"]["animals"] | HUB), "out")
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.startswith("error: team/animals: found nothing to open (ConnectionError: Couldn't reach 'team/animals'")
+    assert not Path("out").exists()
