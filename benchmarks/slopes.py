@@ -29,6 +29,7 @@ from rich.table import Table
 
 from benchmarks.bench import hardware
 from pipeline.commands.compose import preset_text
+from pipeline.runtime.command import STAGE
 from pipeline.runtime.files import write_json
 from pipeline.runtime.progress import progress
 from pipeline.runtime.run_log import git_revision
@@ -53,7 +54,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             make_project(folder, size)
-            sizes[size] = {stage: cost(folder, command) for stage, command in commands(folder).items()}
+            sizes[size] = {stage: cost(folder, stage, command) for stage, command in commands(folder).items()}
     stages = {stage: grown({size: found[stage] for size, found in sizes.items()}) for stage in sizes[SIZES[0]]}
     report = {"format": FORMAT, "hardware": hardware(), "commit": git_revision(), "budget": MEMORY, "stages": stages}
     write_json(RESULT, report)
@@ -121,9 +122,9 @@ def commands(folder: Path) -> dict[str, str]:
         return {stage.name: stage.cmd for stage in reversed(list(nx.topological_sort(graph)))}
 
 
-def cost(folder: Path, command: str) -> dict[str, float]:
+def cost(folder: Path, stage: str, command: str) -> dict[str, float]:
     """Run a stage; return the seconds it logs, and the most memory of its processes that no file holds, in MiB."""
-    environment = os.environ | {"LATENT_OUTLIERS_MEMORY": MEMORY}
+    environment = os.environ | {"LATENT_OUTLIERS_MEMORY": MEMORY, STAGE: stage}
     log = folder / "logs/runs.jsonl"
     lines = len(log.read_text().splitlines()) if log.exists() else 0
     words = command.split()

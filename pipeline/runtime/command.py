@@ -1,7 +1,8 @@
 """Run a function as a command. Its signature gives the arguments; expected errors end with one line and exit code 1."""
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -33,13 +34,23 @@ Ranks = Annotated[
 ]
 
 PARAMS_FILE = Path("params.yaml")
+NAME = "@name"
+"""Stands in the commands of dvc.yaml for the name of a set or method, which no shell may read."""
+STAGE = "DVC_STAGE"
+"""The environment variable in which DVC says which stage it runs, such as `encode@held_out`."""
 
 
 def run(command: Callable[..., Any]) -> None:
     """Run `command` with the arguments of this process, and end the process."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(command)
-    run_app(app)
+    run_app(lambda: app(with_name(sys.argv[1:])))
+
+
+def with_name(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with `@name` replaced by what follows the @ in the name of the stage that DVC runs."""
+    _, at, name = os.environ.get(STAGE, "").rpartition("@")
+    return [argument.replace(NAME, name) if at else argument for argument in arguments]
 
 
 def run_app(app: Callable[[], Any]) -> None:

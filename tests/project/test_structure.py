@@ -153,6 +153,17 @@ def test_stage_name_is_script_name_and_params_section():
     assert set(DVC) <= set(sections)
 
 
+def test_no_command_has_a_value_of_a_parameter_and_no_output_lies_elsewhere():
+    """What a foreign params.yaml could do without this is in test_hostile_params.py."""
+    for name, entry in DVC.items():
+        body = entry.get("do", entry)
+        assert "${" not in body["cmd"], name
+        if body is not entry or "matrix" in entry:
+            (variable,) = {found for path in map(str, body["outs"]) for found in re.findall(r"\$\{.*?\}", path)}
+            assert body["wdir"] == f"{variable}/..", name
+            assert body["vars"] == ["params.yaml", "stages/__init__.py"], name
+
+
 def test_dependencies_in_dvc_yaml_are_written_from_the_imports():
     text = (ROOT / PIPELINE).read_text()
     assert with_dependencies(text, ROOT) == text, "run `make fix`"
