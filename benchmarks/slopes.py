@@ -22,7 +22,6 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import psutil
-import yaml
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -33,6 +32,7 @@ from pipeline.runtime.command import STAGE
 from pipeline.runtime.files import write_json
 from pipeline.runtime.progress import progress
 from pipeline.runtime.run_log import git_revision
+from pipeline.schema.text import dump_yaml, plain_yaml
 
 FORMAT = "latent-outliers-slopes/1"
 RESULT = Path("benchmarks/results/slopes-cpu.json")
@@ -70,7 +70,7 @@ def make_project(folder: Path, size: int) -> None:
     for name in CODE:
         (folder / name).symlink_to(Path(name).absolute())
     write_images(folder / "data/images/photos", size)
-    (folder / "params.yaml").write_text(yaml.safe_dump(params(size), sort_keys=False))
+    (folder / "params.yaml").write_text(dump_yaml(params(size)))
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)  # noqa: S607  # DVC wants a repository
 
 
@@ -97,7 +97,7 @@ def _write(file: Path, level: int, rng: np.random.Generator) -> None:
 
 def params(size: int) -> dict[str, Any]:
     """Return preset `imagefolder`, with one seed, one epoch of everything and as many outliers as images."""
-    found: dict[str, Any] = yaml.safe_load(preset_text(Path("presets/imagefolder.yaml")))
+    found: dict[str, Any] = plain_yaml(preset_text(Path("presets/imagefolder.yaml")))
     data = found["data"]
     photos = data["sources"]["photos"] | {"validation": None, "test": None}
     others = {"kind": "folder_images", "path": f"data/images/{OTHERS}", "images": None, "seed": 0}

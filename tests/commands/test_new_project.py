@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from rich.console import Console
 
 from pipeline.commands import new_project as module
@@ -18,7 +17,7 @@ from pipeline.params.all_params import load_all
 from pipeline.params.data import DataParams
 from pipeline.runtime.errors import ImageFileError, OverwriteError, ProjectError
 from pipeline.schema.reader import parse_yaml, read_yaml
-from pipeline.schema.text import dump_yaml, load_yaml
+from pipeline.schema.text import dump_yaml, load_yaml, plain_yaml
 from tests.helpers.make import ROOT, section
 from tests.helpers.project import call
 from tests.images.odd import picture
@@ -209,5 +208,5 @@ def test_the_command_says_what_it_made(photos):
     )
     again = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert (again.returncode, again.stderr.count("\n")) == (1, 1)
-    params = yaml.safe_load(Path("owls/params.yaml").read_text())
+    params = plain_yaml(Path("owls/params.yaml").read_text())
     assert params["data"]["sources"]["photos"]["path"] == "data/images/photos"

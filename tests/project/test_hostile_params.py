@@ -35,7 +35,7 @@ def with_sets(*names):
     """Return parameters in which sets have these names."""
     params = tiny_params()
     near = params["data"]["sets"].pop("held_out")
-    params["data"]["sets"] = dict.fromkeys(names, near) | params["data"]["sets"]
+    params["data"]["sets"] = {name: dict(near) for name in names} | params["data"]["sets"]
     return params
 
 

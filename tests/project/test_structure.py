@@ -10,7 +10,6 @@ from typing import get_args
 
 import numpy as np
 import pytest
-import yaml
 
 from pipeline.commands.dependencies import CODE, PIPELINE, code_of_stage, with_dependencies
 from pipeline.images.sources.base import ImageSource
@@ -20,12 +19,13 @@ from pipeline.params.methods.section import method_params_class
 from pipeline.params.synthesize import METHODS, SynthesizeParams
 from pipeline.posthoc.fitted import score_class
 from pipeline.runtime.code import WITHOUT_EFFECT
+from pipeline.schema.text import plain_yaml
 from tests.helpers.make import ROOT
 
 LIBRARY = sorted([*ROOT.glob("pipeline/**/*.py"), *ROOT.glob("stages/*.py")])
 EVERYTHING = sorted([*LIBRARY, *ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/**/*.py")])
 FOLDERS = ("pipeline", "stages", "tests", "benchmarks", "docs", "presets")
-DVC = yaml.safe_load((ROOT / PIPELINE).read_text())["stages"]
+DVC = plain_yaml((ROOT / PIPELINE).read_text())["stages"]
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("[!_]*.py"))
 
 
@@ -148,7 +148,7 @@ def test_a_stage_is_one_function_of_its_name():
 
 
 def test_stage_name_is_script_name_and_params_section():
-    sections = yaml.safe_load((ROOT / "params.yaml").read_text())
+    sections = plain_yaml((ROOT / "params.yaml").read_text())
     assert set(STAGES) == set(DVC)
     assert set(DVC) <= set(sections)
 
