@@ -58,7 +58,10 @@ class _CachedScan(BaseModel):
 def scan_folder(root: Path, largest_pixels: int) -> Scan:
     """Return the scan of the files below `root`, from the cache if the folder has not changed."""
     if not root.is_dir():
-        advice = "Put it there, or correct the path in params.yaml; it starts at the project's root."
+        advice = (
+            "Put it there, or correct the path in params.yaml; it starts at the project's root. "
+            "`dvc exp run --temp` and `--queue` want `--copy-paths data/images` for what git ignores."
+        )
         raise ImageFileError(root, "no folder", "a folder of images", advice)
     listing = list_folder(root)
     cache_file = SCANS / f"{digest(os.fsencode(root.absolute()))[:16]}.json"

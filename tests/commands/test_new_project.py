@@ -160,7 +160,7 @@ def test_the_project_is_a_repository_that_knows_where_its_code_is_from(photos):
     here = PROJECT.resolve()
     assert call(here, "git", "branch", "--show-current") == "main\n"
     assert call(here, "git", "remote") == "upstream\n"
-    assert call(here, "git", "status", "--short") == " M params.yaml\n"
+    assert call(here, "git", "status", "--short") == "A  data/images/photos\n M params.yaml\n"
 
 
 def test_what_is_there_is_not_overwritten(photos):
@@ -210,3 +210,12 @@ def test_the_command_says_what_it_made(photos):
     assert (again.returncode, again.stderr.count("\n")) == (1, 1)
     params = plain_yaml(Path("owls/params.yaml").read_text())
     assert params["data"]["sources"]["photos"]["path"] == "data/images/photos"
+
+
+def test_the_links_are_there_in_an_experiment_in_a_folder_of_its_own(photos):
+    """DVC takes along what git tracks, also what is only staged; --copy-paths is for what it does not."""
+    make(photos, far=[pictures("things", ["cup"], 3, first=90)])
+    assert call(PROJECT, "git", "ls-files", "data/images").split() == ["data/images/photos", "data/images/things"]
+    saved = call(PROJECT, "git", "stash", "create").strip()
+    call(PROJECT, "git", "worktree", "add", "--quiet", "--detach", "../elsewhere", saved)
+    assert Path("elsewhere/data/images/photos").resolve() == photos.resolve()
