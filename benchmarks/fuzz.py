@@ -23,7 +23,6 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import typer
-import yaml
 from PIL import Image
 
 from benchmarks.bench import hardware
@@ -37,6 +36,7 @@ from pipeline.runtime.files import digest, json_bytes, write_json
 from pipeline.runtime.progress import progress
 from pipeline.runtime.run_log import git_revision
 from pipeline.schema.reader import validate
+from pipeline.schema.text import dump_yaml, plain_yaml
 
 RESULTS = Path("benchmarks/results/fuzz.json")
 SECONDS = 20
@@ -157,8 +157,8 @@ def _importing() -> bool:
 
 def readers(folder: Path) -> list[Reader]:
     """Return the readers; files of bundles and parameters are written below `folder`."""
-    images, params = _images(), yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    text = yaml.safe_dump(params).encode()
+    images, params = _images(), plain_yaml(Path("params.yaml").read_text(encoding="utf-8"))
+    text = dump_yaml(params).encode()
     card = _bundle_card()
     file = folder / "params.yaml"
 

@@ -22,7 +22,6 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import psutil
-import yaml
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -30,8 +29,10 @@ from rich.table import Table
 from benchmarks.bench import hardware
 from pipeline.commands.compose import preset_text
 from pipeline.runtime.files import write_json
+from pipeline.runtime.outputs import STAGE
 from pipeline.runtime.progress import progress
 from pipeline.runtime.run_log import git_revision
+from pipeline.schema.text import dump_yaml, plain_yaml
 
 FORMAT = "latent-outliers-slopes/1"
 RESULT = Path("benchmarks/results/slopes-cpu.json")
@@ -53,7 +54,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             make_project(folder, size)
-            sizes[size] = {stage: cost(folder, command) for stage, command in commands(folder).items()}
+            sizes[size] = {stage: cost(folder, stage, command) for stage, command in commands(folder).items()}
     stages = {stage: grown({size: found[stage] for size, found in sizes.items()}) for stage in sizes[SIZES[0]]}
     report = {"format": FORMAT, "hardware": hardware(), "commit": git_revision(), "budget": MEMORY, "stages": stages}
     write_json(RESULT, report)
@@ -69,7 +70,7 @@ def make_project(folder: Path, size: int) -> None:
     for name in CODE:
         (folder / name).symlink_to(Path(name).absolute())
     write_images(folder / "data/images/photos", size)
-    (folder / "params.yaml").write_text(yaml.safe_dump(params(size), sort_keys=False))
+    (folder / "params.yaml").write_text(dump_yaml(params(size)))
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)  # noqa: S607  # DVC wants a repository
 
 
@@ -96,7 +97,7 @@ def _write(file: Path, level: int, rng: np.random.Generator) -> None:
 
 def params(size: int) -> dict[str, Any]:
     """Return preset `imagefolder`, with one seed, one epoch of everything and as many outliers as images."""
-    found: dict[str, Any] = yaml.safe_load(preset_text(Path("presets/imagefolder.yaml")))
+    found: dict[str, Any] = plain_yaml(preset_text(Path("presets/imagefolder.yaml")))
     data = found["data"]
     photos = data["sources"]["photos"] | {"validation": None, "test": None}
     others = {"kind": "folder_images", "path": f"data/images/{OTHERS}", "images": None, "seed": 0}
@@ -121,9 +122,9 @@ def commands(folder: Path) -> dict[str, str]:
         return {stage.name: stage.cmd for stage in reversed(list(nx.topological_sort(graph)))}
 
 
-def cost(folder: Path, command: str) -> dict[str, float]:
+def cost(folder: Path, stage: str, command: str) -> dict[str, float]:
     """Run a stage; return the seconds it logs, and the most memory of its processes that no file holds, in MiB."""
-    environment = os.environ | {"LATENT_OUTLIERS_MEMORY": MEMORY}
+    environment = os.environ | {"LATENT_OUTLIERS_MEMORY": MEMORY, STAGE: stage}
     log = folder / "logs/runs.jsonl"
     lines = len(log.read_text().splitlines()) if log.exists() else 0
     words = command.split()

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -30,6 +29,7 @@ from pipeline.runtime.command import run
 from pipeline.runtime.files import folder_digest, write_json
 from pipeline.runtime.progress import progress
 from pipeline.runtime.run_log import git_revision
+from pipeline.schema.text import dump_yaml, plain_yaml
 
 FORMAT = "latent-outliers-cluster/1"
 RESULT = Path("benchmarks/results/cluster-cpu.json")
@@ -143,13 +143,13 @@ def timed(folder: Path, work: Work, place: Place) -> tuple[float, str]:
 
 def write_params(folder: Path, rows: int = ROWS, seeds: int = SEEDS) -> None:
     """Write the default parameters with so much work, of a kind that two cores do in half a minute."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = plain_yaml((ROOT / "params.yaml").read_text())
     params["seeds"] = list(range(seeds))
     params["synthesize"]["perturb"]["rows"] = rows
     params["synthesize"]["perturb"]["candidates"] = 1
     params["teacher"]["network"] = {"width": 8, "blocks": [1]}
     params["teacher"]["optimiser"]["epochs"] = EPOCHS
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    (folder / "params.yaml").write_text(dump_yaml(params))
 
 
 def summary(stage: str, runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -28,6 +27,7 @@ from pipeline.runtime.command import PARAMS_FILE, run
 from pipeline.runtime.files import read_json, write_json
 from pipeline.runtime.run_log import git_revision
 from pipeline.schema.reader import read_yaml
+from pipeline.schema.text import dump_yaml
 from pipeline.training.curve import RATE
 
 FORMAT = "latent-outliers-ranks/1"
@@ -44,7 +44,7 @@ def main(
         folder = Path(name)
         params = read_yaml(PARAMS_FILE)
         params["seeds"] = params["seeds"][:seeds]
-        (folder / "params.yaml").write_text(yaml.safe_dump(params))
+        (folder / "params.yaml").write_text(dump_yaml(params))
         cases = {
             "one process": trained(folder, params["seeds"], ("--workers", "1"), {}),
             "two ranks": trained(folder, params["seeds"], ("--ranks", "2"), cluster.environment),

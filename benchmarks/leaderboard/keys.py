@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-import yaml
-
 from pipeline.runtime.code import library_versions
 from pipeline.runtime.device import chosen_device
 from pipeline.runtime.files import digest, file_digest, folder_digest, json_bytes
+from pipeline.schema.text import plain_yaml
 
 
 def key(stage: str, facts: Mapping[str, object], inputs: Mapping[str, Path]) -> str:
@@ -29,7 +28,7 @@ def key(stage: str, facts: Mapping[str, object], inputs: Mapping[str, Path]) -> 
 @cache
 def stage_code(stage: str) -> str:
     """Return one digest of the modules that a stage depends on."""
-    stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    stages = plain_yaml(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
     return code(*(Path(name) for name in stages[stage]["deps"] if name.startswith("pipeline")))
 
 

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from benchmarks.leaderboard.keys import code, key
 from benchmarks.leaderboard.methods import Head, Library, Method, Peer, Teacher, train_params
 from benchmarks.leaderboard.peers.clipping import clipped
@@ -13,6 +11,7 @@ from benchmarks.leaderboard.peers.train import train_peer
 from benchmarks.leaderboard.peers.unit import PeerUnit
 from benchmarks.leaderboard.project import Project
 from benchmarks.leaderboard.tasks import EXPOSURE, WORK
+from pipeline.schema.text import dump_yaml, plain_yaml
 from pipeline.training.detector import DetectorUnit, train_detector
 from stages.synthesize import synthesize
 
@@ -125,14 +124,14 @@ def stores_of(project: Project, how: Library | Head) -> tuple[Path, ...]:
 
 def _resized(project: Project, method: str, rows: int) -> Path:
     """Return a store of so many rows by the same parameters: the first rows of any larger one."""
-    content = yaml.safe_load((project.folder / "params.yaml").read_text(encoding="utf-8"))
+    content = plain_yaml((project.folder / "params.yaml").read_text(encoding="utf-8"))
     content["synthesize"][method]["rows"] = rows
     facts = {"code": code(*SYNTHESIS), "seed": content["synthesize"]["seed"], method: content["synthesize"][method]}
     found = key("train", facts, {"latents": project.latents("id_train")})
     home = project.folder / f".work/rows-{rows}-{found}"
     if not (home / method).is_dir():
         home.mkdir(parents=True, exist_ok=True)
-        (home / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        (home / "params.yaml").write_text(dump_yaml(content), encoding="utf-8")
         denoiser = project.folder / "models/denoiser" / method
         synthesize(
             method,

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-import yaml
+from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
 
 from pipeline.params.all_params import AllParams
 from pipeline.runtime.errors import ParamsError
 from pipeline.schema.reader import parse_yaml, read_yaml, validate
 from pipeline.schema.spelling import nearest_name
+from pipeline.schema.text import yaml_nodes
 
 BASE, IN_FULL = "digits", "data"
 
@@ -52,7 +53,7 @@ class _Entry:
     """A key with its value, as lines of text."""
 
     indent: int
-    value: yaml.Node
+    value: Node
     above: list[str]  # comment lines above the key, in its column
     key_lines: list[str]  # the key, with a value that is not in block style; without the comment of the last line
     comment: list[str]  # behind the last key line (may be empty), then lines that continue it
@@ -77,7 +78,7 @@ class _Text:
         read_yaml(path)  # raises ParamsError when it holds no sections
         self.text = path.read_text(encoding="utf-8")
         self._lines = self.text.splitlines()
-        root = cast("yaml.MappingNode", yaml.compose(self.text, yaml.SafeLoader))
+        root = cast("MappingNode", yaml_nodes(self.text))
         if root.flow_style:
             raise ParamsError(path, ["its sections are in braces, wanted each on lines of its own"])
         header_end = next(index for index, line in enumerate(self._lines) if not line.startswith("#"))
@@ -85,7 +86,7 @@ class _Text:
         self.gap = self._lines[header_end : self._start(root.value[0][0])] if root.value else []
         self.entries = self._entries(root, len(self._lines))
 
-    def _entries(self, mapping: yaml.MappingNode, end: int) -> dict[str, _Entry]:
+    def _entries(self, mapping: MappingNode, end: int) -> dict[str, _Entry]:
         """Return the entries of a mapping in block style, the last of which ends before line `end`."""
         starts = [self._start(key) for key, _ in mapping.value]
         stops = [*starts[1:], end]
@@ -94,14 +95,15 @@ class _Text:
             for (key, value), start, stop in zip(mapping.value, starts, stops, strict=True)
         }
 
-    def _start(self, key: yaml.Node) -> int:
+    def _start(self, key: Node) -> int:
         """Return the number of the first line of an entry: its key, or the comment lines directly above."""
-        line, comment = key.start_mark.line, " " * key.start_mark.column + "#"
+        line: int = key.start_mark.line
+        comment = " " * key.start_mark.column + "#"
         while line > len(self.header) and self._lines[line - 1].startswith(comment):
             line -= 1
         return line
 
-    def _entry(self, key: yaml.Node, value: yaml.Node, start: int, stop: int) -> _Entry:
+    def _entry(self, key: Node, value: Node, start: int, stop: int) -> _Entry:
         """Return the entry of one key, which is on lines `start` to `stop`."""
         end = stop
         while not self._lines[end - 1].strip():
@@ -110,7 +112,7 @@ class _Text:
         mark = key.end_mark if block else value.end_mark
         last, after = mark.line, self._lines[mark.line][mark.column :].lstrip(": ")
         column = len(self._lines[last]) - (len(after) if after.startswith("#") else 0)
-        keys = self._entries(value, end) if block and isinstance(value, yaml.MappingNode) else {}
+        keys = self._entries(value, end) if block and isinstance(value, MappingNode) else {}
         inner = end if not block else self._start(value.value[0][0]) if keys else last + 1
         comment = [self._lines[last][column:], *self._lines[last + 1 : inner]]
         return _Entry(
@@ -126,11 +128,11 @@ class _Text:
         )
 
 
-def _is_block(value: yaml.Node) -> bool:
+def _is_block(value: Node) -> bool:
     """Return whether a value is written on the lines below its key."""
-    if isinstance(value, yaml.CollectionNode):
+    if isinstance(value, CollectionNode):
         return not value.flow_style
-    return isinstance(value, yaml.ScalarNode) and value.style in ("|", ">")
+    return isinstance(value, ScalarNode) and value.style in ("|", ">")
 
 
 def _merged(
@@ -149,7 +151,7 @@ def _merged_entry(base: _Entry, preset: _Entry, name: str, problems: list[str]) 
     """Return the entry that replaces `base`; comments of the base stay where the preset has none."""
     if preset.indent != base.indent:
         problems.append(f"{name} has {preset.indent} spaces before it, wanted {base.indent} as in {BASE}")
-    merge_keys = name != IN_FULL and base.keys and isinstance(preset.value, yaml.MappingNode)
+    merge_keys = name != IN_FULL and base.keys and isinstance(preset.value, MappingNode)
     if merge_keys and not _is_block(preset.value):
         problems.append(f"{name} is in braces, wanted a line for each key as in {BASE}")
     return replace(

@@ -50,7 +50,8 @@ def new_project(
     """Scan the folders of images, make the project atomically at `target`, and print a summary.
 
     The project is a git repository; its remote `upstream` is the origin of the code. The folders of images are not
-    copied: `data/images/` has links to them. Raises OverwriteError when `target` exists, ImageFileError when a folder
+    copied: `data/images/` has links to them, which git tracks, since DVC copies only what git tracks when it runs an
+    experiment in a folder of its own. Raises OverwriteError when `target` exists, ImageFileError when a folder
     cannot be used, and ProjectError when there is no repository to clone.
 
     leave_out_small: hold out the classes with too few images, and say so.
@@ -71,6 +72,7 @@ def new_project(
         folders = {PHOTOS: images} | {name: ood_folder.folder for name, ood_folder in ood_folders.items()}
         for name, folder in folders.items():
             (unfinished / LINKS / name).symlink_to(folder.resolve(), target_is_directory=True)
+        _git(unfinished, "add", "--force", LINKS.as_posix())
     _print_summary(target, photos, ood_folders, all_params, console)
 
 

@@ -23,6 +23,7 @@ from pipeline.images.image_set import content_hash
 from pipeline.images.listing import UNREADABLE, File, Listing, RejectedFile, list_folder
 from pipeline.runtime.errors import ImageFileError
 from pipeline.runtime.files import WORK, digest, file_digest, json_bytes, write_json
+from pipeline.runtime.outputs import run_by_dvc
 from pipeline.runtime.progress import progress
 
 SCANS = WORK / "images"
@@ -63,6 +64,8 @@ def scan_folder(root: Path, largest_pixels: int) -> Scan:
     """Return the scan of the files below `root`, from the cache if the folder has not changed."""
     if not root.is_dir():
         advice = "Put it there, or correct the path."
+        if run_by_dvc():
+            advice += " `dvc exp run --temp` and `--queue` want `--copy-paths data/images` for what git ignores."
         raise ImageFileError(root, "no folder", "a folder of images", advice)
     listing = list_folder(root)
     cache_file = SCANS / f"{digest(os.fsencode(os.path.relpath(root)))[:16]}.json"

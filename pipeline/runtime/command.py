@@ -1,7 +1,8 @@
 """Run a function as a command. Its signature gives the arguments; expected errors end with one line and exit code 1."""
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from traceback import walk_tb
 from typing import Annotated, Any, NoReturn
@@ -9,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from pipeline.runtime.errors import OutOfMemoryError, PipelineError
+from pipeline.runtime.outputs import STAGE
 from pipeline.runtime.shortage import as_size, machine_memory, needed_memory, system_error
 from pipeline.runtime.text.terminal import never_fail_to_print, warn
 
@@ -36,8 +38,8 @@ Ranks = Annotated[
 ]
 
 PARAMS_FILE = Path("params.yaml")
-
-
+NAME = "@name"
+"""Stands in the commands of dvc.yaml for the name of a set or method, which no shell may read."""
 LESS_MEMORY = {
     "encoder": "the batch_size or the widths of encoder.trained or encoder.supervised, or data.image_size",
     "views": "encode.batch_size or data.image_size",
@@ -61,7 +63,13 @@ def run(command: Callable[..., Any]) -> None:
     """Run `command` with the arguments of this process, and end the process."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(command)
-    run_app(app, command.__name__)
+    run_app(lambda: app(with_name(sys.argv[1:])), command.__name__)
+
+
+def with_name(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with `@name` replaced by what follows the @ in the name of the stage that DVC runs."""
+    _, at, name = os.environ.get(STAGE, "").rpartition("@")
+    return [argument.replace(NAME, name) if at else argument for argument in arguments]
 
 
 def run_app(app: Callable[[], Any], stage: str | None = None) -> None:

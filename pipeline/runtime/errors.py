@@ -178,11 +178,10 @@ class IncompatibleStoreError(StoreError):
 class SharingError(PipelineError):
     """DVC could not read or reach a repository, a revision or a remote."""
 
-    def __init__(self, subject: str, reason: str) -> None:
-        super().__init__(
-            f"{subject}: DVC could not read it ({' '.join(reason.split())}). Check the name, `dvc remote list` "
-            f"and your access. Its owner has to run `dvc push`."
-        )
+    ACCESS = "Check the name, `dvc remote list` and your access. Its owner has to run `dvc push`."
+
+    def __init__(self, subject: str, reason: str, advice: str = ACCESS) -> None:
+        super().__init__(f"{subject}: DVC could not read it ({' '.join(reason.split())}). {advice}")
 
 
 class RemoteDamagedError(SharingError):

@@ -7,6 +7,8 @@ from pathlib import Path
 from pipeline.runtime.errors import ProjectError
 from pipeline.runtime.files import WORK, partial_path, remove_abandoned
 
+STAGE = "DVC_STAGE"
+"""The environment variable in which DVC says which stage it runs, such as `encode@held_out`."""
 PARENTS = tuple(map(Path, ("data", "data/latents", "data/outliers", "models", "models/denoiser", "reports")))
 """The folders that outputs of stages lie in."""
 
@@ -51,7 +53,7 @@ def require_recordable(output: Path) -> None:
 
 def run_by_dvc() -> bool:
     """Return whether DVC started this process as a stage."""
-    return "DVC_STAGE" in os.environ
+    return STAGE in os.environ
 
 
 def _rename_reaches(work: Path, output: Path) -> bool:

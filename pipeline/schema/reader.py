@@ -1,18 +1,21 @@
 """Read `params.yaml` into frozen sections; a wrong key is named with its full path and the nearest valid one."""
 
-import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-import yaml
 from pydantic import BaseModel, ValidationError, create_model
 from pydantic_core import ErrorDetails
+from ruamel.yaml.composer import Composer, ComposerError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.nodes import Node
 
-from pipeline.runtime.errors import ParamsError
+from pipeline.runtime.errors import ParamsError, reason
 from pipeline.schema.section import Section, Seeds
 from pipeline.schema.spelling import nearest_name
+from pipeline.schema.text import plain_reader
 
 SectionT = TypeVar("SectionT", bound=BaseModel)
 
@@ -62,24 +65,19 @@ def validate(path: Path | str, model: type[SectionT], content: object) -> Sectio
         raise ParamsError(path, [f"a number is too large ({error})"]) from error
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2 numbers, as DVC reads them: 1e-4 is one, where YAML 1.1 wants 1.0e-4; and no aliases.
+class _ComposerWithoutAliases(Composer):
+    """Refuses aliases, which may hold themselves, or grow a few lines into gigabytes.
 
-    Aliases may hold themselves, or grow a few lines into gigabytes; a parameter file says every value where it belongs.
+    A parameter file says every value where it belongs.
     """
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+    def compose_node(self, parent: Node | None, index: int) -> Node | None:
         """Return the next node; raises ComposerError where it is an alias."""
-        if self.check_event(yaml.AliasEvent):
-            alias = self.peek_event()  # type: ignore[no-untyped-call]  # as the stubs have it
+        if self.parser.check_event(AliasEvent):
+            alias = self.parser.peek_event()
             words = f"found the alias *{alias.anchor}, wanted the value itself"
-            raise yaml.composer.ComposerError(None, None, words, alias.start_mark)
-        return super().compose_node(parent, index)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"), list("-+.0123456789")
-)
+            raise ComposerError(problem=words, problem_mark=alias.start_mark)
+        return cast("Node | None", super().compose_node(parent, index))
 
 
 def _with_tuples(content: object) -> Any:
@@ -99,13 +97,23 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def parse_yaml(path: Path | str, content: bytes) -> dict[str, Any]:
     """Return the sections in the bytes of a parameter file, unchecked; `path` says in errors where they are from."""
+    reader = plain_reader()
+    reader.Composer = _ComposerWithoutAliases
     try:
-        parsed = yaml.load(content.decode(), _Loader)  # noqa: S506  # a SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ParamsError(path, ["not readable as YAML: " + " ".join(str(error).split())]) from error
+        parsed = reader.load(content.decode())
+    except (YAMLError, RecursionError, ValueError, LookupError) as error:  # the last two: of `!!int ''` and the like
+        raise ParamsError(path, [f"not readable as YAML: {_place(error)}"]) from error
     if not isinstance(parsed, dict):
         raise ParamsError(path, [f"found {type(parsed).__name__}, wanted sections such as seeds, data and train"])
     return parsed
+
+
+def _place(error: Exception) -> str:
+    """Return what is wrong with a YAML text, and in which line."""
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        return f"{error.problem}, in line {error.problem_mark.line + 1}"
+    known = isinstance(error, YAMLError | UnicodeDecodeError | RecursionError)
+    return reason(error) if known else f"a value is not of its kind ({reason(error)})"
 
 
 def _describe(problem: ErrorDetails, content: object, model: type[BaseModel]) -> str:

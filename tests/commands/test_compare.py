@@ -228,7 +228,7 @@ def test_a_revision_that_is_not_there_or_has_no_scores_is_named(project):
     with pytest.raises(SharingError, match=r"at v9: DVC could not read it \(.*v9.*\)"):
         load_run("v9")
     shutil.rmtree(project / ".dvc/cache")
-    with pytest.raises(SharingError, match=r"data/scores/scores.parquet in this repository at v2: .*cache and remote"):
+    with pytest.raises(SharingError, match="scores.parquet in this repository at v2: .*neither the cache nor a remote"):
         load_run("v2")
     (project / "data/scores.dvc").unlink()
     commit(project, "no scores")

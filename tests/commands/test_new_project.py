@@ -8,10 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pipeline.commands import new_project as module
-from pipeline.commands.check import check
 from pipeline.commands.compose import preset_text
 from pipeline.commands.new_project import new_project
 from pipeline.params.all_params import load_all
@@ -19,7 +17,7 @@ from pipeline.params.data import DataParams
 from pipeline.runtime.errors import ImageFileError, OverwriteError, ProjectError
 from pipeline.runtime.text.terminal import Console
 from pipeline.schema.reader import parse_yaml, read_yaml
-from pipeline.schema.text import dump_yaml, load_yaml
+from pipeline.schema.text import dump_yaml, load_yaml, plain_yaml
 from tests.helpers.make import ROOT, section
 from tests.helpers.project import call
 from tests.images.odd import picture
@@ -109,21 +107,6 @@ def test_names_that_look_like_markup_are_told_as_they_are():
     assert all(name in printed for name in ("[red]fox ", "cat [old] ", ":owl: ", "(cat [old]/note[/b].png)"))
 
 
-def test_splits_of_the_folder_are_used(photos):
-    for first, split in ((100, "Testing"), (200, "Training"), (300, "valid")):
-        pictures(f"own/{split}", ["barn", "eagle"], 3, first=first)
-    make(Path("own"))
-    source = data()["sources"]["photos"]
-    assert (source["validation"], source["test"]) == (None, None)
-
-
-def test_without_a_validation_folder_a_share_is_kept():
-    pictures("own/test", ["barn", "eagle"], 3)
-    pictures("own/train", ["barn", "eagle"], 8, first=100)
-    make(Path("own"))
-    assert (data()["sources"]["photos"]["validation"], data()["sources"]["photos"]["test"]) == (0.15, None)
-
-
 def test_other_things_become_sets_of_their_group(photos, monkeypatch):
     near, far = pictures("Other birds", ["."], 3, first=100), pictures("cars", ["a", "b"], 2, first=200)
     make(photos, [near], [far])
@@ -144,81 +127,6 @@ def test_no_stage_writes_where_the_images_are_linked(photos):
     assert {path.name for path in (PROJECT / "data/images").iterdir()} == {"photos", *names}
     assert {data()["sources"][name]["path"] for name in names} == {f"data/images/{name}" for name in names}
     assert "images" not in names
-
-
-def test_without_a_test_folder_the_validation_folder_is_tested_on():
-    pictures("own/val", ["barn", "eagle"], 3)
-    pictures("own/train", ["barn", "eagle"], 8, first=100)
-    told = make(Path("own"))
-    assert (data()["sources"]["photos"]["validation"], data()["sources"]["photos"]["test"]) == (0.15, None)
-    assert "photos: val/ is the test part; validation is 0.15 of the images to train on" in told
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("photos", "photos_2"),
-        ("id_test", "id_test_2"),
-        ("!!!", "far"),
-        ("Zo\u00eb's dogs", "zoe_s_dogs"),
-        ("Zoe\u0308's dogs", "zoe_s_dogs"),
-        ("\u0441\u043e\u0432\u044b 2024", "far"),
-        ("\u72d7", "far"),
-    ],
-)
-def test_a_folder_of_any_name_becomes_a_set(photos, name, expected):
-    told = make(photos, far=[pictures(f"more/{name}", ["."], 2, first=100)])
-    assert data()["sets"][expected]["source"] == expected
-    assert f"{expected}: the far set of more/{name}" in told
-
-
-def test_folders_of_the_same_name_are_numbered(photos):
-    same = [pictures(f"{place}/birds", ["."], 2, first=100 * place) for place in (1, 2, 3)]
-    make(photos, same[:2], same[2:])
-    assert [name for name in data()["sets"] if not name.startswith("id_")] == ["birds", "birds_2", "birds_3"]
-
-
-@pytest.mark.parametrize("far", ["photos/barn", "photos", ".", "link"])
-def test_a_folder_of_other_things_is_apart_from_the_photographs(photos, far):
-    Path("link").symlink_to("photos/eagle")
-    with pytest.raises(ImageFileError, match="wanted folders apart from each other. An image in both would be"):
-        make(photos, far=[Path(far)])
-    assert not PROJECT.exists()
-
-
-def test_small_classes_are_named_all_at_once_and_can_be_left_out(photos):
-    pictures("photos", ["rare", "tiny"], 3, first=500)
-    (photos / "none").mkdir()
-    with pytest.raises(ImageFileError) as caught:
-        make(photos)
-    assert all(f"class '{name}'" in str(caught.value) for name in ("rare", "tiny", "none"))
-    assert str(caught.value).endswith("Add images, or, if two classes remain, leave these out with --leave-out-small.")
-    told = make(photos, leave_out_small=True)
-    assert data()["sources"]["photos"]["held_out"] == ["none", "rare", "tiny"]
-    assert "photos: left out (held_out): 3 images of class 'rare', none of them for validation" in told
-
-
-@pytest.mark.parametrize("count", [*range(4, 17)])
-def test_a_project_of_small_classes_is_fit_for_every_stage(count, monkeypatch):
-    make(pictures("few", ["barn", "eagle"], count))
-    monkeypatch.chdir(PROJECT)
-    params, elsewhere = check(Path("params.yaml"))
-    assert elsewhere == []
-    assert params.quality.neighbours < len(params.data.open("id_train")) // 2
-
-
-@pytest.mark.parametrize("count", [0, 1, 2, 3])
-def test_classes_that_are_too_small_for_any_project_are_refused(count):
-    with pytest.raises(ImageFileError, match="wanted 2 images or more of every class for train, 1 for validation"):
-        make(pictures("few", ["barn", "eagle"], count))
-
-
-@pytest.mark.parametrize("folder", ["photos", "far"])
-def test_no_advice_names_a_file_that_is_not_there_yet(photos, folder):
-    images, far = (Path("nowhere"), []) if folder == "photos" else (photos, [Path("nowhere")])
-    with pytest.raises(ImageFileError, match="nowhere: found no folder, wanted a folder") as caught:
-        make(images, far=far)
-    assert "params.yaml" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("side", "size"), [(8, 32), (63, 32), (64, 64), (900, 64)])
@@ -244,7 +152,7 @@ def test_the_project_is_a_repository_that_knows_where_its_code_is_from(photos):
     here = PROJECT.resolve()
     assert call(here, "git", "branch", "--show-current") == "main\n"
     assert call(here, "git", "remote") == "upstream\n"
-    assert call(here, "git", "status", "--short") == " M params.yaml\n"
+    assert call(here, "git", "status", "--short") == "A  data/images/photos\n M params.yaml\n"
 
 
 def test_what_is_there_is_not_overwritten(photos):
@@ -292,5 +200,14 @@ def test_the_command_says_what_it_made(photos):
     )
     again = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert (again.returncode, again.stderr.count("\n")) == (1, 1)
-    params = yaml.safe_load(Path("owls/params.yaml").read_text())
+    params = plain_yaml(Path("owls/params.yaml").read_text())
     assert params["data"]["sources"]["photos"]["path"] == "data/images/photos"
+
+
+def test_the_links_are_there_in_an_experiment_in_a_folder_of_its_own(photos):
+    """DVC takes along what git tracks, also what is only staged; --copy-paths is for what it does not."""
+    make(photos, far=[pictures("things", ["cup"], 3, first=90)])
+    assert call(PROJECT, "git", "ls-files", "data/images").split() == ["data/images/photos", "data/images/things"]
+    saved = call(PROJECT, "git", "stash", "create").strip()
+    call(PROJECT, "git", "worktree", "add", "--quiet", "--detach", "../elsewhere", saved)
+    assert Path("elsewhere/data/images/photos").resolve() == photos.resolve()

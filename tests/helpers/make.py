@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 
 from pipeline.images.image_set import from_8_bits, resized
 from pipeline.networks.denoiser import DenoiserCard, noise_schedule, save_denoiser, untrained
@@ -16,6 +15,7 @@ from pipeline.params.networks import LinearParams, NetworkParams
 from pipeline.posthoc.table import SIDES, ScoreTable
 from pipeline.runtime.files import write_json
 from pipeline.schema.reader import validate
+from pipeline.schema.text import dump_yaml, plain_yaml
 from pipeline.store.format import LatentSpace, Standardisation
 from pipeline.store.writer import StoreWriter
 
@@ -25,7 +25,7 @@ UNIT = Standardisation(mean=(0.0,) * 4, std=(1.0,) * 4)
 
 
 def default_params():
-    return yaml.safe_load((ROOT / "params.yaml").read_text())
+    return plain_yaml((ROOT / "params.yaml").read_text())
 
 
 def changed(content, **changes):
@@ -111,7 +111,7 @@ def pixel_batch(images, indices, size):
 
 def write_params(folder, content):
     path = folder / "params.yaml"
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    path.write_text(dump_yaml(content))
     return path
 
 

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pipeline.params.data import STAGES_WRITE, DataParams
 from pipeline.runtime.errors import ParamsError
+from pipeline.schema.text import plain_yaml
 from tests.helpers.make import ROOT, changed, default_params, parquet_data, section
 from tests.images.hugging import HUB, dataset_data
 from tests.images.odd import FOLDER, folder_data
@@ -138,7 +138,7 @@ def test_every_folder_below_data_that_stages_write_to_is_known():
 
 def test_the_page_on_images_shows_sources_that_are_valid():
     texts = re.findall(r"```yaml\n(sources:\n.+?)```", (ROOT / "docs/images.md").read_text(), re.DOTALL)
-    blocks = [yaml.safe_load(text) for text in texts]
+    blocks = [plain_yaml(text) for text in texts]
     assert len(blocks) == 3
     for block in blocks:
         names = dict(zip(blocks[0]["sources"], block["sources"], strict=True))

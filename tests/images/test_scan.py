@@ -178,7 +178,11 @@ def test_the_order_of_the_file_system_does_not_matter(monkeypatch):
     wanted = look()
     kept().unlink()
     scandir = os.scandir
-    monkeypatch.setattr(os, "scandir", lambda path: reversed(list(scandir(path))))
+
+    def backwards(path):
+        return reversed(list(scandir(path))) if Path(path).is_relative_to(ROOT) else scandir(path)
+
+    monkeypatch.setattr(os, "scandir", backwards)
     assert look() == wanted
 
 

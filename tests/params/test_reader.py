@@ -3,11 +3,14 @@
 import re
 
 import pytest
+from dvc.utils.hydra import apply_overrides
+from dvc.utils.serialize import YAMLFileCorruptedError
+from dvc.utils.serialize import load_yaml as dvc_reads
 
 from pipeline.params.all_params import load_all
 from pipeline.params.train import TrainParams
 from pipeline.runtime.errors import ParamsError
-from pipeline.schema.reader import ParamsFile
+from pipeline.schema.reader import ParamsFile, read_yaml
 from tests.helpers.make import ROOT, changed, default_params, write_params
 
 
@@ -83,6 +86,8 @@ def test_numbers_in_scientific_notation_are_numbers(tmp_path):
         (b"seeds: " + b"[" * 5000, "not readable as YAML: maximum recursion depth exceeded"),
         (b"seeds: !!python/object/apply:os.system [ls]\n", "could not determine a constructor"),
         (b"\xff\xfe", "not readable as YAML"),
+        (b"seeds: !!bool x\n", "a value is not of its kind ('x')"),
+        (b"seeds: 2024-13-45\n", "a value is not of its kind (month must be in 1..12)"),
         (default_text("classes: 2", f"classes: 1{400 * '0'}"), "a number is too large"),
     ],
 )
@@ -91,3 +96,50 @@ def test_yaml_that_means_harm_is_refused(tmp_path, content, message):
     file.write_bytes(content)
     with pytest.raises(ParamsError, match=re.escape(message)):
         load_all(file)
+
+
+def test_a_key_that_is_said_twice_is_refused_as_dvc_does(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("seeds: [0]\ntrain: {}\nseeds: [1]\n")
+    with pytest.raises(ParamsError, match=r'found duplicate key "seeds" .*, in line 3$'):
+        read_yaml(path)
+    with pytest.raises(YAMLFileCorruptedError):
+        dvc_reads(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("010", 10),
+        ("0o10", 8),
+        ("no", "no"),
+        ("12:30", "12:30"),
+        ("1e-4", 1e-4),
+        ("1_000", 1000),
+        ("y", "y"),
+        ("~", None),
+    ],
+)
+def test_a_value_is_what_it_is_for_dvc(tmp_path, text, value):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"seed: {text}\n")
+    assert read_yaml(path) == dvc_reads(path) == {"seed": value}
+
+
+AWKWARD = (
+    "no", "Yes", "on", "y", "null", "~", "", "010", "0o10", "0x1f", "1_000", "12:30", "1e3", ".5", "+1", ".inf", ".nan",
+    "2024-01-01", "=", "<<", "*x", "&x", "!x", "%x", "@x", "`x`", "- x", "? x", "x: y", "x #y", "[x]", "{x}", ",", "|",
+    "it's", 'say "x"', " x ", "a\nb", "a\tb", "\u00e9", "e\u0301", "\u65e5\u672c", "\U0001f989", "\u2028",
+    "\ufeffx", "$x", "a\\nb", "x" * 300, "word " * 60, "---", "...", "!!str x", "\x1b[31m", "a\r\nb",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_an_experiment_of_dvc_changes_no_name(tmp_path, name):
+    """`dvc exp run --set-param` writes the whole file anew, without the quotes that it does not need."""
+    path = write_params(tmp_path, {"data": {"held_out": [name, "x"], "prompts": {name: name}}, "seed": 1})
+    before = read_yaml(path)
+    assert before["data"] == {"held_out": [name, "x"], "prompts": {name: name}}
+    for seed in (2, 3):
+        apply_overrides(path, [f"seed={seed}"])
+        assert read_yaml(path) == dvc_reads(path) == before | {"seed": seed}

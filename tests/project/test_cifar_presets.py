@@ -8,12 +8,12 @@ import datasets
 import numpy as np
 import pytest
 import torch
-import yaml
 from PIL import Image
 
 from pipeline.commands.compose import preset_text
 from pipeline.latents.guard_report import read_guard
 from pipeline.params.data import DataParams
+from pipeline.schema.text import plain_yaml
 from pipeline.store.reader import Store
 from stages.encode import encode
 from stages.encoder import encoder
@@ -31,7 +31,7 @@ LATENTS = Path("latents")
 def preset(name, *, whole=False):
     """Return a whole preset, as it is or with the sets that it leaves to the user, their comment signs taken away."""
     text = preset_text(ROOT / f"presets/{name}.yaml")
-    return yaml.safe_load(re.sub(r"^    # (?=\S|  )", "    ", text, flags=re.MULTILINE) if whole else text)
+    return plain_yaml(re.sub(r"^    # (?=\S|  )", "    ", text, flags=re.MULTILINE) if whole else text)
 
 
 @pytest.mark.parametrize("name", OTHER)

@@ -6,11 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pipeline.params.synthesize import METHODS
 from pipeline.runtime.files import PARTIAL, WORK, write_bytes
 from pipeline.runtime.outputs import PARENTS
+from pipeline.schema.text import plain_yaml
 from tests.helpers.make import ROOT
 
 PROJECT = Path("project")
@@ -27,7 +27,7 @@ def project():
 def outputs():
     """Return every output that dvc.yaml names, of a set called `noise` and of every method."""
     found = []
-    for entry in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values():
+    for entry in plain_yaml((ROOT / "dvc.yaml").read_text())["stages"].values():
         stage = entry.get("do", entry)
         for output in [*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])]:
             path = (output if isinstance(output, str) else next(iter(output))).replace("${key}", "noise")

@@ -10,7 +10,6 @@ from typing import get_args
 
 import numpy as np
 import pytest
-import yaml
 
 from pipeline.commands.dependencies import PIPELINE, code_of_stage, with_dependencies
 from pipeline.images.sources.base import ImageSource
@@ -20,12 +19,13 @@ from pipeline.params.methods.section import method_params_class
 from pipeline.params.synthesize import METHODS, SynthesizeParams
 from pipeline.posthoc.fitted import score_class
 from pipeline.runtime.code import CODE, WITHOUT_EFFECT
+from pipeline.schema.text import plain_yaml
 from tests.helpers.make import ROOT
 
 LIBRARY = sorted([*ROOT.glob("pipeline/**/*.py"), *ROOT.glob("stages/*.py")])
 EVERYTHING = sorted([*LIBRARY, *ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/**/*.py")])
 FOLDERS = ("pipeline", "stages", "tests", "benchmarks", "docs", "presets")
-DVC = yaml.safe_load((ROOT / PIPELINE).read_text())["stages"]
+DVC = plain_yaml((ROOT / PIPELINE).read_text())["stages"]
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("[!_]*.py"))
 
 
@@ -148,9 +148,20 @@ def test_a_stage_is_one_function_of_its_name():
 
 
 def test_stage_name_is_script_name_and_params_section():
-    sections = yaml.safe_load((ROOT / "params.yaml").read_text())
+    sections = plain_yaml((ROOT / "params.yaml").read_text())
     assert set(STAGES) == set(DVC)
     assert set(DVC) <= set(sections)
+
+
+def test_no_command_has_a_value_of_a_parameter_and_no_output_lies_elsewhere():
+    """What a foreign params.yaml could do without this is in test_hostile_params.py."""
+    for name, entry in DVC.items():
+        body = entry.get("do", entry)
+        assert "${" not in body["cmd"], name
+        if body is not entry or "matrix" in entry:
+            (variable,) = {found for path in map(str, body["outs"]) for found in re.findall(r"\$\{.*?\}", path)}
+            assert body["wdir"] == f"{variable}/..", name
+            assert body["vars"] == ["params.yaml", "stages/__init__.py"], name
 
 
 def test_dependencies_in_dvc_yaml_are_written_from_the_imports():

@@ -5,10 +5,10 @@ import shutil
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from pipeline.latents.latents import to_scaled
 from pipeline.runtime.files import read_json
+from pipeline.schema.text import dump_yaml, plain_yaml
 from pipeline.store.reader import Store
 from tests.helpers.project import call, stages_run
 
@@ -22,12 +22,12 @@ def without_ood(made, tmp_path_factory):
     """The project after its OOD sets were taken out, run up to `score`."""
     folder = tmp_path_factory.mktemp("without_ood") / "project"
     shutil.copytree(made[0], folder, symlinks=True)
-    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params = plain_yaml((folder / "params.yaml").read_text())
     known = {name: chosen for name, chosen in params["data"]["sets"].items() if chosen["group"] == "id"}
     for name in params["data"]["sets"].keys() - known:
         shutil.rmtree(folder / "data/latents" / name)
     params["data"]["sets"] = known
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    (folder / "params.yaml").write_text(dump_yaml(params))
     assert stages_run(call(folder, "dvc", "repro", "score")) == ["guard", "infer", "score"]
     return folder
 

@@ -64,7 +64,9 @@ def test_a_bad_file_is_one_line_and_exit_code_1(outcomes):
     code, _, err = run("stages.encode", "id_train", "encoder", LATENTS / "id_train")
     assert code == 1
     bad = len([outcome for outcome in outcomes.values() if outcome not in (USED, "system file")])
-    wanted = f"error: photos: found {bad} files that cannot be used (cat/32 bits.tif: unsupported pixels (mode I, "
+    wanted = (
+        f"error: photos: found {bad} files that cannot be used (cat/32 bits.tif: unsupported pixels (signed levels "
+    )
     assert err.splitlines()[-1].startswith(wanted)
     assert err.count("error:") == 1
     assert not (LATENTS / "id_train").exists()

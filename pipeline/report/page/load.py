@@ -6,8 +6,6 @@ import platform
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline.latents.guard_report import read_guard
 from pipeline.networks.saved_network import HISTORY
 from pipeline.params.quality import QUALITY_FORMAT
@@ -20,6 +18,7 @@ from pipeline.runtime.files import read_json
 from pipeline.runtime.report_file import read_report
 from pipeline.runtime.run_log import LOG
 from pipeline.schema.reader import read_yaml
+from pipeline.schema.text import plain_yaml
 from pipeline.training.curve import History
 
 PIPELINE = Path("dvc.yaml")
@@ -55,7 +54,7 @@ def load_run_record(params_file: Path, pipeline_file: Path = PIPELINE, log_file:
     text = params_file.read_text(encoding="utf-8")
     if not pipeline_file.is_file():
         return RunRecord(None, text, machine())
-    pipeline = yaml.safe_load(pipeline_file.read_text(encoding="utf-8"))
+    pipeline = plain_yaml(pipeline_file.read_text(encoding="utf-8"))
     return RunRecord(build_graph(pipeline, params, read_log(log_file)), text, machine())
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from benchmarks.leaderboard import training as leaderboard_training
 from benchmarks.leaderboard.methods import METHODS, Library, Method, logit_norm
@@ -15,6 +14,7 @@ from benchmarks.leaderboard.tasks import Task
 from benchmarks.leaderboard.training import networks, stores_of, train, units
 from pipeline.params.all_params import load_all
 from pipeline.runtime.files import write_json
+from pipeline.schema.text import plain_yaml
 from pipeline.store.reader import Store
 from tests.helpers.make import ROOT, latents_store, outliers_store, tiny_params, write_params
 
@@ -118,4 +118,4 @@ def test_a_size_is_synthesized_once(project):
     made = store.stat().st_mtime_ns
     assert stores_of(project, Library(("shuffle",), rows=32)) == (store,)
     assert store.stat().st_mtime_ns == made
-    assert yaml.safe_load((store.parent / "params.yaml").read_text())["synthesize"]["shuffle"]["rows"] == 32
+    assert plain_yaml((store.parent / "params.yaml").read_text())["synthesize"]["shuffle"]["rows"] == 32

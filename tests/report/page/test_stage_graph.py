@@ -3,13 +3,13 @@
 import re
 
 import pytest
-import yaml
 
 from pipeline.report.page.stage_graph import build_graph
+from pipeline.schema.text import plain_yaml
 from tests.helpers.make import ROOT, default_params, write_params
 from tests.helpers.project import call, make_repository
 
-PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+PIPELINE = plain_yaml((ROOT / "dvc.yaml").read_text())
 SMALL = {
     "stages": {
         "make": {"foreach": "${sets}", "do": {"cmd": "x", "deps": ["in"], "outs": ["data/${key}"]}},
@@ -34,6 +34,8 @@ def edges_of_dvc(folder, params):
     """Return what `dvc dag` draws, the members of a stage as one."""
     make_repository(folder)
     (folder / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
+    (folder / "stages").mkdir()
+    (folder / "stages/__init__.py").touch()
     write_params(folder, params)
     drawn = re.findall(r'"([^"@]+)[^"]*" -> "([^"@]+)[^"]*";', call(folder, "dvc", "dag", "--dot"))
     return {pair for pair in drawn if pair[0] != pair[1]}

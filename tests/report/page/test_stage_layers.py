@@ -4,13 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import yaml
 
 from pipeline.report.page.stage_graph import Graph, Stage, build_graph
 from pipeline.report.page.stage_layers import BEND_WIDTH, crossings, lay_out
+from pipeline.schema.text import plain_yaml
 from tests.helpers.make import ROOT, default_params
 
-PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+PIPELINE = plain_yaml((ROOT / "dvc.yaml").read_text())
 WIDTH = 80.0
 
 
