@@ -21,10 +21,10 @@ IN_A_SHELL = (
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A project with files that are not of any stage, inside and beside it; the autoencoder is there, but empty."""
+    """A project with files that are not of any stage, inside and beside it; the encoder is there, but empty."""
     folder = tmp_path_factory.mktemp("hostile") / "project"
     make_project(folder)
-    for name in ("data/images/photos/cat", "../outside/precious", "models/autoencoder/x"):
+    for name in ("data/images/photos/cat", "../outside/precious", "models/encoder/x"):
         file = folder / name
         file.parent.mkdir(parents=True)
         file.touch()
