@@ -32,7 +32,7 @@ def project(made):
 
 def test_one_command_runs_every_stage_once(project):
     _, first = project
-    before = ["encoder", "guard", "probe", "teacher", "pretrained_teacher", *DENOISER]
+    before = ["encoder", "guard", "views", "probe", "teacher", "pretrained_teacher", *DENOISER]
     assert sorted(first) == sorted([*ENCODE, *before, *SYNTHESIZE, "quality", "train", "infer", "score", "bundle"])
 
 
@@ -179,6 +179,7 @@ def test_stages_made_again_from_nothing_are_the_same_bytes(project, monkeypatch)
     again = (
         "encoder",
         "guard",
+        "views",
         "probe",
         "teacher",
         "denoiser@label_mixup",

@@ -61,7 +61,7 @@ def test_repro_stops_at_a_leak_before_anything_is_trained_on_it(tmp_path):
         assert not (folder / made).exists()
     assert stages_run(call(folder, "dvc", "repro", "synthesize@shuffle", code=255)) == ["guard"]
     write_params(folder, tiny_params(data=parquet_data("."), seeds=[0], guard__most_shared=1))
-    assert stages_run(call(folder, "dvc", "repro", "teacher")) == ["guard", "teacher"]
+    assert stages_run(call(folder, "dvc", "repro", "teacher")) == ["guard", "views", "teacher"]
     noise = {"kind": "noise", "images": 20, "pixels": 8, "seed": 0}
     more = changed(
         parquet_data("."), sources__noise=noise, sets__noise={"group": "far", "source": "noise", "part": "all"}
