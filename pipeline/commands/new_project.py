@@ -34,8 +34,8 @@ SIZES = (32, 64)
 """The image sizes to choose from; larger sizes are for pretrained encoders."""
 MEASURED = 100
 """About how many pictures are measured to choose the image size."""
-PICTURES_SEEN = 90_000
-"""Training pictures of the encoder over all epochs: 60 epochs of 1,500 pictures, or fewer epochs of more."""
+PICTURES_SEEN = {"trained": 24_000, "supervised": 90_000}
+"""Training pictures of an encoder over all epochs, by kind: for instance 60 epochs of 1,500 pictures."""
 
 
 def new_project(
@@ -93,8 +93,9 @@ def _fit(params: CommentedMap, photos: Photos, ood_folders: Mapping[str, OodFold
         sources[PHOTOS][name] = photos.source[name]
     train = photos.parts["train"]
     data["image_size"] = _image_size(train)
-    training = params["encoder"]["supervised"]
-    training["epochs"] = max(1, min(training["epochs"], round(PICTURES_SEEN / len(train))))
+    for kind, seen in PICTURES_SEEN.items():
+        training = params["encoder"][kind]
+        training["epochs"] = max(1, min(training["epochs"], round(seen / len(train))))
     _fit_neighbours(params, photos.pictures("train"))
     keys = ("on_bad_image", "largest_pixels", "seed")
     for index, (name, ood_folder) in enumerate(ood_folders.items()):

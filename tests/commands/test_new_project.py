@@ -142,9 +142,10 @@ def open_pictures(side):
 
 
 def test_many_pictures_are_seen_fewer_times(photos, monkeypatch):
-    monkeypatch.setattr(module, "PICTURES_SEEN", 18 * 5)
+    monkeypatch.setattr(module, "PICTURES_SEEN", {"trained": 18 * 3, "supervised": 18 * 5})
     make(photos)
-    assert read_yaml(PROJECT / "params.yaml")["encoder"]["supervised"]["epochs"] == 5
+    encoder = read_yaml(PROJECT / "params.yaml")["encoder"]
+    assert (encoder["trained"]["epochs"], encoder["supervised"]["epochs"]) == (3, 5)
 
 
 def test_the_project_is_a_repository_that_knows_where_its_code_is_from(photos):
