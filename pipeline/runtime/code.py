@@ -9,7 +9,7 @@ from pipeline.runtime.files import file_digest
 
 CODE = ("pipeline", "stages")
 """The packages of this project."""
-LIBRARIES = ("diffusers", "numpy", "pillow", "scikit-learn", "torch", "transformers")
+LIBRARIES = ("diffusers", "numpy", "onnxruntime", "pillow", "scikit-learn", "torch", "transformers")
 """Libraries whose version may change a byte of an output. Work that another version began is not continued."""
 WITHOUT_EFFECT = (
     "pipeline.runtime.cluster",

@@ -19,7 +19,7 @@ from pipeline.networks.encoders.onnx_network import OnnxNetwork, OnnxSettings
 from pipeline.networks.encoders.pixel_classifier import SupervisedEncoder, SupervisedSettings
 from pipeline.networks.encoders.reduction import Reduction
 from pipeline.networks.encoders.vision_backbone import BackboneSettings, VisionBackbone
-from pipeline.runtime.errors import ModelError, OutOfMemoryError, reason
+from pipeline.runtime.errors import ModelError, PipelineError, reason
 from pipeline.runtime.files import folder_digest, read_description, write_json
 from pipeline.schema.section import Count
 
@@ -128,7 +128,7 @@ def load_encoder(folder: Path) -> SavedEncoder:
     try:
         require_room(card.image_size)
         encoder = Encoder(_model(folder / MODEL, card.model), _reduction(folder, card.reduction))
-    except (ModelError, OutOfMemoryError):
+    except PipelineError:
         raise
     except Exception as error:  # the files may say anything, and libraries raise anything then
         raise ModelError(

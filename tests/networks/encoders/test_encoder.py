@@ -1,6 +1,7 @@
 """A saved encoder encodes as it did, and a folder that says otherwise is refused."""
 
 import json
+import sys
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from pipeline.networks.encoders.model import EncoderModel, ModelSettings
 from pipeline.networks.encoders.onnx_network import OnnxNetwork, OnnxSettings
 from pipeline.networks.encoders.reduction import fit_reduction
 from pipeline.networks.encoders.vision_backbone import VisionBackbone
-from pipeline.runtime.errors import ModelError
+from pipeline.runtime.errors import MissingExtraError, ModelError
 from tests.helpers.models import encoder_of, random_kl, write_backbone, write_encoder, write_onnx
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
@@ -128,3 +129,10 @@ class Given(EncoderModel):
 def test_a_model_that_makes_no_maps_is_refused_before_it_is_saved(tmp_path, latents, message):
     with pytest.raises(ModelError, match=f"somewhere: .*{message}"):
         latent_shape(Encoder(Given(latents)), 32, "somewhere")
+
+
+def test_a_package_that_is_not_installed_is_named_and_no_damage(tmp_path, monkeypatch):
+    Encoder(network(tmp_path)).save(tmp_path / "out", 64)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtraError, match=r"needs the package onnxruntime.*'\.\[onnx\]'"):
+        load_encoder(tmp_path / "out")
