@@ -32,7 +32,7 @@ KINDS = {
 }
 
 LARGEST_CARD = 2**26
-"""Largest size in bytes of a JSON file that describes a bundle or a network: a hundred thousand classes need less."""
+"""Largest size in bytes of a JSON file that describes a bundle, network or store; a hundred thousand classes need less."""
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:

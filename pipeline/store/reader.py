@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from pipeline.runtime.errors import DamagedStoreError, IncompatibleStoreError, UnfinishedStoreError
-from pipeline.runtime.files import MANIFEST
+from pipeline.runtime.files import LARGEST_CARD, MANIFEST
 from pipeline.runtime.manifest import LARGEST_MANIFEST, sealed_fields
 from pipeline.runtime.shortage import require_memory
 from pipeline.store.digest import TITLE, new_digest
@@ -37,8 +37,6 @@ from pipeline.store.values import wrong_value
 
 READERS = 2
 """Files read in parallel, so that copying one overlaps with checking another."""
-LARGEST_HEADER = 2**26
-"""Bytes of a header that is read at all."""
 
 T = TypeVar("T")
 M = TypeVar("M", Header, Manifest)
@@ -195,8 +193,8 @@ class Store:
         name = "zarr.json"
         if name not in self.manifest.files:
             raise DamagedStoreError(self.source.location(MANIFEST), f"no entry for {name}", "one")
-        if (size := self.manifest.files[name].bytes) > LARGEST_HEADER:
-            raise DamagedStoreError(self.source.location(name), f"{size} bytes", f"at most {LARGEST_HEADER}")
+        if (size := self.manifest.files[name].bytes) > LARGEST_CARD:
+            raise DamagedStoreError(self.source.location(name), f"{size} bytes", f"at most {LARGEST_CARD}")
         self._check_digest(name, lambda _: None)
         with self.source.open(name) as stream:
             header = _validated(Header, _attributes(stream.read()), self.source, name)

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 METHODS = ("perturb", "mixup", "shuffle", "label_mixup")
 SETS = ("id_train", "id_validation", "id_test", "held_out", "photographs", "noise")
 ENCODE = {f"encode@{name}" for name in SETS}
-READ_IMAGES = {"encoder", "guard", "pretrained_teacher", "probe", "score", "views"}
+READ_IMAGES = {*ENCODE, "encoder", "guard", "pretrained_teacher", "probe", "score", "views"}
 EVERY_SCORE = {"infer", "bundle"}
 EDITS = {
     # nothing: no byte can depend on it
@@ -29,7 +29,7 @@ EDITS = {
     "pipeline/posthoc/metrics.py": ("Average precision", {"score"}),
     "pipeline/report/sentences.py": ("sentences", {"score"}),
     "pipeline/report/columns.py": ("comparison", {"score", "bundle"}),
-    "pipeline/images/prefetch.py": ("decode", {*ENCODE, *READ_IMAGES}),
+    "pipeline/images/prefetch.py": ("decode", READ_IMAGES),
     "pipeline/params/guard.py": ("section", {"guard"}),
     "pipeline/training/denoiser.py": ("denoiser", {f"denoiser@{name}" for name in METHODS}),
 }

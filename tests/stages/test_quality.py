@@ -52,7 +52,10 @@ def test_the_stage_measures_draws_and_repeats():
 
 
 def test_a_class_too_small_for_its_neighbours_is_named():
-    with pytest.raises(PipelineError, match="quality.neighbours is 30, but class 'class 0' has 30 rows"):
+    with pytest.raises(
+        PipelineError,
+        match="quality.neighbours is 30, which wants 31 images of every class, but class 'class 0' has 30, ",
+    ):
         judge(quality__neighbours=30)
     assert not REPORT.exists()
 
