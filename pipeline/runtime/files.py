@@ -32,7 +32,7 @@ KINDS = {
 }
 
 LARGEST_CARD = 2**26
-"""Largest size in bytes of a JSON file that describes a bundle, network or store; a hundred thousand classes need less."""
+"""Largest size in bytes of a JSON file that describes a bundle, network or store: room for a hundred thousand classes."""
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
