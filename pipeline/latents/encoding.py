@@ -116,7 +116,7 @@ def _standardisation(writer: StoreWriter) -> Standardisation:
         total += latents.sum((0, 2, 3))
         square += np.square(latents).sum((0, 2, 3))
     mean = total / count
-    std = np.sqrt(square / count - np.square(mean))
+    std = np.sqrt(np.maximum(0.0, square / count - np.square(mean)))
     return Standardisation(mean=tuple(mean.tolist()), std=tuple(std.tolist()))
 
 

@@ -32,7 +32,7 @@ KINDS = {
 }
 
 LARGEST_CARD = 2**26
-"""Largest size in bytes of a JSON file that describes a bundle, network or store: room for a hundred thousand classes."""
+"""Largest size in bytes of a JSON file that describes a bundle, network or store; 10^5 classes need less."""
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
