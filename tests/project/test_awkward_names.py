@@ -35,7 +35,8 @@ def params():
     sets |= {"held_out": {"group": "near", "source": "0", "part": "held_out"}}
     sets |= {name: {"group": "far", "source": name, "part": "all"} for name in SETS}
     sources = {"0": photos} | {name: noise | {"seed": row} for row, name in enumerate(SETS)}
-    return tiny_params(data={"image_size": 16, "sources": sources, "sets": sets})
+    few = {"quality__neighbours": 5, "synthesize__perturb__neighbours": 5}  # of eight images of a class
+    return tiny_params(data={"image_size": 16, "sources": sources, "sets": sets}, **few)
 
 
 def test_every_name_that_passes_runs_and_outlives_an_experiment(tmp_path):
