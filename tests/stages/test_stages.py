@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.latents.views import write_card
 from tests.helpers.make import ROOT, changed, default_params, denoiser_of, latents_store, tiny_params, write_params
 from tests.helpers.warm import warmed
 
@@ -101,6 +102,7 @@ def test_a_device_that_is_not_there_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(ENVIRONMENT, "LATENT_OUTLIERS_DEVICE", "cdua")
     write_params(tmp_path, tiny_params())
     latents_store(tmp_path / "id")
+    write_card(tmp_path / "views", 0)
     code, _, err = run("stages.teacher", "id", "views", "out", "curves")
     assert code == 1
     assert err.startswith("error: LATENT_OUTLIERS_DEVICE is 'cdua', which cannot be used")

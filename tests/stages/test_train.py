@@ -164,5 +164,5 @@ def test_what_is_missing_is_named(trained):
     with pytest.raises(ModelError, match=r"teachers/7: no trained network could be read"):
         train_detectors(Path("x"), seeds=[7])
     with pytest.raises(PipelineError, match=r"nowhere/manifest.json: not found"):
-        teacher(Path("nowhere"), Path("x"), Path("y"), write_params(Path(), tiny_params()), 1)
+        teacher(Path("nowhere"), VIEWS, Path("x"), Path("y"), write_params(Path(), tiny_params()), 1)
     assert not Path("x").exists()
