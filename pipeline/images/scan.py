@@ -5,28 +5,25 @@ while the names, sizes and times of all files below the folder are the same, and
 version of Pillow and the formats that it reads.
 """
 
-import inspect
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from pipeline.images.decode import DECODING, decode_file, quiet
 from pipeline.images.encoded.deep_gray import is_faint
 from pipeline.images.encoded.no_picture import NoPictureError
-from pipeline.images.formats import readable_formats
 from pipeline.images.image_set import content_hash
 from pipeline.images.listing import UNREADABLE, File, Listing, RejectedFile, list_folder
+from pipeline.images.scan_cache import keep_scan, read_scan, scan_state
 from pipeline.runtime.errors import ImageFileError
-from pipeline.runtime.files import WORK, digest, file_digest, json_bytes, write_json
+from pipeline.runtime.files import digest
 from pipeline.runtime.outputs import run_by_dvc
 from pipeline.runtime.progress import progress
 
-SCANS = WORK / "images"
 MOST_THREADS = 8  # each may hold one picture of the largest size, and its decoded copies
 
 
@@ -50,16 +47,6 @@ class Scan(BaseModel):
     bad: tuple[RejectedFile, ...]
 
 
-class _CachedScan(BaseModel):
-    """A scan in the cache, and a digest of the state that it was made from; `sha256` is over the JSON of both."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    state: str = Field(alias="of")
-    scan: Scan
-    sha256: str
-
-
 def scan_folder(root: Path, largest_pixels: int) -> Scan:
     """Return the scan of the files below `root`, from the cache if the folder has not changed."""
     if not root.is_dir():
@@ -68,20 +55,14 @@ def scan_folder(root: Path, largest_pixels: int) -> Scan:
             advice += " `dvc exp run --temp` and `--queue` want `--copy-paths data/images` for what git ignores."
         raise ImageFileError(root, "no folder", "a folder of images", advice)
     listing = list_folder(root)
-    cache_file = SCANS / f"{digest(os.fsencode(os.path.relpath(root)))[:16]}.json"
-    state = _state(listing, largest_pixels)
-    if (cached := _read_cached(cache_file, state)) is not None:
+    cache_file = f"{digest(os.fsencode(os.path.relpath(root)))[:16]}.json"
+    state = scan_state([listing, largest_pixels], (*DECODING, content_hash, scan_folder))
+    if (cached := read_scan(cache_file, state, Scan)) is not None:
         return cached
     scan = _decoded(root, listing, largest_pixels)
     if not any(file.reason == UNREADABLE for file in scan.bad):  # perhaps it can be read next time
-        write_json(cache_file, {"of": state, "scan": scan.model_dump(mode="json"), "sha256": _seal(state, scan)})
+        keep_scan(cache_file, state, scan)
     return scan
-
-
-def _state(listing: Listing, largest_pixels: int) -> str:
-    """Return a digest of everything that determines a scan, except the contents of the files."""
-    code = [file_digest(Path(inspect.getfile(function))) for function in (*DECODING, content_hash)]
-    return digest(json_bytes([listing, largest_pixels, code, version("pillow"), readable_formats()]))
 
 
 def _decoded(root: Path, listing: Listing, largest_pixels: int) -> Scan:
@@ -110,16 +91,3 @@ def _checked(root: Path, largest_pixels: int, file: File) -> Picture | RejectedF
     except OSError as error:
         return RejectedFile(file.path, UNREADABLE, error.strerror or "no reason given")
     return Picture(file.path, content_hash(picture), file.size, file.changed, is_faint(picture))
-
-
-def _read_cached(cache_file: Path, state: str) -> Scan | None:
-    """Return the scan in the cache; None if there is none, or it is damaged or of another state of the folder."""
-    try:
-        cached = _CachedScan.model_validate_json(cache_file.read_bytes())
-    except (OSError, ValidationError):
-        return None
-    return cached.scan if cached.state == state and cached.sha256 == _seal(state, cached.scan) else None
-
-
-def _seal(state: str, scan: Scan) -> str:
-    return digest(json_bytes([state, scan.model_dump(mode="json")]))

@@ -5,17 +5,15 @@ the same names, sizes and times, and the code of the scan, the version of Pillow
 that it reads are the same.
 """
 
-import inspect
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from pipeline.images.decode import DECODING, decode, quiet
 from pipeline.images.encoded.deep_gray import is_faint
@@ -23,9 +21,10 @@ from pipeline.images.encoded.no_picture import NoPictureError
 from pipeline.images.formats import readable_formats
 from pipeline.images.image_set import content_hash
 from pipeline.images.prefetch import prefetch
+from pipeline.images.scan_cache import keep_scan, read_scan, scan_state
 from pipeline.images.table import Table
 from pipeline.runtime.errors import ImageFileError
-from pipeline.runtime.files import WORK, digest, file_digest, json_bytes, write_json
+from pipeline.runtime.files import digest, json_bytes
 from pipeline.runtime.progress import progress
 
 ROWS, PROBLEMS = 20, 5
@@ -53,16 +52,6 @@ class TableScan(BaseModel):
     contents: tuple[int, ...]
     bad: tuple[BadRow, ...]
     faint: int
-
-
-class _CachedScan(BaseModel):
-    """A scan in the cache, and a digest of the state that it was made from; `sha256` is over the JSON of both."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    state: str
-    scan: TableScan
-    sha256: str
 
 
 def row_picture(encoded: bytes | None, largest_pixels: int) -> Image.Image:
@@ -129,13 +118,12 @@ def _usable(scan: TableScan, bad: Sequence[BadRow]) -> list[int]:
 
 def scan_table(table: Table, column: str, largest_pixels: int) -> TableScan:
     """Return the scan of all rows of a table, from the cache if its files have not changed."""
-    code = [file_digest(Path(inspect.getfile(function))) for function in (*DECODING, content_hash, scan_table)]
-    state = digest(json_bytes([table.state(), column, largest_pixels, code, version("pillow"), readable_formats()]))
-    cache_file = WORK / "images" / f"{digest(json_bytes([str(table.where), column]))[:16]}.table.json"
-    if (cached := _read_cached(cache_file, state)) is not None:
+    state = scan_state([table.state(), column, largest_pixels], (*DECODING, content_hash, scan_table))
+    cache_file = f"{digest(json_bytes([str(table.where), column]))[:16]}.table.json"
+    if (cached := read_scan(cache_file, state, TableScan)) is not None:
         return cached
     scan = _scanned(table, column, largest_pixels)
-    write_json(cache_file, {"state": state, "scan": scan.model_dump(mode="json"), "sha256": _seal(state, scan)})
+    keep_scan(cache_file, state, scan)
     return scan
 
 
@@ -162,16 +150,3 @@ def _checked(largest_pixels: int, encoded: Callable[[], bytes | None]) -> tuple[
     except ImageFileError as error:
         return NoPictureError(NO_FILE, str(error))
     return content_hash(picture), is_faint(picture)
-
-
-def _read_cached(cache_file: Path, state: str) -> TableScan | None:
-    """Return the scan in the cache; None if there is none, or it is damaged or of another state of the table."""
-    try:
-        cached = _CachedScan.model_validate_json(cache_file.read_bytes())
-    except (OSError, ValidationError):
-        return None
-    return cached.scan if cached.state == state and cached.sha256 == _seal(state, cached.scan) else None
-
-
-def _seal(state: str, scan: TableScan) -> str:
-    return digest(json_bytes([state, scan.model_dump(mode="json")]))

@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from pydantic import ValidationError
 from torch import Tensor
@@ -93,7 +92,7 @@ def load_training_rows(folder: Path | None, latents: Latents, device: torch.devi
     pool = RowPool(folder / STORE)
     pool.store.require("latents", latents.header.space, latents.class_names)
     found = pool.store.column("label")
-    if len(found) != count * len(latents.labels) or not _same(found, np.repeat(latents.labels, count)):
+    if not np.array_equal(found, np.repeat(latents.labels, count)):
         wanted = f"{count} views of each of {len(latents.labels)} images, in their order"
         raise IncompatibleStoreError(str(folder / STORE), "its list of labels", f"{len(found)} others", wanted)
     return TrainingRows(latents, pool, count, device)
@@ -107,7 +106,3 @@ def _count(folder: Path) -> int:
             f"{folder / CARD}: found no account of views ({reason(error)}), wanted the output of stage `views`. "
             f"Run `dvc repro views`."
         ) from error
-
-
-def _same(found: NDArray[np.int32], wanted: NDArray[np.int32]) -> bool:
-    return bool((found == wanted).all())

@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from pipeline.images.image_set import ImageSet, from_8_bits, resized
+from pipeline.images.image_set import ImageSet, from_8_bits
+from pipeline.images.pixel_cache import PixelCache
 from pipeline.images.prefetch import prefetch
 from pipeline.latents.augmentation import ViewKey, view
 from pipeline.networks.encoders.pixel_classifier import PixelClassifier, SupervisedEncoder, SupervisedSettings
 from pipeline.params.encoder import SupervisedParams
 from pipeline.runtime.device import seeded
-from pipeline.runtime.memory import empty_table
 from pipeline.training.curve import History, end_epoch
 from pipeline.training.schedule import warm_cosine
 
@@ -47,7 +46,12 @@ def train_classifier(
     history: History = []
     settings = SupervisedSettings(widths=params.widths, classes=len(images.class_names))
     labels, order = torch.from_numpy(images.labels).long().to(device), torch.Generator().manual_seed(params.seed)
-    cached = _CachedImages(images, image_size)
+    large, small = ENLARGED
+    cached = PixelCache(images, image_size * large // small)
+
+    def seen(key: ViewKey) -> NDArray[np.uint8]:
+        return view(cached.image(key.image), image_size, params.augmentation, key)
+
     with seeded(params.seed, device):
         network: Any = PixelClassifier(settings.widths, settings.classes)
         network.to(device, memory_format=torch.channels_last)
@@ -57,7 +61,7 @@ def train_classifier(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, partial(warm_cosine, total=steps(len(images), params)))
     for epoch in range(params.epochs):
         losses = []
-        for rows, pixels in _batches(cached, epoch, params, order):
+        for rows, pixels in _batches(len(images), seen, epoch, params, order):
             batch = (
                 torch.from_numpy(pixels).permute(0, 3, 1, 2).to(device).contiguous(memory_format=torch.channels_last)
             )
@@ -80,31 +84,16 @@ def steps(images: int, params: SupervisedParams) -> int:
     return params.epochs * math.ceil(images / params.batch_size)
 
 
-class _CachedImages:
-    """Images decoded once, somewhat larger than they are seen, with 8 bits per value."""
-
-    def __init__(self, images: ImageSet, image_size: int) -> None:
-        self.images, self.size = images, image_size
-        large, small = ENLARGED
-        side = image_size * large // small
-        self._pixels = empty_table((len(images), side, side, 3), np.uint8)
-        self._is_cached = np.zeros(len(images), bool)
-
-    def view(self, key: ViewKey, params: SupervisedParams) -> NDArray[np.uint8]:  # (size, size, 3)
-        """Return a view of an image."""
-        if not self._is_cached[key.image]:
-            self._pixels[key.image] = resized(self.images.read(key.image), self._pixels.shape[1])
-            self._is_cached[key.image] = True
-        return view(Image.fromarray(self._pixels[key.image]), self.size, params.augmentation, key)
-
-
 def _batches(
-    cached: _CachedImages, epoch: int, params: SupervisedParams, order: torch.Generator
+    images: int,
+    seen: Callable[[ViewKey], NDArray[np.uint8]],  # returns a view, (s, s, 3)
+    epoch: int,
+    params: SupervisedParams,
+    order: torch.Generator,
 ) -> Iterator[tuple[Tensor, NDArray[np.float32]]]:
     """Yield row numbers (n,) and pixels (n, s, s, 3) in -1..1 of each batch of an epoch."""
 
     def made(rows: Tensor) -> tuple[Tensor, NDArray[np.float32]]:
-        views = [cached.view(ViewKey(params.seed, row, epoch), params) for row in rows.tolist()]
-        return rows, from_8_bits(np.stack(views))
+        return rows, from_8_bits(np.stack([seen(ViewKey(params.seed, row, epoch)) for row in rows.tolist()]))
 
-    yield from prefetch(made, torch.randperm(len(cached.images), generator=order).split(params.batch_size))
+    yield from prefetch(made, torch.randperm(images, generator=order).split(params.batch_size))

@@ -26,16 +26,6 @@ from tests.stages.test_stages import ENVIRONMENT
 PROJECT = Path("owls")
 
 
-@pytest.fixture(autouse=True)
-def identity(monkeypatch, tmp_path):
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
-
-
-@pytest.fixture
-def photos():
-    return pictures("photos", ["barn", "eagle", "snowy"], 10)
-
-
 def pictures(folder, classes, count, size=(40, 50), first=0):
     for number, name in enumerate(classes):
         (Path(folder) / name).mkdir(parents=True)

@@ -9,16 +9,6 @@ from pipeline.runtime.errors import ImageFileError
 from tests.commands.test_new_project import PROJECT, data, make, pictures
 
 
-@pytest.fixture(autouse=True)
-def identity(monkeypatch, tmp_path):
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
-
-
-@pytest.fixture
-def photos():
-    return pictures("photos", ["barn", "eagle", "snowy"], 10)
-
-
 def test_splits_of_the_folder_are_used(photos):
     for first, split in ((100, "Testing"), (200, "Training"), (300, "valid")):
         pictures(f"own/{split}", ["barn", "eagle"], 3, first=first)
