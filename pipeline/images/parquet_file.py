@@ -71,19 +71,20 @@ class ParquetFile:
             for group in range(parquet.num_row_groups):
                 done = 0
                 try:
-                    for batch in parquet.iter_batches(_rows_at_once(parquet, group, leaf), [group], [leaf]):
+                    for batch in parquet.iter_batches(_rows_at_once(parquet, group), [group], [leaf]):
                         done += len(batch)
                         yield _contents(batch)
                 except pa.ArrowNotImplementedError:  # more than 2 GiB, as no average tells
                     yield from map(_contents, islice(parquet.iter_batches(1, [group], [leaf]), done, None))
 
 
-def _rows_at_once(parquet: Any, group: int, leaf: str) -> int:
-    """Return how many rows of a row group to read at a time; pyarrow refuses 2 GiB of structs."""
+def _rows_at_once(parquet: Any, group: int) -> int:
+    """Return how many rows of a row group to read at a time; pyarrow refuses 2 GiB of structs.
+
+    The size is that of all columns. To ask for that of one would end the process where its statistics are damaged.
+    """
     row_group = parquet.metadata.row_group(group)
-    columns = map(row_group.column, range(row_group.num_columns))
-    size = sum(column.total_uncompressed_size for column in columns if column.path_in_schema == leaf)
-    rows: int = READ_ROW_BYTES * row_group.num_rows // max(size, 1)
+    rows: int = READ_ROW_BYTES * row_group.num_rows // max(row_group.total_byte_size, 1)
     return min(READ_ROWS, max(1, rows))
 
 

@@ -8,24 +8,28 @@ float64 column is a score, whatever its name, since a table may come from a vers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.runtime.errors import ScoreTableError
 from pipeline.runtime.files import digest, write_bytes
+from pipeline.runtime.shortage import require_memory
 
 TABLE = "scores.parquet"
 TABLE_FORMAT = "latent-outliers-scores/1"
 SIDES = ("baseline", "detector")
 FACTS, FACTS_DIGEST = b"latent-outliers", b"latent-outliers-sha256"
 KEYS = ("image_set", "side", "seed", "row")
+TEXTS = ("image_set", "side")
 NO_SCORES = (*KEYS, "label", "content", "predicted")
+VALUE_BYTES = 8
 Values = NDArray[Any]
+Number = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Facts(BaseModel):
@@ -34,10 +38,15 @@ class Facts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: str
-    seeds: tuple[int, ...]
+    seeds: tuple[Number, ...] = Field(min_length=1)
     class_names: tuple[str, ...]
-    weights: dict[int, str]
-    sets: dict[str, int]  # number of images by image set
+    weights: dict[Number, str]
+    sets: dict[str, Annotated[int, Field(ge=1, lt=2**40)]] = Field(min_length=1)  # number of images by image set
+
+    @property
+    def rows(self) -> int:
+        """The number of rows of a table of these images."""
+        return len(SIDES) * len(self.seeds) * sum(self.sets.values())
 
 
 @dataclass(frozen=True)
@@ -97,17 +106,21 @@ def read_stream(stream: BinaryIO, name: str) -> ScoreTable:
     """Read a table from an open file; `name` identifies it in errors."""
     try:
         parquet = pq.ParquetFile(stream, page_checksum_verification=True)
-        facts = _facts(parquet, name)
-        _require_consistent_names(parquet, name)
+        facts, schema = _facts(parquet, name), parquet.schema_arrow
+        _require_columns(schema, name)
+        if (rows := parquet.metadata.num_rows) != facts.rows:
+            raise ScoreTableError(name, f"{rows:,} rows where its metadata promise {facts.rows:,}")
+        require_memory(name, VALUE_BYTES * rows * len(schema.names))
         arrow = parquet.read()
+        arrow.validate(full=True)  # indices into dictionaries too
+        _require_consistent_names(parquet, name)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ScoreTableError(name, f"a damaged file ({' '.join(str(error).split())[:120]})") from error
-    if missing := [column for column in NO_SCORES if column not in arrow.column_names]:
-        raise ScoreTableError(name, f"no column {missing[0]!r}")
+    if empty := [column for column in arrow.column_names if arrow[column].null_count]:
+        raise ScoreTableError(name, f"rows without a value of {empty[0]!r}")
     scores = [column for column in arrow.column_names if column not in NO_SCORES]
-    if not scores:
-        raise ScoreTableError(name, "no column of scores")
     columns = {column: arrow[column].to_numpy() for column in arrow.column_names}
+    _require_classes(columns, facts, name)
     for key, expected in _keys(facts).items():
         if not np.array_equal(columns[key], expected):
             raise ScoreTableError(name, f"rows whose {key!r} is not what its metadata promise")
@@ -134,12 +147,39 @@ def _facts(parquet: pq.ParquetFile, name: str) -> Facts:
 
 
 def _require_consistent_names(parquet: pq.ParquetFile, name: str) -> None:
-    """Refuse a file whose schema and data disagree on column names, so that a flipped bit cannot rename a score."""
+    """Refuse a file whose schema and data disagree on column names, so that a flipped bit cannot rename a score.
+
+    All columns have to be read before: pyarrow ends the process when `column` finds damaged statistics.
+    """
     for group_index in range(parquet.metadata.num_row_groups):
         group = parquet.metadata.row_group(group_index)
         column_names = [group.column(index).path_in_schema for index in range(group.num_columns)]
         if column_names != parquet.schema.names:
             raise ScoreTableError(name, "a damaged file (its columns have two names)")
+
+
+def _require_columns(schema: pa.Schema, name: str) -> None:
+    """Refuse a schema that lacks a column, has one twice, or has one of a type that such values do not have."""
+    if missing := [column for column in NO_SCORES if column not in schema.names]:
+        raise ScoreTableError(name, f"no column {missing[0]!r}")
+    if twice := [column for column in schema.names if schema.names.count(column) > 1]:
+        raise ScoreTableError(name, f"the column {twice[0]!r} twice")
+    if len(schema.names) == len(NO_SCORES):
+        raise ScoreTableError(name, "no column of scores")
+    for column in NO_SCORES:
+        kind = schema.field(column).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        wanted = pa.types.is_string if column in TEXTS else pa.types.is_integer
+        if not wanted(kind):
+            raise ScoreTableError(name, f"{column!r} of type {kind}")
+
+
+def _require_classes(columns: dict[str, Values], facts: Facts, name: str) -> None:
+    """Refuse labels and predicted classes beyond the class names; label -1 is that of no ID class."""
+    for column, least in (("label", -1), ("predicted", 0)):
+        values, last = columns[column], len(facts.class_names) - 1
+        if values.min() < least or values.max() > last:
+            raise ScoreTableError(name, f"a {column!r} that is not {least} to {last}")
 
 
 def _keys(facts: Facts) -> dict[str, Values]:

@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ from pipeline.params.infer import SCORES
 from pipeline.posthoc.table import read_table, write_table
 from pipeline.runtime.errors import ScoreTableError
 from pipeline.runtime.files import digest
-from tests.helpers.make import score_table
+from tests.helpers.make import ROOT, score_table
 from tests.posthoc.make import with_scores
 
 PATH = Path("scores.parquet")
@@ -117,6 +120,31 @@ def test_a_flipped_bit_is_never_a_number(written, tell):
     assert refused > 150
 
 
+FOOTERS = """
+from pathlib import Path
+from pipeline.posthoc.table import read_table
+from pipeline.runtime.errors import ScoreTableError
+
+file = Path("scores.parquet")
+content = file.read_bytes()
+footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+for place in (place for place in range(footer, len(content) - 8) if content[place] == 2):
+    broken = bytearray(content)
+    broken[place] ^= 0x10
+    file.write_bytes(broken)
+    try:
+        read_table(file)
+    except ScoreTableError:
+        pass
+"""
+
+
+def test_damaged_statistics_do_not_end_the_process():
+    """pyarrow 26 aborts when it is asked for a column's metadata whose list of statistics has another length."""
+    write_table(PATH, with_scores(TABLE, "knn"))
+    subprocess.run([sys.executable, "-c", FOOTERS], check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+
+
 def rewritten(change):
     """Write the table with its Arrow columns changed."""
     write_table(PATH, TABLE)
@@ -146,10 +174,15 @@ def unsigned(table):
     return table.replace_schema_metadata(table.schema.metadata | {b"latent-outliers": b"{}"})
 
 
+def with_column(name, values):
+    """Return a change of a column to what `values` returns for the number of rows."""
+    return lambda table: table.set_column(table.column_names.index(name), name, values(len(table)))
+
+
 def not_finite(table):
     broken = table["vim"].to_numpy().copy()
     broken[3] = np.nan
-    return table.set_column(table.column_names.index("vim"), "vim", pa.array(broken))
+    return with_column("vim", lambda _: pa.array(broken))(table)
 
 
 @pytest.mark.parametrize(
@@ -158,16 +191,28 @@ def not_finite(table):
         (lambda table: table.drop(["content"]), "no column 'content'"),
         (lambda table: table.drop(list(SCORES)), "no column of scores"),
         (lambda table: table.append_column("note", table["label"]), "values of 'note' that are no finite float64"),
-        (lambda table: table.slice(0, len(table) - 1), "rows whose 'image_set' is not what its metadata promise"),
+        (lambda table: table.slice(0, len(table) - 1), "251 rows where its metadata promise 252"),
         (swapped, "rows whose 'row' is not what its metadata promise"),
         (stating(format="latent-outliers-scores/9"), "format 'latent-outliers-scores/9', wanted 'latent-"),
         (stating(seeds="none"), "metadata of another format"),
-        (stating(sets={"near": 7}), "rows whose 'image_set'"),
+        (stating(sets={"near": 42}), "rows whose 'image_set' is not what its metadata promise"),
+        (stating(sets={"near": 7}), "252 rows where its metadata promise 42"),
+        (stating(sets={"near": 10**11}), "252 rows where its metadata promise 600,000,000,000"),
+        (stating(sets={"near": -7}), "metadata of another format"),
+        (stating(sets={}), "metadata of another format"),
+        (stating(seeds=[]), "metadata of another format"),
+        (stating(class_names=[]), "a 'label' that is not -1 to -1"),
+        (lambda table: table.append_column("row", table["row"]), "the column 'row' twice"),
+        (with_column("label", lambda rows: pa.array(["x"] * rows)), "'label' of type string"),
+        (with_column("seed", lambda rows: pa.array([[1]] * rows)), "'seed' of type list"),
+        (with_column("content", lambda rows: pa.nulls(rows, pa.int64())), "rows without a value of 'content'"),
+        (with_column("predicted", lambda rows: pa.array([3] * rows)), "a 'predicted' that is not 0 to 2"),
+        (with_column("label", lambda rows: pa.array([-2] * rows)), "a 'label' that is not -1 to 2"),
         (unsigned, "damaged metadata"),
         (lambda table: table.replace_schema_metadata(None), "a Parquet file of something else"),
         (not_finite, "values of 'vim' that are no finite"),
-        (lambda table: table.set_column(0, "image_set", pa.nulls(len(table))), "rows whose 'image_set'"),
-        (lambda table: table.set_column(table.column_names.index("vim"), "vim", pa.array(["x"] * len(table))), "'vim'"),
+        (with_column("image_set", pa.nulls), "'image_set' of type null"),
+        (with_column("vim", lambda rows: pa.array(["x"] * rows)), "'vim'"),
     ],
 )  # fmt: skip
 def test_a_table_of_other_content_is_refused(change, message):
