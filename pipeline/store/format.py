@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.runtime.manifest import Sha256, Size, seal_digest
+from pipeline.store.file_counts import FileCounts
 
 FORMAT = "latent-outliers-store/2"
 LATENT = "latent"
@@ -117,6 +118,10 @@ class Header(Frozen):
                 raise ValueError(f"columns.{name} is {kind}, wanted numbers of kind {' or '.join(wanted)}")
         if _is_deeper(self.provenance, DEEPEST):
             raise ValueError(f"provenance has more than {DEEPEST} levels")
+        if (files := self.provenance.get("files")) is not None:
+            counts = FileCounts.model_validate(files)
+            if self.provenance.get("part") not in counts.parts:
+                raise ValueError("provenance.part is not among provenance.files.parts")
         names = self.provenance.get("method_names", [])
         if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
             raise ValueError("provenance.method_names is no list of names")

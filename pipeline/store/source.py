@@ -8,6 +8,9 @@ from pipeline.runtime.errors import DamagedStoreError
 from pipeline.runtime.files import open_regular
 from pipeline.runtime.manifest import all_names
 
+NO_FILE = (errno.EINVAL, errno.ELOOP, errno.EISDIR, errno.ENXIO)
+"""Errors of opening what is no regular file: the one of `open_regular`, links in a circle, a folder, a socket."""
+
 
 class Source(Protocol):
     """The files of a store."""
@@ -47,14 +50,17 @@ class Folder:
         try:
             return open_regular(self.path / name, inside=self.path)
         except OSError as error:
-            if error.errno != errno.EINVAL:
+            if error.errno not in NO_FILE:
                 raise
             found, _, wanted = (error.strerror or "").partition(", wanted ")
             raise DamagedStoreError(self.path / name, found, wanted or "a regular file") from error
 
     def _size(self, path: Path, name: str) -> int:
         if not path.is_file():
-            self.open(name).close()  # raises an error that says what it is
+            try:
+                self.open(name).close()  # raises an error that says what it is
+            except FileNotFoundError as error:
+                raise DamagedStoreError(path, "a link to no file", "a regular file") from error
         return path.stat().st_size
 
     def location(self, name: str) -> str:

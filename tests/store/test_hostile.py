@@ -1,6 +1,7 @@
 """Stores that a stranger made: lying numbers, impossible values and files that are none end in one line each."""
 
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pipeline.store.reader import Store
 from tests.helpers.make import latents_store, outliers_store
 
 HUGE = 10**12
+FILES = {"digest": "a", "found": 3, "parts": {"train": 1}, "repeated": 0, "skipped": {"empty": 2}}
 HEADERS = {
     "rows": {"rows": HUGE},
     "no rows": {"rows": 0},
@@ -44,6 +46,14 @@ HEADERS = {
     "classes twice": {"class_names": ["class 0"] * 3},
     "deep provenance": {"provenance": {"method_names": []}, "deep": 500},
     "names of methods that are none": {"provenance": {"method_names": 7}},
+    "files that are none": {"provenance": {"files": 7}},
+    "files in a list": {"provenance": {"files": ["a.png"], "part": "train"}},
+    "files without counts": {"provenance": {"files": {}, "part": "train"}},
+    "files by a text": {"provenance": {"files": FILES | {"skipped": {"empty": "2"}}, "part": "train"}},
+    "files below zero": {"provenance": {"files": FILES | {"found": -1}, "part": "train"}},
+    "names of files that are none": {"provenance": {"files": FILES | {"skipped_files": {"empty": 7}}, "part": "train"}},
+    "files of another part": {"provenance": {"files": FILES, "part": "test"}},
+    "files of no part": {"provenance": {"files": FILES}},
 }
 
 
@@ -185,6 +195,32 @@ def test_what_is_no_regular_file_is_refused_without_waiting(store, name):
     with pytest.raises(DamagedStoreError, match=f"store/{name}: found (53687091200 )?bytes"):
         Store(store)
     path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["zarr.json", "lam/c/0", "latent/c/0/0/0/0", MANIFEST])
+@pytest.mark.parametrize("kind", ["a link to itself", "a link to nothing", "a folder", "a socket"])
+def test_what_cannot_be_opened_is_an_error_of_the_store(store, name, kind):
+    path = store / name
+    path.unlink()
+    match kind:
+        case "a link to itself":
+            path.symlink_to(path.name)
+        case "a link to nothing":
+            path.symlink_to("nothing")
+        case "a folder":
+            path.mkdir()
+        case "a socket":
+            with socket.socket(socket.AF_UNIX) as end:
+                end.bind(str(path))
+    with pytest.raises(StoreError, match=f"store/{name}"):
+        Store(store)
+
+
+def test_files_are_counted_as_the_writer_has_counted_them(store):
+    header = read_json(store / "zarr.json")
+    header["attributes"]["provenance"] |= {"files": FILES | {"faint": 1}, "part": "train"}
+    replace_file(store, "zarr.json", json_bytes(header))
+    assert Store(store).header.provenance["files"] == FILES | {"faint": 1}
 
 
 def test_a_pipe_beside_the_files_of_a_store_is_refused(store):
