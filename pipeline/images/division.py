@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pipeline.images.layout import SPLIT_ORDER, Layout, PlacedPicture, class_name
+from pipeline.images.layout import SPLIT_ORDER, Layout, PlacedPicture
 from pipeline.images.listing import RejectedFile
 from pipeline.images.selection import RowNumbers, shuffled_pictures
+from pipeline.schema.spelling import composed
 
 
 class Shares(NamedTuple):
@@ -70,7 +71,7 @@ def _left_out(name: str, layout: Layout) -> str:
 
 def _class_of(file: RejectedFile, depth: int) -> str | None:
     folders = file.path.split("/")
-    return class_name(folders[depth]) if len(folders) > depth + 1 else None
+    return composed(folders[depth]) if len(folders) > depth + 1 else None
 
 
 def _detail(file: RejectedFile) -> str:

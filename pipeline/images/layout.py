@@ -1,6 +1,5 @@
 """Find the class and split of each picture in a folder, and the pictures with contradictory ones."""
 
-import unicodedata
 from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +8,7 @@ from pipeline.images.listing import RejectedFile
 from pipeline.images.scan import Picture, Scan
 from pipeline.images.splits import deeper_folder, described, folders_in, split_of, splits_among
 from pipeline.runtime.errors import ImageFileError
-from pipeline.schema.spelling import nearest_name
+from pipeline.schema.spelling import composed, nearest_name
 
 OUTSIDE, TWO_CLASSES, TWO_SPLITS = "outside the layout", "shown in two classes", "also in another split"
 SPLIT_ORDER = ("train", "validation", "test")
@@ -56,16 +55,11 @@ def arrange(scan: Scan, expected: ExpectedLayout) -> Layout:
         if len(folders) <= depth or (expected.splits and not split):
             bad.append(RejectedFile(picture.path, OUTSIDE, f"wanted {_wanted(expected)}"))
         else:
-            placed.append(PlacedPicture(picture, class_name(folders[depth]), split))
+            placed.append(PlacedPicture(picture, composed(folders[depth]), split))
     id_classes, held_out = _classes(scan, expected, splits, {item.class_name for item in placed})
     contradictions = _contradictions(placed, held_out)
     usable = tuple(item for item in placed if item.picture.path not in contradictions)
     return Layout(id_classes, held_out, usable, tuple(sorted([*bad, *contradictions.values()])), depth)
-
-
-def class_name(folder: str) -> str:
-    """Return the class of a folder: its name with accents composed (NFC). Systems spell the same name in two ways."""
-    return unicodedata.normalize("NFC", folder)
 
 
 def _splits(scan: Scan, expected: ExpectedLayout) -> dict[str, str]:
@@ -115,9 +109,9 @@ def _classes(
     """Return the names of the ID classes and of the held-out classes, each sorted by name."""
     folders = [name for split in splits or [""] for name in folders_in(scan.folders, split)]
     names = sorted({
-        name for name in map(class_name, folders) if name in with_pictures or name.casefold() not in NO_CLASSES
+        name for name in map(composed, folders) if name in with_pictures or name.casefold() not in NO_CLASSES
     })  # fmt: skip
-    held_out = {class_name(name) for name in expected.held_out}
+    held_out = {composed(name) for name in expected.held_out}
     id_classes = tuple(name for name in names if name not in held_out)
     missing = sorted(held_out - {*names})
     if len(id_classes) < 2 and (len(names) < 2 or not missing):

@@ -2,7 +2,7 @@
 
 The result is cached under `.work/images/`, so that not every stage has to decode all files again. The cache is used
 while the names, sizes and times of all files below the folder are the same, and so are the code of the scan, the
-version of Pillow and the formats that it reads.
+versions of Pillow and pillow-heif and the formats that they read.
 """
 
 import os

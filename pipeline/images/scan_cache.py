@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.images.formats import readable_formats
+from pipeline.images.formats import HEIF, readable_formats
 from pipeline.runtime.files import WORK, digest, file_digest, json_bytes, write_json
 
 SCANS = WORK / "images"
@@ -22,7 +22,9 @@ def scan_state(subject: object, functions: Sequence[Callable[..., Any]]) -> str:
     subject: what is scanned, in types that JSON can hold. functions: those whose modules make the scan.
     """
     code = [file_digest(Path(inspect.getfile(function))) for function in functions]
-    return digest(json_bytes([subject, code, version("pillow"), readable_formats()]))
+    formats = readable_formats()
+    decoders = [version("pillow"), *([version("pillow-heif")] if HEIF in formats else [])]
+    return digest(json_bytes([subject, code, *decoders, formats]))
 
 
 def read_scan(name: str, state: str, kind: type[ScanT]) -> ScanT | None:

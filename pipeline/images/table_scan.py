@@ -1,8 +1,8 @@
 """Scan a table of encoded images once: which rows are pictures, with which content, and why others are not.
 
 The result is cached under `.work/images/`, like that of a folder. The cache is used while the files of the table have
-the same names, sizes and times, and the code of the scan, the version of Pillow and the formats
-that it reads are the same.
+the same names, sizes and times, and the code of the scan, the versions of Pillow and pillow-heif, and the
+formats that they read are the same.
 """
 
 from collections import Counter

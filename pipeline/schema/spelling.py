@@ -1,7 +1,13 @@
-"""Suggest the valid name that is closest to a mistyped one."""
+"""Spelling of names: one form of accents, and the valid name that is closest to a mistyped one."""
 
+import unicodedata
 from collections.abc import Sequence
 from difflib import get_close_matches
+
+
+def composed(name: str) -> str:
+    """Return a name with accents composed (NFC). Systems and programs spell the same name in two ways."""
+    return unicodedata.normalize("NFC", name)
 
 
 def nearest_name(name: str, valid: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.images import decode, scan
+from pipeline.images import decode, scan, scan_cache
 from pipeline.images.image_set import content_hash
 from pipeline.images.scan import scan_folder
 from pipeline.runtime.errors import ImageFileError
@@ -184,6 +184,18 @@ def test_the_order_of_the_file_system_does_not_matter(monkeypatch):
 
     monkeypatch.setattr(os, "scandir", backwards)
     assert look() == wanted
+
+
+def test_another_version_of_a_decoder_looks_again(monkeypatch, decoded):
+    versions = {"pillow": "12", "pillow-heif": "1"}
+    monkeypatch.setattr(scan_cache, "version", versions.__getitem__)
+    monkeypatch.setattr(scan_cache, "readable_formats", lambda: ("PNG", "HEIF"))
+    plain_folder(ROOT)
+    for name in (None, *versions):
+        versions |= {} if name is None else {name: "99"}
+        decoded.clear()
+        look()
+        assert len(decoded) == 30, name
 
 
 def test_the_folder_itself_may_be_a_link():

@@ -1,5 +1,6 @@
 """Grays of more than 8 bits: what their levels mean, and whether a picture uses few of them."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -7,10 +8,22 @@ from PIL import Image, TiffImagePlugin
 
 from pipeline.images.encoded.no_picture import OTHER_PIXELS, NoPictureError
 
-WHITE_IS_ZERO, SIGNED = 0, 2  # values of TIFF's tags PhotometricInterpretation and SampleFormat
+WHITE_IS_ZERO, BLACK_IS_ZERO, SIGNED = 0, 1, 2  # values of TIFF's tags PhotometricInterpretation and SampleFormat
 FAINT = "faint"
 """Name, in Pillow's `info`, of whether the levels of a picture lie within an eighth of their range."""
 EIGHTH = 256 // 8
+
+
+@cache
+def register_white_is_zero() -> None:
+    """Let Pillow hand over the levels of TIFF files of 12 bits whose zero is white; it knows those whose zero is black.
+
+    It looks the kind of pixels up in a dictionary. `from_deep_gray` turns the levels round.
+    """
+    for kind, modes in {**TiffImagePlugin.OPEN_INFO}.items():
+        order, photometric, *others = kind
+        if modes == ("I;16", "I;12") and photometric == BLACK_IS_ZERO:
+            TiffImagePlugin.OPEN_INFO.setdefault((order, WHITE_IS_ZERO, *others), modes)
 
 
 def from_deep_gray(image: Image.Image) -> Image.Image:

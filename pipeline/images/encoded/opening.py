@@ -11,6 +11,7 @@ from typing import BinaryIO, NamedTuple
 
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
+from pipeline.images.encoded.deep_gray import register_white_is_zero
 from pipeline.images.encoded.no_picture import DAMAGED, OTHER_PIXELS, NoPictureError, require_size
 from pipeline.images.encoded.pixel_data import PixelData, most_bytes, require_bytes, require_whole_file_fits
 from pipeline.images.encoded.pixels_of_jpeg import pixels_of_jpeg
@@ -43,6 +44,7 @@ def open_image(stream: BinaryIO, formats: Sequence[str], largest_pixels: int) ->
     of none of the formats.
     """
     Image.init()
+    register_white_is_zero()
     prefix = stream.read(16)
     for name in formats:
         plugin = _Plugin(*Image.OPEN[name])

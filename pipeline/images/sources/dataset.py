@@ -13,6 +13,7 @@ from pipeline.images.sources.table_rows import labelled, unlabelled
 from pipeline.images.table import Table
 from pipeline.runtime.errors import ImageFileError
 from pipeline.schema.section import Name
+from pipeline.schema.spelling import composed
 
 
 class DatasetSource(DatasetAddress, LabelledTable):
@@ -69,7 +70,7 @@ def _location(address: DatasetAddress, split: str | None) -> ImageLocation:
 
 def _require_names(table: Any, source: DatasetSource) -> None:
     """Raise ImageFileError when the dataset has other class names than the source, or in another order."""
-    names = tuple(getattr(table.data.features.get(source.label), "names", source.class_names))
+    names = tuple(map(composed, getattr(table.data.features.get(source.label), "names", source.class_names)))
     if names == source.class_names:
         return
     pairs = zip(names, source.class_names, strict=False)

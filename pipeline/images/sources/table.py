@@ -10,7 +10,9 @@ from pipeline.images.decode import LARGEST_PIXELS
 from pipeline.images.sources.base import ALL, LABELLED_PARTS, ImageSource, Limits, OnBadImage, Pixels
 from pipeline.images.table import Table
 from pipeline.schema.section import Count, Fraction, Name, Seed
-from pipeline.schema.spelling import nearest_name
+from pipeline.schema.spelling import composed, nearest_name
+
+ClassName = Annotated[Name, AfterValidator(composed)]
 
 
 def _table_or_share(test: str | float) -> str | float:
@@ -30,8 +32,8 @@ class LabelledTable(ImageSource):
     """Column of encoded images: their bytes, or structs with a field `bytes`, as Hugging Face datasets writes them."""
     label: Name
     """Column of integers, indices into `class_names`."""
-    class_names: tuple[Name, ...]
-    held_out: tuple[str, ...]
+    class_names: tuple[ClassName, ...]
+    held_out: tuple[Annotated[str, AfterValidator(composed)], ...]
     """Names of classes never trained on; may be empty."""
     validation: Fraction
     """Share of each ID class of the training table."""
