@@ -10,11 +10,10 @@ from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from pipeline.networks.fitting import CONFIG, bounded_config
 from pipeline.runtime.errors import ModelError, reason
 from pipeline.runtime.files import folder_digest
 from pipeline.runtime.huggingface import import_transformers, quiet, without_network
-
-CONFIG = "config.json"
 
 
 class Identity(NamedTuple):
@@ -51,6 +50,7 @@ class Classifier:
             with quiet(), without_network(when=local):
                 commit = None if local else _commit(source, revision)
                 pinned = {"revision": commit or revision, "trust_remote_code": False, "local_files_only": local}
+                bounded_config(Path(source) if commit is None else _config(source, commit).parent)
                 processor = _load_processor(transformers, source, pinned)
                 module, loading_info = transformers.AutoModelForImageClassification.from_pretrained(
                     source, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **pinned
@@ -151,5 +151,9 @@ def _commit(source: str, revision: str | None) -> str:
 
     The cache of the hub has the files under snapshots/<commit>/.
     """
-    config: str = import_module("transformers.utils.hub").cached_file(source, CONFIG, revision=revision)
-    return Path(config).parent.name
+    return _config(source, revision).parent.name
+
+
+def _config(source: str, revision: str | None) -> Path:
+    """Return the path of config.json in the cache of the hub, and fetch it where it is not there."""
+    return Path(import_module("transformers.utils.hub").cached_file(source, CONFIG, revision=revision))

@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor, nn
 
+from pipeline.networks.fitting import bounded_config, require_fitting
 from pipeline.networks.tensor_file import read_tensors, require_finite
 from pipeline.params.denoiser import DenoiserParams
 from pipeline.runtime.errors import IncompatibleStoreError, ModelError, PipelineError, reason
@@ -16,6 +17,7 @@ from pipeline.runtime.huggingface import without_network
 from pipeline.store.format import Header, LatentSpace, Standardisation
 
 CARD, UNET, SCHEDULER, EMBEDDINGS = "denoiser.json", "unet", "scheduler", "classes.safetensors"
+SCHEDULER_CONFIG, UNET_WEIGHTS = "scheduler_config.json", "diffusion_pytorch_model.safetensors"
 ORIGIN_KEYS = ("_name_or_path", "_diffusers_version")
 """Where a model was and which version saved it. They are not written: the same model must have the same digest."""
 HEAD_WIDTH = 8
@@ -149,22 +151,17 @@ def load_denoiser(folder: Path, header: Header) -> TrainedDenoiser:
         for field in ("space", "standardisation", "class_names"):
             if (found := getattr(card, field)) != (wanted := getattr(header, field)):
                 raise IncompatibleStoreError(folder, f"its {field.replace('_', ' ')}", found, wanted)
+        unet_config = bounded_config(folder / UNET)
+        bounded_config(folder / SCHEDULER, SCHEDULER_CONFIG)
+        require_fitting(lambda: UNet2DModel.from_config(unet_config), folder / UNET / UNET_WEIGHTS)
         with without_network():
-            unet, loading_info = UNet2DModel.from_pretrained(
-                folder / UNET,
-                use_safetensors=True,
-                low_cpu_mem_usage=False,
-                output_loading_info=True,
-                local_files_only=True,
+            unet = UNet2DModel.from_pretrained(
+                folder / UNET, use_safetensors=True, low_cpu_mem_usage=False, local_files_only=True
             )
             schedule = DDIMScheduler.from_pretrained(folder / SCHEDULER, local_files_only=True)
-        if missing := loading_info["missing_keys"]:
-            raise ModelError(
-                f"{folder}: its weights lack {len(missing)} tensors, {missing[0]!r} first. Run `dvc repro`."
-            )
         denoiser = Denoiser(unet, len(card.class_names))
         denoiser.classes.load_state_dict({"weight": read_tensors(folder / EMBEDDINGS, inside=folder)["classes"]})
         require_finite(denoiser.state_dict())
-    except (OSError, ValidationError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+    except (OSError, ValidationError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise ModelError(f"{folder}: no denoiser could be read ({reason(error)}). Run `dvc repro denoiser`.") from error
     return TrainedDenoiser(denoiser.eval().requires_grad_(requires_grad=False), schedule, card)

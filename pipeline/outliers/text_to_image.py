@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.networks.encoders.diffusers_autoencoder import autoencoder_class
+from pipeline.networks.fitting import bounded_config
 from pipeline.runtime.errors import ModelError, reason
 from pipeline.runtime.files import digest, file_digest, folder_files, read_json
 from pipeline.runtime.huggingface import import_transformers, quiet, without_network
@@ -168,7 +169,7 @@ def _folder(source: str, revision: str | None) -> tuple[Path, str | None]:
 
 
 def _require_layout(folder: Path) -> None:
-    """Raise OSError or ValueError unless the folder holds a complete pipeline of class KIND.
+    """Raise OSError or ValueError unless the folder holds a complete pipeline of class KIND, its numbers within bounds.
 
     The vocabulary is checked too. A tokenizer would load without it, but would know no words.
     """
@@ -176,6 +177,8 @@ def _require_layout(folder: Path) -> None:
         raise FileNotFoundError(f"it has no {', '.join(missing)}")
     if not any(all((folder / name).is_file() for name in names) for names in VOCABULARIES):
         raise FileNotFoundError(f"it has neither {' nor '.join(' with '.join(names) for names in VOCABULARIES)}")
+    for name in CONFIGS:
+        bounded_config((folder / name).parent, Path(name).name)
     if (kind := read_json(folder / INDEX)["_class_name"]) != KIND:
         raise ValueError(f"it is a {kind}")
 

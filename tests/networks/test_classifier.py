@@ -1,5 +1,6 @@
 """Any transformers image classifier is read through its own head, and what is none is refused."""
 
+import json
 import sys
 
 import pytest
@@ -75,6 +76,17 @@ def test_what_is_no_image_classifier_is_refused_in_one_line(fault):
         make()
     assert "\n" not in str(error.value)
     assert not OUT.exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"hidden_size": 2**62}, {"num_hidden_layers": 10**6}, {"image_size": 10**9}, {"patch_size": float("inf")}],
+)
+def test_a_classifier_whose_numbers_cannot_be_is_refused_before_anything_is_allocated(changes):
+    file = save_model() / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    with pytest.raises(ModelError, match="no image classifier could be loaded .*which no model has"):
+        make()
 
 
 def test_incomplete_weights_are_refused():

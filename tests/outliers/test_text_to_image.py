@@ -105,6 +105,11 @@ def test_pickled_weights_are_refused(given):
         ("model_index.json", {"_class_name": None}, "'_class_name'"),
         ("scheduler/scheduler_config.json", {"_class_name": "NoScheduler"}, "NoScheduler"),
         ("unet/config.json", {"time_cond_proj_dim": 4}, "distilled to take the guidance as an input"),
+        ("unet/config.json", {"layers_per_block": 10**9}, "'layers_per_block' is 1000000000, which no model has"),
+        ("text_encoder/config.json", {"vocab_size": 2**62}, "which no model has"),
+        ("text_encoder/config.json", {"num_hidden_layers": 1_000}, "which no model has"),
+        ("scheduler/scheduler_config.json", {"num_train_timesteps": 10**12}, "which no model has"),
+        ("vae/config.json", {"scaling_factor": float("nan")}, "which no model has"),
     ],
 )
 def test_another_kind_of_model_is_refused(given, file, change, message):

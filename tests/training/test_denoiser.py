@@ -1,5 +1,6 @@
 """The denoiser learns its classes, goes on where it was killed, and is read only for what it was made for."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -181,5 +182,24 @@ def test_weights_that_lack_a_tensor_are_refused():
     weights = load_file(path)
     weights.pop("conv_in.bias")
     save_file(weights, path)
-    with pytest.raises(ModelError, match=r"lack 1 tensors, 'conv_in.bias' first"):
+    with pytest.raises(ModelError, match=r"'conv_in.bias' has shape None, wanted \(8,\)"):
+        load_denoiser(OUTPUT, header())
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("unet/config.json", {"layers_per_block": 10**9}),
+        ("unet/config.json", {"block_out_channels": [2**62, 2**62]}),
+        ("unet/config.json", {"in_channels": float("nan")}),
+        ("unet/config.json", {"norm_num_groups": 0}),
+        ("scheduler/scheduler_config.json", {"num_train_timesteps": 10**12}),
+        ("scheduler/scheduler_config.json", {"trained_betas": [0.1] * 10**5}),
+    ],
+)
+def test_a_denoiser_whose_numbers_cannot_be_is_refused_before_anything_is_allocated(name, changes):
+    make()
+    path = OUTPUT / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(ModelError, match="no denoiser could be read"):
         load_denoiser(OUTPUT, header())

@@ -8,8 +8,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from pipeline.networks.encoders.fitting import CONFIG, bounded_config, require_fitting
 from pipeline.networks.encoders.model import EncoderModel, ModelSettings
+from pipeline.networks.fitting import CONFIG, bounded_config, require_fitting
 from pipeline.runtime.device import full_float32
 from pipeline.runtime.errors import ModelError, reason
 from pipeline.runtime.files import read_json, write_json

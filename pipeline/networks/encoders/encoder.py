@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from pipeline.networks.encoders.diffusers_autoencoder import DiffusersAutoencoder, DiffusersSettings
-from pipeline.networks.encoders.fitting import require_room
 from pipeline.networks.encoders.model import EncoderModel
 from pipeline.networks.encoders.onnx_network import OnnxNetwork, OnnxSettings
 from pipeline.networks.encoders.pixel_classifier import SupervisedEncoder, SupervisedSettings
 from pipeline.networks.encoders.reduction import Reduction
 from pipeline.networks.encoders.vision_backbone import BackboneSettings, VisionBackbone
+from pipeline.networks.fitting import require_room
 from pipeline.runtime.errors import ModelError, PipelineError, reason
 from pipeline.runtime.files import folder_digest, read_description, write_json
 from pipeline.schema.section import Count

@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor, nn
 
-from pipeline.networks.encoders.fitting import require_fitting
 from pipeline.networks.encoders.model import EncoderModel, ModelSettings
+from pipeline.networks.fitting import require_fitting
 from pipeline.params.encoder import Widths
 from pipeline.runtime.device import full_float32
 from pipeline.runtime.errors import ModelError, reason

@@ -58,6 +58,15 @@ def test_a_saved_backbone_encodes_alike_and_is_the_same_bytes_each_time(tmp_path
     assert contents[0] == contents[1]
 
 
+def test_a_backbone_that_names_the_classes_of_imagenet_22k_is_read(tmp_path):
+    write_backbone(tmp_path / "given", "vit")
+    VisionBackbone.read(tmp_path / "given", None).save(tmp_path / "saved")
+    file = tmp_path / "saved/config.json"
+    labels = {str(number): f"class {number}" for number in range(21_841)}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"id2label": labels}))
+    VisionBackbone.require_fitting(tmp_path / "saved")
+
+
 def test_another_size_of_image_is_encoded_too(tmp_path):
     write_backbone(tmp_path, "vit")
     assert VisionBackbone.read(tmp_path, None).encode(torch.zeros(1, 3, 96, 96)).shape == (1, 32, 6, 6)

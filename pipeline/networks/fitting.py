@@ -15,17 +15,21 @@ from pipeline.runtime.files import open_regular, read_description
 from pipeline.runtime.shortage import require_memory
 
 CONFIG = "config.json"
-LARGEST_NUMBER, LONGEST_LIST, LONGEST_TEXT, DEEPEST = 2**20, 2**14, 1000, 256
-"""Bounds of the values in a config.json; the last is the most layers or blocks."""
+LARGEST_NUMBER, LONGEST_LIST, LONGEST_TEXT, DEEPEST = 2**20, 2**16, 1000, 256
+"""Bounds of the values in a config.json: lists have room for the classes of ImageNet-22k, the last is the most layers
+or blocks."""
 BYTES_PER_PIXEL = 1024
 """Memory for the feature maps of one image, at least, per pixel."""
 
 
-def bounded_config(folder: Path) -> dict[str, Any]:
-    """Return the content of config.json; raises OSError or ValueError when a value is beyond all that a model has."""
-    config = json.loads(read_description(folder / CONFIG, inside=folder))
+def bounded_config(folder: Path, name: str = CONFIG) -> dict[str, Any]:
+    """Return the content of a model's JSON file, config.json where no other is named.
+
+    Raises OSError or ValueError when a value is beyond all that a model has.
+    """
+    config = json.loads(read_description(folder / name, inside=folder))
     if not isinstance(config, dict):
-        raise ValueError(f"found a {type(config).__name__} in {CONFIG}, wanted an object")  # noqa: TRY004  # of data
+        raise ValueError(f"found a {type(config).__name__} in {name}, wanted an object")  # noqa: TRY004  # of data
     _require_bounded(config)
     return config
 
@@ -60,7 +64,7 @@ def _require_bounded(config: dict[str, Any]) -> None:
     for key, value in config.items():
         layers = "layers" in key or (key.startswith("num_") and key.endswith("_blocks")) or key == "depths"
         if not _is_bounded(value, DEEPEST if layers else LARGEST_NUMBER, depth=0):
-            raise ValueError(f"{key[:100]!r} is {str(value)[:100]}, which no encoder has")
+            raise ValueError(f"{key[:100]!r} is {str(value)[:100]}, which no model has")
 
 
 def _is_bounded(value: object, largest: int, *, depth: int) -> bool:
