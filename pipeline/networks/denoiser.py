@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor, nn
@@ -20,6 +20,10 @@ CARD, UNET, SCHEDULER, EMBEDDINGS = "denoiser.json", "unet", "scheduler", "class
 SCHEDULER_CONFIG, UNET_WEIGHTS = "scheduler_config.json", "diffusion_pytorch_model.safetensors"
 ORIGIN_KEYS = ("_name_or_path", "_diffusers_version")
 """Where a model was and which version saved it. They are not written: the same model must have the same digest."""
+UNREADABLE = (
+    OSError, SafetensorError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RuntimeError,
+)  # fmt: skip
+"""What libraries raise where files of a denoiser say what cannot be."""
 HEAD_WIDTH = 8
 """Channels per attention head, the default of diffusers."""
 
@@ -162,6 +166,6 @@ def load_denoiser(folder: Path, header: Header) -> TrainedDenoiser:
         denoiser = Denoiser(unet, len(card.class_names))
         denoiser.classes.load_state_dict({"weight": read_tensors(folder / EMBEDDINGS, inside=folder)["classes"]})
         require_finite(denoiser.state_dict())
-    except (OSError, ValidationError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
+    except UNREADABLE as error:
         raise ModelError(f"{folder}: no denoiser could be read ({reason(error)}). Run `dvc repro denoiser`.") from error
     return TrainedDenoiser(denoiser.eval().requires_grad_(requires_grad=False), schedule, card)

@@ -20,10 +20,11 @@ def register_white_is_zero() -> None:
 
     It looks the kind of pixels up in a dictionary. `from_deep_gray` turns the levels round.
     """
-    for kind, modes in {**TiffImagePlugin.OPEN_INFO}.items():
-        order, photometric, *others = kind
+    kinds = {**TiffImagePlugin.OPEN_INFO}
+    for (order, photometric, sample_format, fill, bits, extra), modes in kinds.items():
         if modes == ("I;16", "I;12") and photometric == BLACK_IS_ZERO:
-            TiffImagePlugin.OPEN_INFO.setdefault((order, WHITE_IS_ZERO, *others), modes)
+            white = (order, WHITE_IS_ZERO, sample_format, fill, bits, extra)
+            TiffImagePlugin.OPEN_INFO.setdefault(white, modes)
 
 
 def from_deep_gray(image: Image.Image) -> Image.Image:
