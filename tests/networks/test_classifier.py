@@ -72,7 +72,9 @@ FAULTS = ("nowhere", "config.json", "preprocessor_config.json", "model.safetenso
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_is_no_image_classifier_is_refused_in_one_line(fault):
     break_folder(fault)
-    with pytest.raises(ModelError, match=r"^given: no image classifier could be loaded \([\w\[].*Wanted a folder") as error:
+    with pytest.raises(
+        ModelError, match=r"^given: no image classifier could be loaded \([\w\[].*Wanted a folder"
+    ) as error:
         make()
     assert "\n" not in str(error.value)
     assert not OUT.exists()

@@ -1,8 +1,5 @@
 """Images in Parquet files: the right rows with the right labels, or an error that says what is wrong."""
 
-import os
-import subprocess
-import sys
 from io import BytesIO
 
 import numpy as np
@@ -14,7 +11,7 @@ from PIL import Image
 from pipeline.images.image_set import OOD_LABEL
 from pipeline.params.data import DataParams
 from pipeline.runtime.errors import ImageFileError, ParamsError
-from tests.helpers.make import PARQUET_SETS, ROOT, changed, parquet_data, section
+from tests.helpers.make import PARQUET_SETS, changed, parquet_data, section
 from tests.images.odd import encoded as encoded_image
 from tests.images.odd import exif, png_of_size
 
@@ -49,33 +46,6 @@ def data(tmp_path):
     write(tmp_path / "test.parquet", [3, 2, 1, 0] * 20, first=1000)
     write(tmp_path / "plants.parquet", [-1] * 50, first=2000)
     return parquet_data(tmp_path)
-
-
-FOOTERS = """
-from pathlib import Path
-from pipeline.images.parquet_file import ParquetFile
-from pipeline.runtime.errors import ImageFileError
-
-file = Path("train.parquet")
-content = file.read_bytes()
-footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
-for place in (place for place in range(footer, len(content) - 8) if content[place] == 2):
-    broken = bytearray(content)
-    broken[place] ^= 0x10
-    file.write_bytes(broken)
-    try:
-        [image() for image in ParquetFile(file).each_image("image")]
-    except (ImageFileError, KeyError):
-        pass
-"""
-
-
-def test_damaged_statistics_do_not_end_the_process(tmp_path):
-    """pyarrow 26 aborts when it is asked for a column's metadata whose list of statistics has another length."""
-    write(tmp_path / "train.parquet", [0, 1], type_=pa.binary(), images=[b"a", b"b"])
-    subprocess.run(
-        [sys.executable, "-c", FOOTERS], check=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}
-    )
 
 
 def open_set(data, name, **changes):
