@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from benchmarks.fuzz.documents import small_images, unlike_picture
 from benchmarks.fuzz.run import Reader
 from pipeline.commands.photo_folders import PARTS, open_ood_folders, open_photos
 from pipeline.detector.listing import PassedOver, count_images, image_files
+from pipeline.images.image_set import ImageSet
 from pipeline.images.sources.folder import FolderSource
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import WORK
@@ -48,9 +50,9 @@ def layout_readers(folder: Path, template: dict[str, Any]) -> Iterator[Reader]:
     """Yield the readers; trees are written below `folder`. template: the parameters of a source of photographs."""
     images, place = small_images(), folder / "tree"
 
-    def photos(tree: Tree) -> object:
+    def photos(tree: Tree) -> None:
         _write(place, tree)
-        return _read_photos(place, template)
+        _read_photos(place, template)
 
     def listed(tree: Tree) -> object:
         _write(place, tree)
@@ -67,12 +69,11 @@ def layout_readers(folder: Path, template: dict[str, Any]) -> Iterator[Reader]:
 def _read_photos(place: Path, template: dict[str, Any]) -> None:
     """Open a folder as `new-project` does and with every kind of split, and read its first images."""
     problems = []
-    sources = [{"test": None}, {"test": None, "validation": None}, {}]
-    readers = [lambda: open_photos(place, template, leave_out_small=True).parts]
-    for changes in sources:
-        source = template | {"path": str(place), "held_out": ["owl"], "on_bad_image": "fail"} | changes
-        checked = validate(place, FolderSource, source)
-        readers.append(lambda checked=checked: {part: checked.open(part) for part in (*PARTS, "held_out")})
+    expectations: list[dict[str, Any]] = [{"test": None}, {"test": None, "validation": None}, {}]
+    readers: list[Callable[[], Mapping[str, ImageSet]]] = [
+        lambda: open_photos(place, template, leave_out_small=True).parts,
+        *(partial(_parts, place, template | changes) for changes in expectations),
+    ]
     for read in readers:
         try:
             for image_set in read().values():
@@ -81,6 +82,13 @@ def _read_photos(place: Path, template: dict[str, Any]) -> None:
             problems.append(error)
     if len(problems) == len(readers):
         raise problems[0]
+
+
+def _parts(place: Path, source: dict[str, Any]) -> dict[str, ImageSet]:
+    """Return every part of a source of photographs."""
+    changes = {"path": str(place), "held_out": ["owl"], "on_bad_image": "fail"}
+    checked = validate(place, FolderSource, source | changes)
+    return {part: checked.open(part) for part in (*PARTS, "held_out")}
 
 
 def _tree(rng: Random, images: list[bytes]) -> Tree:
