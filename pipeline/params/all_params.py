@@ -59,6 +59,7 @@ class AllParams(Section):
                 f"train.micl.club.weight is {weight}, but no row of {', '.join(synthesize.methods)} "
                 f"has a parent: set it to 0, or add to synthesize.methods one that starts from ID latents"
             )
+        problems += self.bundle.problems(self.encoder)
         if problems:
             raise ValueError("; ".join(problems))
         return self
