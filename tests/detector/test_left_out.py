@@ -144,10 +144,6 @@ def flip_a_bit():
     weights_on_the_hub().write_bytes(content)
 
 
-def take_away():
-    weights_on_the_hub().unlink()
-
-
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -160,7 +156,7 @@ def take_away():
             r"with SHA-256 \w{12}, wanted \w{12}, as bundle.json says. If your copy is damaged, delete ",
         ),
         (
-            take_away,
+            lambda: weights_on_the_hub().unlink(),
             r"not fetched \(.*\), wanted a file of the encoder. .* run `hf download ",
         ),
     ],
