@@ -219,6 +219,9 @@ def predict(
     batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass; does not change the results.")] = 64,
     *,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")] = False,
+    fetch_encoder: Annotated[
+        bool, typer.Option("--fetch-encoder", help="Fetch the encoder from the hub, where the bundle leaves it out.")
+    ] = False,
 ) -> None:
     """Predict for every image its class, and whether it is OOD."""
     if out != "-" and Path(out).suffix not in (".parquet", ".csv"):
@@ -226,7 +229,7 @@ def predict(
     from pipeline.detector.predict import predict_files
 
     target = None if out == "-" else Path(out)
-    predict_files(bundle, images, target, batch_size=batch_size, strict=strict)
+    predict_files(bundle, images, target, batch_size=batch_size, strict=strict, fetch_encoder=fetch_encoder)
 
 
 @app.command()

@@ -14,14 +14,17 @@ def bundle(id_train: Path, models: Path, metrics: Path, output: Path, params: Pa
     """
     from pipeline.detector.bundle import write_bundle
     from pipeline.detector.bundle_parts import bundle_parts
+    from pipeline.detector.left_out import left_out_weights
     from pipeline.detector.model_card import model_card
     from pipeline.latents.latents import load_id_train
     from pipeline.params.bundle import BundleParams
+    from pipeline.params.encoder import EncoderParams
     from pipeline.params.infer import InferParams
     from pipeline.params.methods.enabled import OutlierStores
     from pipeline.params.score import METRICS_FORMAT
     from pipeline.params.train import TrainParams
     from pipeline.runtime.device import STAGE_THREADS, prepare_torch
+    from pipeline.runtime.errors import ParamsError
     from pipeline.runtime.progress import progress
     from pipeline.runtime.report_file import read_report
     from pipeline.runtime.workspace import publish_when_done
@@ -29,18 +32,22 @@ def bundle(id_train: Path, models: Path, metrics: Path, output: Path, params: Pa
 
     file = ParamsFile(params)
     infer, settings = file.section("infer", InferParams), file.section("bundle", BundleParams)
+    encoder = file.section("encoder", EncoderParams)
+    if problems := settings.problems(encoder):
+        raise ParamsError(params, problems)
     names = file.section("synthesize", OutlierStores).names
     stores = names if file.section("train", TrainParams).uses_outliers else ()
     prepare_torch(STAGE_THREADS)
     latents, content = load_id_train(id_train), read_report(metrics, METRICS_FORMAT, "score")
     inputs = [id_train, metrics, *(models / name for name in ("encoder", "detector", "decision"))]
     facts = {"seeds": file.seeds, "infer": infer.model_dump(mode="json"), "bundle": settings.model_dump(mode="json")}
+    left_out = None if settings.copy_encoder else left_out_weights(models / "encoder", encoder)
     with (
         publish_when_done(output, facts | {"stores": stores}, inputs) as work,
         progress("bundling detectors", len(file.seeds)) as advance,
     ):
         for seed in file.seeds:
-            parts = bundle_parts(models, seed, latents, infer)
+            parts = bundle_parts(models, seed, latents, infer, left_out)
             write_bundle(work / str(seed), parts, model_card(settings, stores, parts, content))
             advance(1)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.runtime.launch import Launch
     from pipeline.store.writer import StoreWriter
 
+ViewsPath = Annotated[Path | None, typer.Option(help="Output of stage `views`, for synthesize.parents: views.")]
 BatchRows = Annotated[int, typer.Option(min=1, help="Rows a worker computes at a time; no byte depends on it.")]
 
 
@@ -27,27 +28,33 @@ def synthesize(
     workers: Workers = None,
     ray: Ray = None,
     batch_rows: BatchRows = 1024,
+    views: ViewsPath = None,
 ) -> None:
     """Make the outliers of METHOD from the ID training store LATENTS, and its DENOISER, into the store OUTPUT."""
     from pipeline.outliers.make import SynthesizedRows, load_with_latents, read_columns
     from pipeline.outliers.method import ANCESTRY
     from pipeline.params.methods.section import load_method_section
+    from pipeline.runtime.errors import ParamsError
     from pipeline.runtime.files import folder_digest
     from pipeline.runtime.launch import Launch
     from pipeline.runtime.workspace import publish_when_done
     from pipeline.store.writer import StoreWriter
 
-    launch, (seed, settings) = Launch(workers, ray), load_method_section(params, method)
-    synthesis, id_train = load_with_latents(method, settings, latents, denoiser)
+    launch, section = Launch(workers, ray), load_method_section(params, method)
+    seed, settings = section.seed, section.params
+    if section.takes_views and views is None:
+        raise ParamsError(params, ["synthesize.parents is 'views', but no folder of views was given; pass --views"])
+    used_views = views if section.takes_views else None
+    synthesis, id_train, found_views = load_with_latents(method, settings, latents, denoiser, used_views)
     models = {"denoiser": folder_digest(denoiser)} if settings.needs_denoiser else {}
     facts = {"method": method, "seed": seed, "params": settings.model_dump(mode="json"), **synthesis.inputs}
-    inputs = [latents, denoiser] if models else [latents]
+    facts |= {} if found_views is None else {"views": found_views.identity}
+    inputs = [latents, *([denoiser] if models else []), *([] if used_views is None else [used_views])]
     with publish_when_done(output, facts | {"models": models}, inputs) as work:
         columns = {**ANCESTRY, **synthesis.extra_columns}
         writer = StoreWriter(work, settings.rows, id_train.header.space.shape, columns)
-        _write_missing(
-            writer, synthesis, launch, SynthesizedRows(work, method, settings, seed, latents, denoiser, batch_rows)
-        )
+        rows = SynthesizedRows(work, method, settings, seed, latents, denoiser, used_views, batch_rows)
+        _write_missing(writer, synthesis, launch, rows)
         writer.finish(
             kind="outliers",
             space=id_train.header.space,

@@ -25,6 +25,7 @@ def train(
     CURVES shows epochs. Detectors that a killed run finished are kept.
     """
     from pipeline.latents.latents import load_id_train
+    from pipeline.latents.view_rows import load_views
     from pipeline.params.methods.enabled import OutlierStores
     from pipeline.params.train import TrainParams
     from pipeline.runtime.launch import Launch
@@ -41,7 +42,7 @@ def train(
     id_train = load_id_train(latents)
     check_outliers(stores, id_train.header)
     if settings.micl.club.weight:
-        check_parents(stores, id_train)
+        check_parents(stores, id_train, load_views(views, id_train))
     facts: dict[str, object] = {"seeds": file.seeds, "outliers": names, "train": settings.model_dump(mode="json")}
     facts |= {"ranks": ranks} if ranks > 1 else {}
     inputs = [latents, views, *stores, teachers, pretrained_teacher]

@@ -10,7 +10,8 @@ from pipeline.runtime.command import PARAMS_FILE, ParamsPath, run
 def views(encoder: Path, output: Path, params: ParamsPath = PARAMS_FILE) -> None:
     """Encode views of the ID training images with the model in the folder ENCODER into a store in OUTPUT."""
     from pipeline.latents.encoding import load_batch_encoder, write_latents
-    from pipeline.latents.views import STORE, viewed, write_card
+    from pipeline.latents.view_rows import STORE, write_card
+    from pipeline.latents.views import viewed
     from pipeline.params.data import DataParams
     from pipeline.params.encode import EncodeParams, ViewsParams
     from pipeline.runtime.workspace import publish_when_done

@@ -3,7 +3,7 @@
 bundle.json           describes the detector: network, score, threshold, classes; digest and tensors of each file
 network.safetensors   the weights, byte for byte as trained
 scorer.safetensors    the tensors that the score learnt from the ID training images
-encoder/              a copy of models/encoder, and no other file
+encoder/              a copy of models/encoder, and no other file; perhaps without weights, see left_out.py
 README.md             the model card for human readers; it may be edited and is not checked
 """
 
@@ -28,10 +28,11 @@ from pipeline.detector.bundle_card import (
     NETWORK,
     SCORER,
     BundleCard,
+    LeftOutWeights,
     TensorEntry,
     TensorFile,
+    card_bytes,
     read_card,
-    sealed,
     tensor_entries,
 )
 from pipeline.networks.saved_network import NetworkCard
@@ -71,6 +72,8 @@ class BundleParts:
     decision: Decision
     scorer: FittedScores
     id_train: str
+    left_out: LeftOutWeights | None
+    """The weights of the encoder that are not copied; None: all are."""
 
 
 def write_bundle(folder: Path, parts: BundleParts, model_card: str) -> None:
@@ -86,7 +89,9 @@ def write_bundle(folder: Path, parts: BundleParts, model_card: str) -> None:
     _require_finite(folder / SCORER, parts.scorer.tensors)
     scorer = tensor_bytes({name: tensor.contiguous() for name, tensor in parts.scorer.tensors.items()})
     for file in folder_files(parts.encoder):
-        write_bytes(folder / ENCODER / file.relative_to(parts.encoder), file.read_bytes())
+        name = f"{ENCODER}/{file.relative_to(parts.encoder).as_posix()}"
+        if parts.left_out is None or name != parts.left_out.file:
+            write_bytes(folder / name, file.read_bytes())
     write_bytes(folder / NETWORK, parts.weights)
     write_bytes(folder / SCORER, scorer)
     write_bytes(folder / MODEL_CARD, model_card.encode())
@@ -101,9 +106,10 @@ def write_bundle(folder: Path, parts: BundleParts, model_card: str) -> None:
             NETWORK: tensor_entries(tensors_of(parts.weights)),
             SCORER: tensor_entries(tensors_of(scorer)),
         },
+        left_out=parts.left_out,
     )
     _require_same_encoder(folder, card)
-    write_bytes(folder / BUNDLE, sealed(card.model_dump(mode="json")))
+    write_bytes(folder / BUNDLE, card_bytes(card))
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -213,9 +219,10 @@ def _require_no_other_files(folder: Path, card: BundleCard) -> None:
 
 
 def _require_same_encoder(folder: Path, card: BundleCard) -> None:
-    """Compare the digest of the copied encoder, computed like `folder_digest`, with that in the network's card."""
-    names = sorted(PurePosixPath(name) for name in card.files if name not in (NETWORK, SCORER))
-    lines = [f"{name.relative_to(ENCODER)} {card.files[str(name)]}" for name in names]
+    """Compare the digest of the whole encoder, computed like `folder_digest`, with that in the network's card."""
+    digests = card.encoder_digests
+    names = sorted(map(PurePosixPath, digests))
+    lines = [f"{name.relative_to(ENCODER)} {digests[str(name)]}" for name in names]
     found, wanted = digest("\n".join(lines).encode()), card.network.space.encoder
     if found != wanted:
         advice = "Run `dvc repro`, so that network and encoder belong together."

@@ -4,16 +4,18 @@ import json
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor
 
 from pipeline.networks.saved_network import NetworkCard
+from pipeline.params.bundle import COMMIT, HUB_ID
 from pipeline.params.infer import InferParams
 from pipeline.posthoc.decision import Decision
 from pipeline.runtime.errors import BundleError, reason
 from pipeline.runtime.files import digest, json_bytes, read_description
+from pipeline.runtime.manifest import FileSeal, Sha256
 
 TensorFile = Literal["network.safetensors", "scorer.safetensors"]
 NETWORK: TensorFile = "network.safetensors"
@@ -25,6 +27,9 @@ ITEM_BYTES = {"float32": 4, "float64": 8, "int64": 8}
 """The types of tensors that a bundle has, and the size of a value."""
 MOST_FILES, LARGEST_HEADER = 1000, 2**24
 """Bounds of a bundle: files, and bytes of a safetensors file besides its tensors."""
+HUB_NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}"
+HUB_FILE = rf"^{HUB_NAME}\.safetensors(\.index(\.[A-Za-z0-9]{{1,20}})?\.json)?$"
+"""Names in a repository of the hub: of a folder, and of safetensors or their index."""
 
 
 class TensorEntry(BaseModel):
@@ -49,6 +54,32 @@ def _checked_name(name: str) -> str:
     return name
 
 
+class LeftOutWeights(BaseModel):
+    """The weights of the encoder that a bundle does not hold, and the files of the hub that they are made from.
+
+    Its fields are the only part of a bundle that names another place. They can name safetensors and their index in a
+    repository of the hub, and nothing else.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: Literal["encoder/model/diffusion_pytorch_model.safetensors", "encoder/model/model.safetensors"]
+    """The file that is left out, by its path in the bundle."""
+    sha256: Sha256
+    """Of that file."""
+    repository: Annotated[str, Field(pattern=HUB_ID)]
+    commit: Annotated[str, Field(pattern=COMMIT)]
+    subfolder: Annotated[str, Field(pattern=rf"^{HUB_NAME}(/{HUB_NAME}){{0,8}}$")] | None
+    variant: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,20}$")] | None
+    hub_files: dict[Annotated[str, Field(pattern=HUB_FILE)], FileSeal] = Field(min_length=1, max_length=MOST_FILES)
+    """Size and digest of each file in the subfolder."""
+
+    @property
+    def size(self) -> int:
+        """The size of the hub's files in bytes."""
+        return sum(seal.bytes for seal in self.hub_files.values())
+
+
 class BundleCard(BaseModel):
     """The content of bundle.json: all that determines the detector's decisions, and digests of its sources."""
 
@@ -63,6 +94,20 @@ class BundleCard(BaseModel):
     files: dict[Annotated[str, AfterValidator(_checked_name)], str] = Field(max_length=MOST_FILES)
     """SHA-256 of every file except bundle.json and the model card, by its path in the bundle."""
     tensors: dict[TensorFile, dict[str, TensorEntry]]
+    left_out: LeftOutWeights | None = None
+    """None where the bundle holds the whole encoder; bundle.json has no such key then."""
+
+    @property
+    def encoder_digests(self) -> dict[str, str]:
+        """SHA-256 of every file of the whole encoder, by its path in the bundle."""
+        digests = {name: value for name, value in self.files.items() if name not in (NETWORK, SCORER)}
+        return digests if self.left_out is None else digests | {self.left_out.file: self.left_out.sha256}
+
+    @model_validator(mode="after")
+    def _holds_no_file_that_is_left_out(self) -> Self:
+        if self.left_out is not None and self.left_out.file in self.files:
+            raise ValueError(f"{self.left_out.file} is among the files and left out")
+        return self
 
 
 def tensor_entries(tensors: Mapping[str, Tensor]) -> dict[str, TensorEntry]:
@@ -71,6 +116,11 @@ def tensor_entries(tensors: Mapping[str, Tensor]) -> dict[str, TensorEntry]:
         name: TensorEntry(dtype=str(tensor.dtype).removeprefix("torch."), shape=tuple(tensor.shape))
         for name, tensor in tensors.items()
     }
+
+
+def card_bytes(card: BundleCard) -> bytes:
+    """Return the bytes of bundle.json."""
+    return sealed(card.model_dump(mode="json", exclude={"left_out"} if card.left_out is None else None))
 
 
 def sealed(content: dict[str, Any]) -> bytes:

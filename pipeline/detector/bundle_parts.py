@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from pipeline.detector.bundle import BundleParts
+from pipeline.detector.bundle_card import LeftOutWeights
 from pipeline.latents.latents import Latents
 from pipeline.networks.saved_network import WEIGHTS, load_network
 from pipeline.params.infer import InferParams
@@ -14,8 +15,12 @@ from pipeline.posthoc.score import network_outputs
 from pipeline.runtime.device import chosen_device
 
 
-def bundle_parts(models: Path, seed: int, id_train: Latents, params: InferParams) -> BundleParts:
+def bundle_parts(
+    models: Path, seed: int, id_train: Latents, params: InferParams, left_out: LeftOutWeights | None
+) -> BundleParts:
     """Return the parts of a seed's bundle; its score is fitted to the ID training latents again, as in `infer`.
+
+    left_out: the weights of the encoder that the bundle does not hold.
 
     Raises ModelError, IncompatibleStoreError or MissingInputError when a part is missing or does not fit the others.
     """
@@ -27,4 +32,4 @@ def bundle_parts(models: Path, seed: int, id_train: Latents, params: InferParams
     id_outputs = network_outputs(network, id_train.values).to(torch.device("cpu"))
     scorer = fit_scores(network, id_outputs, labels, params, (decision.score,))
     weights = (folder / WEIGHTS).read_bytes()
-    return BundleParts(models / "encoder", weights, card, decision, scorer, id_train.digest)
+    return BundleParts(models / "encoder", weights, card, decision, scorer, id_train.digest, left_out)

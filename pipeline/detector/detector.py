@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.detector.bundle import Bundle, copy_bundle, read_bundle
-from pipeline.detector.bundle_card import ENCODER
 from pipeline.detector.hub import fetch_bundle, push_bundle
 from pipeline.detector.images import ImageInput, image_pixels, is_single_image
+from pipeline.detector.left_out import encoder_folder
 from pipeline.images.image_set import from_8_bits
 from pipeline.latents.latents import to_standardised
 from pipeline.networks.encoders.encoder import Encoder, load_encoder
@@ -62,7 +62,7 @@ class Detector:
     change it only by float32 rounding; an image whose score is that close to the threshold may fall on either side.
     """
 
-    def __init__(self, bundle: Bundle, device: torch.device) -> None:
+    def __init__(self, bundle: Bundle, device: torch.device, *, fetch_encoder: bool = False) -> None:
         self.bundle, self.device = bundle, device
         card = bundle.card
         self.class_names, self.threshold = card.network.class_names, card.decision.threshold
@@ -70,19 +70,22 @@ class Detector:
         with _loading(bundle.folder):
             self.network = card.network.load(bundle.network)
             _require_one_score(bundle, self.network)
-            self.encoder = _fitting_encoder(bundle.folder / ENCODER, card.network.space).to(device)
+        with encoder_folder(bundle, fetch=fetch_encoder) as encoder, _loading(bundle.folder):
+            self.encoder = _fitting_encoder(encoder, card.network.space).to(device)
         self.network.to(device)
         self.scorer = bundle.scorer.to(scoring_device(device))
 
     @classmethod
-    def load(cls, folder: str | Path, *, device: str | torch.device | None = None) -> Self:
+    def load(cls, folder: str | Path, *, device: str | torch.device | None = None, fetch_encoder: bool = False) -> Self:
         """Load a bundle from its folder; no other file is read and nothing is fetched.
 
         device: by default LATENT_OUTLIERS_DEVICE if set, else a GPU if there is one, else the CPU.
+        fetch_encoder: if the bundle leaves the weights of its encoder out, take them from the hub's cache, or fetch
+        them from the hub without a token.
         Raises BundleError if a file is missing, damaged or of another format, and DeviceError.
         """
         target = chosen_device() if device is None else usable_device("device", str(device))
-        return cls(read_bundle(Path(folder)), target)
+        return cls(read_bundle(Path(folder)), target, fetch_encoder=fetch_encoder)
 
     @classmethod
     def from_pretrained(
@@ -92,13 +95,14 @@ class Detector:
         revision: str | None = None,
         token: str | None = None,
         device: str | torch.device | None = None,
+        fetch_encoder: bool = False,
     ) -> Self:
         """Load a bundle from its folder or, if there is no such folder, from the Hugging Face hub by its id.
 
-        revision: branch, tag or commit on the hub. Raises BundleError and DeviceError.
+        revision: branch, tag or commit on the hub. fetch_encoder: see `load`. Raises BundleError and DeviceError.
         """
         folder = Path(source) if Path(source).is_dir() else fetch_bundle(str(source), revision, token)
-        return cls.load(folder, device=device)
+        return cls.load(folder, device=device, fetch_encoder=fetch_encoder)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the bundle to a new or empty folder, completely or not at all; raises BundleError."""

@@ -5,9 +5,10 @@ from typing import Any
 import yaml
 
 from pipeline.detector.bundle import BundleParts
-from pipeline.detector.bundle_card import BUNDLE
+from pipeline.detector.bundle_card import BUNDLE, LeftOutWeights
 from pipeline.params.bundle import BundleParams
 from pipeline.report.columns import METRICS
+from pipeline.runtime.shortage import as_size
 from pipeline.runtime.text.user_text import markdown_text
 
 TAGS = ["image-classification", "out-of-distribution-detection", "latent-outliers"]
@@ -55,10 +56,20 @@ def model_card(params: BundleParams, stores: tuple[str, ...], parts: BundleParts
         f"{_percent(decision.id_rejection_target)} of ID validation images: "
         f"{_percent(decision.id_rejection_validation)} of {decision.validation_images}."
     )
-    sections = ["# " + params.title, summary, "## Use", USE, "## Decision", threshold]
+    use = [USE] if parts.left_out is None else [USE, _to_fetch(parts.left_out)]
+    sections = ["# " + params.title, summary, "## Use", *use, "## Decision", threshold]
     sections += ["## Results", _quality(parts, metrics)]
     sections += ["## Limits", LIMITS.format(size=space.image_size), "## Made from", _origin(parts)]
     return f"---\n{yaml.safe_dump(header, sort_keys=True)}---\n\n" + "\n\n".join(sections) + "\n"
+
+
+def _to_fetch(left_out: LeftOutWeights) -> str:
+    """Say where the weights of the encoder are, and how they are fetched."""
+    return (
+        f"The weights of the encoder are not in this folder, but in `{left_out.repository}` on the hub, at commit "
+        f"`{left_out.commit}` ({as_size(left_out.size)}). `from_pretrained(..., fetch_encoder=True)` and `predict "
+        f"--fetch-encoder` fetch them once and compare their digests."
+    )
 
 
 def _trained_with(stores: tuple[str, ...]) -> str:

@@ -39,14 +39,23 @@ class RowCounts(NamedTuple):
     unread: int
 
 
-def predict_files(bundle: Path, sources: list[Path], target: Path | None, *, batch_size: int, strict: bool) -> None:
+def predict_files(
+    bundle: Path,
+    sources: list[Path],
+    target: Path | None,
+    *,
+    batch_size: int,
+    strict: bool,
+    fetch_encoder: bool = False,
+) -> None:
     """Load the bundle, write one row per image in order, and print the counts on stderr, also of files passed over.
 
     A file that is no image gets a row with its error; if strict, the first such file raises ImageFileError. A source
     without images raises ImageFileError before anything is loaded. Raises UnreadImagesError and ReaderDiedError.
     """
     passed_over = PassedOver()
-    images, detector = count_images(sources, passed_over), Detector.load(bundle)
+    images = count_images(sources, passed_over)
+    detector = Detector.load(bundle, fetch_encoder=fetch_encoder)
     with (
         open_output(target) as writer,
         prefetcher_for(detector, images, batch_size) as prefetched,

@@ -41,9 +41,7 @@ def require_fitting(build: Callable[[], nn.Module], weights: Path, *, renamed: b
 
     Raises ValueError, OSError, OutOfMemoryError, or whatever a library raises for a description of no model.
     """
-    with torch.device("meta"), torch.no_grad():
-        wanted = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
-    require_memory(weights, sum(4 * math.prod(shape) for shape in wanted.values()))
+    wanted = affordable_shapes(build, weights)
     open_regular(weights, inside=weights.parent).close()
     with safe_open(weights, "pt") as file:
         found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # no mapping
@@ -52,6 +50,17 @@ def require_fitting(build: Callable[[], nn.Module], weights: Path, *, renamed: b
                 raise ValueError(f"{name[:100]!r} has shape {found.get(name)}, wanted {wanted.get(name)}")
         for name in found:
             require_finite({name: file.get_tensor(name)})
+
+
+def affordable_shapes(build: Callable[[], nn.Module], weights: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor of a model, which is built without memory.
+
+    Raises OutOfMemoryError, which names `weights`, when they are more than this machine has.
+    """
+    with torch.device("meta"), torch.no_grad():
+        shapes = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
+    require_memory(weights, sum(4 * math.prod(shape) for shape in shapes.values()))
+    return shapes
 
 
 def require_room(image_size: int) -> None:

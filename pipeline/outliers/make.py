@@ -4,13 +4,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.latents.latents import Latents, load_id_train
+from pipeline.latents.view_rows import Views, load_views
 from pipeline.outliers.method import Columns, Method, Parents
 from pipeline.outliers.rows import RowMaker, in_batches, joined
 from pipeline.params.methods.base import MethodParams
 from pipeline.runtime.device import UNIT_THREADS, chosen_device, prepare_torch
+from pipeline.runtime.errors import PipelineError
 from pipeline.store.fill import MakeRows
 from pipeline.store.writer import StoreWriter
 
@@ -26,12 +28,14 @@ class SynthesizedRows:
     seed: int
     latents: Path
     denoiser: Path
+    views: Path | None
+    """Output of stage `views`, where parents may be views."""
     batch_rows: int
 
     def load(self) -> MakeRows:
         """Load the latents and what the method derives from them, and return the function that makes rows."""
-        method, _ = load_with_latents(self.name, self.params, self.latents, self.denoiser)
-        return partial(in_batches, RowMaker(self.name, method, self.seed), self.batch_rows, map)
+        loaded = load_with_latents(self.name, self.params, self.latents, self.denoiser, self.views)
+        return partial(in_batches, RowMaker(self.name, loaded.method, self.seed), self.batch_rows, map)
 
 
 def load_method(name: str, params: MethodParams, parents: Parents, denoiser: Path) -> Method:
@@ -50,14 +54,33 @@ def load_method(name: str, params: MethodParams, parents: Parents, denoiser: Pat
     return method
 
 
-def load_with_latents(name: str, params: MethodParams, latents: Path, denoiser: Path) -> tuple[Method, Latents]:
-    """Return a method and the ID training latents that it starts from.
+class LoadedMethod(NamedTuple):
+    """A method, and the ID training latents that it starts from."""
 
-    PyTorch is set to UNIT_THREADS threads, as in every process that computes units.
+    method: Method
+    id_train: Latents
+    views: Views | None
+    """Of these latents, where parents may be views."""
+
+
+def load_with_latents(
+    name: str, params: MethodParams, latents: Path, denoiser: Path, views: Path | None
+) -> LoadedMethod:
+    """Return a method and what it starts from.
+
+    PyTorch is set to UNIT_THREADS threads, as in every process that computes units. views: see `SynthesizedRows`.
+    Raises PipelineError when there are none in it.
     """
     prepare_torch(UNIT_THREADS)
     id_train = load_id_train(latents)
-    return load_method(name, params, Parents(id_train, chosen_device()), denoiser), id_train
+    found = None if views is None else load_views(views, id_train)
+    if views is not None and found is None:
+        raise PipelineError(
+            f"synthesize.parents is 'views', but {views} has none, wanted some of every ID training image. Set "
+            f"views.count to 8 or so, or synthesize.parents to plain."
+        )
+    method = load_method(name, params, Parents(id_train, chosen_device(), found), denoiser)
+    return LoadedMethod(method, id_train, found)
 
 
 def read_columns(writer: StoreWriter) -> Columns:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.latents.latents import Latents
+from pipeline.latents.view_rows import Views
 from pipeline.params.methods.base import NOBODY
 from pipeline.runtime.files import digest
 from pipeline.store.format import BLOCK_ROWS
@@ -29,7 +30,9 @@ ANCESTRY: Mapping[str, np.dtype[Any]] = {
 
 class: index into the class names. parent: row of the ID training latents (for stand-ins, of the ID test latents).
 lam: share of class a. method: index into the store's method names. A row of one parent repeats it, with lam 1. A row
-without parents has NOBODY as its parents, and a row without a class has NOBODY as its classes.
+without parents has NOBODY as its parents, and a row without a class has NOBODY as its classes. Where parents may be
+views, a column `view_<name>` beside each `parent_<name>` has the number of the view: 0 for the plain latent, NOBODY for
+no parent.
 """
 
 
@@ -120,9 +123,13 @@ class ClassRows:
 
 
 class Parents:
-    """ID latents by class, from which parents are drawn."""
+    """ID latents by class, from which parents are drawn; a parent may be a view of its image.
 
-    def __init__(self, latents: Latents, device: torch.device) -> None:
+    Statistics, neighbours and boundaries are those of the plain latents, `values`.
+    """
+
+    def __init__(self, latents: Latents, device: torch.device, views: Views | None = None) -> None:
+        self.views = views
         self.values = latents.values.to(device)
         self.labels = latents.labels
         self.header = latents.header
@@ -133,9 +140,36 @@ class Parents:
         if empty := [name for name, rows in zip(self.class_names, self.members, strict=True) if not len(rows)]:
             raise ValueError(f"no ID latents of class {', '.join(empty)}")
 
-    def latents(self, rows: NDArray[np.int64]) -> Tensor:  # (n, c, h, w)
-        """Return a copy of the latents numbered `rows` (n,). `index_select` is used, as it is faster than indexing."""
-        return self.values.index_select(0, torch.from_numpy(rows).to(self.values.device))
+    def latents(
+        self,
+        rows: NDArray[np.int64],  # (n,)
+        numbers: NDArray[np.int64],  # (n,) of views; below 1: the plain latent
+    ) -> Tensor:  # (n, c, h, w)
+        """Return a copy of these encodings of the images. `index_select` is used, as it is faster than indexing."""
+        values = self.values.index_select(0, torch.from_numpy(rows).to(self.values.device))
+        if self.views is not None and len(augmented := np.flatnonzero(numbers > 0)):
+            views = self.views.take(rows[augmented], numbers[augmented], values.device)
+            values[torch.from_numpy(augmented).to(values.device)] = views
+        return values
+
+    def draw_views(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return for each parent the number of a view, or 0 for the plain latent, all equally likely.
+
+        They come from a generator that is spawned from `rng`, which keeps its state: all other draws of a block are the
+        same with views and without. To be called once per block. Without views all are 0.
+        """
+        if self.views is None:
+            return np.zeros(shape, np.int64)
+        (spawned,) = rng.spawn(1)
+        return spawned.integers(0, self.views.count + 1, shape)
+
+    def view_columns(self, parents: int = 2) -> Mapping[str, np.dtype[Any]]:
+        """Return the columns view_a, view_b, view_3 and so on of a row's `parents`; none without views."""
+        return {} if self.views is None else {name: np.dtype("<i4") for name in _view_names(parents)}
+
+    def view_column_values(self, *numbers: NDArray[np.int64]) -> Columns:
+        """Return the values of these columns, (n,) for each parent; none without views."""
+        return {} if self.views is None else dict(zip(_view_names(len(numbers)), numbers, strict=True))
 
     def cycle(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the class index of each row. The classes take turns, so that every store is balanced."""
@@ -144,6 +178,10 @@ class Parents:
     def kinds(self, rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
         """Return the index of each row's kind, of `count` kinds. Among the rows of a class, the kinds take turns."""
         return (rows % self._class_run + rows // (self._class_run * len(self.members))) % count
+
+
+def _view_names(parents: int) -> list[str]:
+    return ["view_a", "view_b", *(f"view_{number}" for number in range(3, parents + 1))]
 
 
 def block_generator(seed: int, method: str, block: int) -> np.random.Generator:

@@ -59,6 +59,11 @@ class AllParams(Section):
                 f"train.micl.club.weight is {weight}, but no row of {', '.join(synthesize.methods)} "
                 f"has a parent: set it to 0, or add to synthesize.methods one that starts from ID latents"
             )
+        if synthesize.parents == "views" and not self.views.count:
+            problems.append(
+                "synthesize.parents is 'views', but views.count is 0: set it to 8 or so, or synthesize.parents to plain"
+            )
+        problems += self.bundle.problems(self.encoder)
         if problems:
             raise ValueError("; ".join(problems))
         return self

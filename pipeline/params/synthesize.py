@@ -12,6 +12,7 @@ from pipeline.params.methods.gaussian import GaussianParams
 from pipeline.params.methods.label_mixup import LabelMixupParams
 from pipeline.params.methods.mixup import MixupParams
 from pipeline.params.methods.perturb import PerturbParams
+from pipeline.params.methods.section import ParentsKind
 from pipeline.params.methods.shuffle import ShuffleParams
 from pipeline.schema.section import Seed
 from pipeline.schema.spelling import nearest_name
@@ -23,6 +24,7 @@ class SynthesizeParams(OutlierStores):
     model_config = ConfigDict(extra="forbid")
 
     seed: Seed
+    parents: ParentsKind
     perturb: PerturbParams
     mixup: MixupParams
     shuffle: ShuffleParams
@@ -57,5 +59,6 @@ class SynthesizeParams(OutlierStores):
         return self
 
 
-METHODS = tuple(name for name in SynthesizeParams.model_fields if name not in ("methods", "imported", "seed"))
+OTHERS = ("methods", "imported", "seed", "parents")
+METHODS = tuple(name for name in SynthesizeParams.model_fields if name not in OTHERS)
 """Every synthesis method there is."""

@@ -54,7 +54,7 @@ class Pictures:
         encoder = load_encoder(folders.encoder).encoder.to(torch.device("cpu"))
         pictures: RowPictures = OriginalRows(data)
         if encoder.can_decode:
-            pictures = DecodedRows(encoder, id_train, folders.latents, folders.scores)
+            pictures = DecodedRows(encoder, id_train, folders.latents, folders.scores, data)
         outliers: dict[str, tuple[PictureRow, ...]] = {}
         with progress("drawing outliers, stores", len(folders.stores)) as advance:
             for folder in folders.stores:

@@ -34,7 +34,7 @@ PIECE_BYTES = 2**19
 REQUIRED_COLUMNS = {"latents": {"label"}, "outliers": {"class_a", "class_b", "parent_a", "parent_b", "lam"}}
 """The columns without which no stage can use a store, by its kind."""
 
-COLUMN_KINDS = {"label": "i", "content": "i", "class": "i", "parent": "i", "method": "iu", "lam": "f"}
+COLUMN_KINDS = {"label": "i", "content": "i", "class": "i", "parent": "i", "view": "i", "method": "iu", "lam": "f"}
 """NumPy's kinds of numbers that a column may have, by the first word of its name."""
 DEEPEST = 32
 """Levels of provenance that are read at all."""

@@ -33,7 +33,7 @@ def _limits(header: Header, name: str) -> tuple[float, float] | None:
     kind = name.partition("_")[0]
     if kind in ("label", "class"):
         return -1, len(header.class_names) - 1
-    if kind == "parent":
+    if kind in ("parent", "view"):
         return -1, np.inf
     if kind == "lam":
         return 0, 1

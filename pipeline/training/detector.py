@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.latents.latents import Latents, load_id_train
-from pipeline.latents.views import TrainingRows, load_training_rows
+from pipeline.latents.view_rows import TrainingRows, load_training_rows
 from pipeline.networks.outputs import TeacherOutputs, load_outputs
 from pipeline.networks.pretrained_teacher import load_pretrained_teacher
 from pipeline.networks.resnet import LatentResNet, Prediction
@@ -61,9 +61,9 @@ def train_detector(unit: DetectorUnit) -> None:
         teacher_features, shape = teacher_outputs.features.shape[1], latents.header.space.shape
         objective = Objective(params, network.features, teacher_features, shape, device)
     order = torch.Generator().manual_seed(unit.seed)
-    outliers = OutlierBatches(open_outliers(unit.outliers, latents), params.outlier_batch_size, order)
-    mixing = Mixing(params.mixing, len(latents.class_names), order)
     rows, labels = load_training_rows(unit.views, latents, device), torch.from_numpy(latents.labels).long()
+    outliers = OutlierBatches(open_outliers(unit.outliers, latents, rows.views), params.outlier_batch_size, order)
+    mixing = Mixing(params.mixing, len(latents.class_names), order)
     batches = Batches(outliers, mixing, order)
     detector_step = DetectorStep(shared_by_ranks(network), objective, rows, labels, teacher_outputs, batches)
     step = Step(detector_step.draw, detector_step.losses, recordable=detector_step.recordable)
@@ -116,7 +116,7 @@ class DetectorStep:
         values, labels = self.rows.take(batch, self.batches.order), self.labels[rows]
         outlier_batch = self._draw_outliers()
         children = (outlier_batch.parents != NOBODY).nonzero()[:, 0]  # on the CPU: on a GPU this would wait for it
-        parents = self.rows.values[outlier_batch.parents[children].to(self.device)]
+        parents = self.rows.encodings(outlier_batch.parents[children], outlier_batch.views[children])
         mixed = self.batches.mixing(values, labels)
         teacher = (output[rows] for output in self.teacher)
         outliers = outlier_batch.values.to(self.device).float()
@@ -167,6 +167,7 @@ class DetectorStep:
         """Return the next outliers: none unless a loss uses outliers, and without parents unless CLUB uses parents."""
         params = self.objective.params
         if not params.uses_outliers:
-            return OutlierBatch(torch.empty(0, *self.rows.values.shape[1:]), torch.empty(0, dtype=torch.int64))
+            none = torch.empty(0, dtype=torch.int64)
+            return OutlierBatch(torch.empty(0, *self.rows.values.shape[1:]), none, none)
         batch = self.batches.outliers.draw()
         return batch if params.micl.club.weight else batch._replace(parents=torch.full_like(batch.parents, NOBODY))

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.latents.latents import Latents, has_parents_in, require_outliers
+from pipeline.latents.view_rows import Views
 from pipeline.params.methods.base import NOBODY
-from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.errors import DamagedStoreError, PipelineError
 from pipeline.store.format import Header
 from pipeline.store.pool import RowPool
 from pipeline.store.reader import Store
@@ -32,6 +33,7 @@ class OutlierRows:
 
     latents: LatentRows
     parents: NDArray[np.int64]  # (m,) row of the ID training latents; NOBODY for no parent among them
+    views: NDArray[np.int64]  # (m,) number of the view that the parent is; below 1 for the plain latent
 
 
 class OutlierBatch(NamedTuple):
@@ -39,15 +41,16 @@ class OutlierBatch(NamedTuple):
 
     values: Tensor  # (m, c, h, w) float16 as stored, on the CPU
     parents: Tensor  # (m,) row of the ID training latents, or NOBODY
+    views: Tensor  # (m,) number of the view that the parent is; below 1 for the plain latent
 
 
-def open_outliers(folders: Sequence[Path], id_train: Latents) -> list[OutlierRows]:
+def open_outliers(folders: Sequence[Path], id_train: Latents, views: Views | None) -> list[OutlierRows]:
     """Return the rows of each store, standardised as stored.
 
-    Raises IncompatibleStoreError unless every store was made from latents like `id_train`: same encoder, image
-    size, scaling, standardisation and classes.
+    views: of these ID latents; parents may be some of them. Raises IncompatibleStoreError unless every store was made
+    from latents like `id_train`: same encoder, image size, scaling, standardisation and classes.
     """
-    return [OutlierRows(pool, _parents(pool.store, id_train)) for pool in _pools(folders, id_train.header)]
+    return [OutlierRows(pool, *_parents(pool.store, id_train, views)) for pool in _pools(folders, id_train.header)]
 
 
 def check_outliers(folders: Sequence[Path], id_train: Header) -> None:
@@ -59,9 +62,9 @@ def check_outliers(folders: Sequence[Path], id_train: Header) -> None:
         pool.store.check()
 
 
-def check_parents(folders: Sequence[Path], id_train: Latents) -> None:
+def check_parents(folders: Sequence[Path], id_train: Latents, views: Views | None) -> None:
     """Raise PipelineError when no outlier has a parent, since CLUB pairs outliers with their parents."""
-    if all((rows.parents == NOBODY).all() for rows in open_outliers(folders, id_train)):
+    if all((rows.parents == NOBODY).all() for rows in open_outliers(folders, id_train, views)):
         raise PipelineError(
             f"train.micl.club has a weight, but no row of {', '.join(map(str, folders))} has a parent among the ID "
             f"training latents. Set train.micl.club.weight to 0, or add a method that starts from ID latents."
@@ -75,19 +78,36 @@ def _pools(folders: Sequence[Path], id_train: Header) -> Iterator[RowPool]:
         yield pool
 
 
-def _parents(store: Store, id_train: Latents) -> NDArray[np.int64]:
-    """Return the main parent of each row; NOBODY for all rows of a store that was made from other ID rows."""
+def _parents(
+    store: Store, id_train: Latents, views: Views | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:  # (m,) each
+    """Return the main parent of each row, and the number of its view.
+
+    All are NOBODY in a store that was made from other ID rows, or from other views of them than `views`.
+    """
+    nobody, plain = np.full(store.rows, NOBODY), np.zeros(store.rows, np.int64)
     if not has_parents_in(store, id_train):
-        return np.full(store.rows, NOBODY)
+        return nobody, plain
+    from_views = any(name.startswith("view_") for name in store.header.columns)
+    if from_views and (views is None or store.header.provenance.get("views") != views.identity):
+        return nobody, plain
     suffixes = sorted(name.removeprefix("lam_") for name in store.header.columns if name.startswith("lam_"))
     if any(f"parent_{suffix}" not in store.header.columns for suffix in suffixes):
-        return np.full(store.rows, NOBODY)  # rows between classes that are not mixed from ID rows
-    parents = np.stack([store.column(f"parent_{suffix}") for suffix in ("a", "b", *suffixes)], axis=1)
+        return nobody, plain  # rows between classes that are not mixed from ID rows
     further_shares = [store.column(f"lam_{suffix}") for suffix in suffixes]
     share_b = 1 - store.column("lam") - sum(further_shares)
     shares = np.stack([store.column("lam"), share_b, *further_shares], axis=1)
-    main_parents = np.take_along_axis(parents, shares.argmax(1)[:, None], axis=1)[:, 0]
-    return main_parents.astype(np.int64)
+    largest = shares.argmax(1)[:, None]
+
+    def of_main(kind: str) -> NDArray[np.int64]:
+        columns = np.stack([store.column(f"{kind}_{suffix}") for suffix in ("a", "b", *suffixes)], axis=1)
+        return np.take_along_axis(columns, largest, axis=1)[:, 0].astype(np.int64)
+
+    if not from_views or views is None:
+        return of_main("parent"), plain
+    if (last := (numbers := of_main("view")).max()) > views.count:
+        raise DamagedStoreError(str(store.source), f"the number {last} of a view", f"at most {views.count}")
+    return of_main("parent"), numbers
 
 
 class OutlierBatches:
@@ -113,7 +133,8 @@ class OutlierBatches:
         row_indices = [self._next_rows(index, count).numpy() for index, count in enumerate(counts)]
         latents = [store.latents.take(rows) for store, rows in zip(self.stores, row_indices, strict=True)]
         parents = [store.parents[rows] for store, rows in zip(self.stores, row_indices, strict=True)]
-        return OutlierBatch(torch.from_numpy(np.concatenate(latents)), torch.from_numpy(np.concatenate(parents)))
+        views = [store.views[rows] for store, rows in zip(self.stores, row_indices, strict=True)]
+        return OutlierBatch(*(torch.from_numpy(np.concatenate(parts)) for parts in (latents, parents, views)))
 
     def _next_rows(self, index: int, count: int) -> Tensor:
         while len(self.unused_rows[index]) < count:

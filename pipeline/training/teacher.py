@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from pipeline.latents.latents import load_id_train
-from pipeline.latents.views import load_training_rows
+from pipeline.latents.view_rows import load_training_rows
 from pipeline.networks.outputs import save_outputs
 from pipeline.networks.saved_network import NetworkCard, predict, save_network
 from pipeline.params.networks import LinearParams

@@ -17,14 +17,15 @@ from pipeline.detector.bundle import write_bundle
 from pipeline.detector.bundle_card import sealed, tensor_entries
 from pipeline.detector.bundle_parts import bundle_parts
 from pipeline.latents.latents import load_id_train
+from pipeline.networks.encoders.encoder import load_encoder
 from pipeline.networks.saved_network import NetworkCard, save_network
 from pipeline.params.infer import InferParams
 from pipeline.params.networks import LinearParams, NetworkParams
 from pipeline.posthoc.decision import Decision, write_decisions
 from pipeline.runtime.files import file_digest, folder_digest
-from pipeline.store.format import LatentSpace
-from tests.helpers.make import UNIT, default_params, latents_store, section
-from tests.helpers.models import write_encoder
+from pipeline.store.format import LatentSpace, Standardisation
+from tests.helpers.make import default_params, latents_store, section
+from tests.helpers.models import encoder_of, random_kl
 
 INFER = section(InferParams, default_params()["infer"] | {"knn_neighbours": 4})
 NAMES = ("class 0", "class 1", "class 2")
@@ -45,13 +46,19 @@ def picture_files(folder, count):
     return files
 
 
-def tiny_models(folder, score="knn", seeds=(0,), head=None):
-    """Write `models/` and the store `id_train` into a folder, as the stages before `bundle` leave them."""
+def tiny_models(folder, score="knn", seeds=(0,), head=None, encoder=None):
+    """Write `models/` and the store `id_train` into a folder, as the stages before `bundle` leave them.
+
+    encoder: an autoencoder if None.
+    """
     torch.manual_seed(0)
-    saved = write_encoder(folder / "models/encoder")
+    (encoder or encoder_of(random_kl())).save(folder / "models/encoder", 32)
+    saved = load_encoder(folder / "models/encoder")
     scaling = saved.encoder.scaling_factor
     space = LatentSpace(encoder=saved.digest, scaling_factor=scaling, image_size=32, shape=saved.card.shape)
-    latents_store(folder / "id_train", space=space)
+    channels = space.shape[0]
+    standardisation = Standardisation(mean=(0.0,) * channels, std=(1.0,) * channels)
+    latents_store(folder / "id_train", space=space, standardisation=standardisation)
     decisions = []
     for seed in seeds:
         card = NetworkCard(
@@ -60,7 +67,7 @@ def tiny_models(folder, score="knn", seeds=(0,), head=None):
             network=NetworkParams(width=8, blocks=(1,)),
             head=head or LinearParams(kind="linear"),
             space=space,
-            standardisation=UNIT,
+            standardisation=standardisation,
             class_names=NAMES,
         )
         torch.manual_seed(seed)
@@ -83,9 +90,11 @@ def decision(seed, weights, score, threshold=0.0497):
     )
 
 
-def tiny_bundle_parts(folder, score="knn", head=None):
-    tiny_models(folder, score, head=head)
-    return bundle_parts(folder / "models", 0, load_id_train(folder / "id_train"), INFER)
+def tiny_bundle_parts(folder, score="knn", head=None, encoder=None, left_out=None):
+    """Return the parts of a bundle; left_out: says of the folder of the encoder which weights are left out."""
+    tiny_models(folder, score, head=head, encoder=encoder)
+    weights = None if left_out is None else left_out(folder / "models/encoder")
+    return bundle_parts(folder / "models", 0, load_id_train(folder / "id_train"), INFER, weights)
 
 
 @functools.cache

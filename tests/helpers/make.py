@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from pipeline.images.image_set import from_8_bits, resized
+from pipeline.latents.view_rows import write_card
 from pipeline.networks.denoiser import DenoiserCard, noise_schedule, save_denoiser, untrained
 from pipeline.networks.saved_network import NetworkCard
 from pipeline.params.denoiser import DenoiserParams
@@ -143,6 +144,19 @@ def latents_store(folder, *, per_class=30, classes=3, seed=0, space=SPACE, stand
     return write_store(folder, values, columns, "latents", names, space, standardisation)
 
 
+def views_store(folder, id_train, count, seed=2):
+    """Write random views of latents, as stage `views` leaves them."""
+    rows = count * len(id_train.labels)
+    values = np.random.default_rng(seed).standard_normal((rows, *id_train.values.shape[1:])).astype(np.float16)
+    columns = {"label": np.repeat(id_train.labels, count), "content": np.arange(rows)}
+    header, settings = id_train.header, default_params()["views"] | {"count": count, "seed": seed}
+    space, standardisation = header.space, header.standardisation
+    names = header.class_names
+    write_store(folder / "store", values, columns, "latents", names, space, standardisation, views=settings)
+    write_card(folder, count)
+    return folder
+
+
 def denoiser_of(method):
     """Return the folder that stage `denoiser` makes for a method, for `latents_store`s of three classes, made once."""
     folder = Path("models/denoiser") / method
@@ -157,8 +171,10 @@ def denoiser_of(method):
     return folder
 
 
-def outliers_store(folder, *, rows=40, classes=3, seed=1, space=SPACE, standardisation=UNIT, latents="abc", **columns):
-    """Write a store of outliers; columns: in place of, or beside, those of every row."""
+def outliers_store(
+    folder, *, rows=40, classes=3, seed=1, space=SPACE, standardisation=UNIT, latents="abc", views=None, **columns
+):
+    """Write a store of outliers; columns: in place of, or beside, those of every row. views: that parents are of."""
     values = np.random.default_rng(seed).standard_normal((rows, *space.shape)).astype(np.float16)
     names = tuple(f"class {index}" for index in range(classes))
     usual = {
@@ -168,9 +184,10 @@ def outliers_store(folder, *, rows=40, classes=3, seed=1, space=SPACE, standardi
         "parent_b": np.full(rows, -1, np.int32),
         "lam": np.linspace(0, 1, rows, dtype=np.float32),
     }
-    like = {"class": np.int32, "parent": np.int32, "lam": np.float32, "method": np.uint8}
+    like = {"class": np.int32, "parent": np.int32, "view": np.int32, "lam": np.float32, "method": np.uint8}
     given = {name: values.astype(like[name.split("_")[0]]) for name, values in columns.items()}
-    return write_store(folder, values, usual | given, "outliers", names, space, standardisation, latents)
+    made_from = {} if views is None else {"views": views}
+    return write_store(folder, values, usual | given, "outliers", names, space, standardisation, latents, **made_from)
 
 
 def write_store(folder, values, columns, kind, names, space=SPACE, standardisation=UNIT, latents="abc", **provenance):

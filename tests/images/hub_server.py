@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face hub on this machine: one dataset at one commit, as much as its library asks for."""
+"""A stand-in for the Hugging Face hub on this machine: a dataset or model at one commit, as much as clients ask."""
 
 import json
 import threading
@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
+
+import huggingface_hub
 
 from tests.images.hugging import COMMIT
 
@@ -32,11 +34,15 @@ class _Hub(BaseHTTPRequestHandler):
 
     def answer(self, body=b""):
         path = unquote(urlsplit(self.path).path)
+        self.server.asked.append((path, self.headers.get("Authorization")))
         for start, reply in (
             (f"/api/datasets/{NAME}/revision/{COMMIT}", self.info),
             (f"/api/datasets/{NAME}/tree/{COMMIT}", self.tree),
             (f"/api/datasets/{NAME}/paths-info/{COMMIT}", self.tree),
             (f"/datasets/{NAME}/resolve/{COMMIT}/", self.file),
+            (f"/api/models/{NAME}/revision/{COMMIT}", self.info),
+            (f"/api/models/{NAME}/tree/{COMMIT}", self.tree),
+            (f"/{NAME}/resolve/{COMMIT}/", self.file),
         ):
             if path.startswith(start):
                 return reply(path.removeprefix(start).strip("/"), body)
@@ -45,7 +51,10 @@ class _Hub(BaseHTTPRequestHandler):
         return self.absent("RepoNotFound")
 
     def info(self, *_):
-        self.reply(json.dumps({"id": NAME, "sha": COMMIT, "siblings": [], "tags": []}).encode())
+        self.reply(json.dumps({"id": NAME, "sha": COMMIT, "siblings": self.siblings(), "tags": []}).encode())
+
+    def siblings(self):
+        return [{"rfilename": self.entry(path)["path"]} for path in self.server.folder.rglob("*") if path.is_file()]
 
     def tree(self, below, body):
         files = [self.entry(path) for path in sorted(self.server.folder.rglob("*")) if path.is_file()]
@@ -79,10 +88,13 @@ class _Hub(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def hub_server(folder):
-    """Serve a folder as the dataset team/animals, beside team/gated, which is refused; yield the address."""
+def hub_server(folder, asked=None):
+    """Serve a folder as the dataset and model team/animals, beside team/gated, which is refused; yield the address.
+
+    asked: gets the path and the token of every request.
+    """
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
-    server.folder = folder
+    server.folder, server.asked = folder, [] if asked is None else asked
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -91,3 +103,16 @@ def hub_server(folder):
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def the_hub(folder, cache, monkeypatch):
+    """Let the clients of this process find a folder on the hub as team/animals; yield what they ask for."""
+    asked, constants = [], huggingface_hub.constants
+    with hub_server(folder.absolute(), asked) as endpoint:
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.partition("{")[2]
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{endpoint}/{{{template}")
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+        yield asked

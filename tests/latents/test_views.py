@@ -9,7 +9,8 @@ import torch
 from pipeline.images.image_set import resized
 from pipeline.latents.augmentation import ViewKey, view
 from pipeline.latents.latents import load_id_train
-from pipeline.latents.views import load_training_rows, viewed, write_card
+from pipeline.latents.view_rows import load_training_rows, write_card
+from pipeline.latents.views import viewed
 from pipeline.params.data import DataParams
 from pipeline.params.encode import ViewsParams
 from pipeline.runtime.errors import IncompatibleStoreError, ModelError

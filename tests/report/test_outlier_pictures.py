@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from pipeline.latents.latents import load_id_train
+from pipeline.params.encode import ViewsParams
 from pipeline.params.methods.base import NOBODY
 from pipeline.report.outlier_pictures import outlier_picture_rows
 from pipeline.store.reader import Store
-from tests.helpers.make import latents_store, outliers_store
+from tests.helpers.make import default_params, latents_store, outliers_store, section
 
 METHOD = {"method": np.zeros(40)}
 
@@ -19,9 +20,10 @@ class Latents:
     """Stands in for pictures of rows: a picture is the latent itself."""
 
     def __init__(self, id_train, *, decodes):
-        self.values, self.decodes = id_train.values, decodes
+        self.values, self.decodes, self.views = id_train.values, decodes, []
 
-    def id_train(self, rows):
+    def id_train(self, rows, views):
+        self.views.append(views)
         return self.values[torch.from_numpy(rows)]
 
     def outliers(self, latents):
@@ -102,3 +104,29 @@ def test_outliers_that_cannot_be_decoded_are_left_out_and_their_parents_stay(dra
     assert [*lines] == ["parent a", "parent b"]
     assert lines["parent a"].titles[3] == "one\n100% 'class 0'\n+ 0% 'class 1'"
     assert drawn(decodes=False, class_a=np.full(40, NOBODY), class_b=np.full(40, NOBODY)) == {}
+
+
+def test_parents_are_shown_as_the_views_that_they_were():
+    id_train = load_id_train(latents_store(Path("id")))
+    made_from = {"store": "abc", **default_params()["views"], "count": 5, "seed": 7}
+    parents = {"parent_a": np.arange(40), "parent_b": np.arange(40)[::-1]}
+    numbers = {"view_a": np.arange(40) % 6, "view_b": np.arange(40) % 5}
+    store = Store(outliers_store(Path("s"), latents=id_train.digest, views=made_from, **METHOD, **parents, **numbers))
+    store.header.provenance.update(method_names=["m/one"])
+    pictures = Latents(id_train, decodes=True)
+    outlier_picture_rows(store, id_train, pictures, 4)
+    assert [views.numbers.tolist() for views in pictures.views] == [[0, 1, 2, 3], [0, 3, 1, 4]]
+    assert {views.params for views in pictures.views} == {
+        section(ViewsParams, {name: value for name, value in made_from.items() if name != "store"})
+    }
+
+
+@pytest.mark.parametrize("made_from", [None, "abc", {"store": "abc"}])
+def test_views_of_which_nothing_is_known_are_shown_as_plain_latents(made_from):
+    id_train = load_id_train(latents_store(Path("id")))
+    parents = dict.fromkeys(("parent_a", "parent_b", "view_a", "view_b"), np.arange(40) % 6)
+    store = Store(outliers_store(Path("s"), latents=id_train.digest, views=made_from, **METHOD, **parents))
+    store.header.provenance.update(method_names=["m/one"])
+    pictures = Latents(id_train, decodes=True)
+    outlier_picture_rows(store, id_train, pictures, 4)
+    assert pictures.views == [None]

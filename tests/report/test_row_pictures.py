@@ -7,13 +7,16 @@ import pytest
 import torch
 
 from pipeline.images.image_set import resized
+from pipeline.latents.augmentation import ViewKey, view
 from pipeline.latents.latents import load_id_train
 from pipeline.params.data import DataParams
-from pipeline.report.row_pictures import DecodedRows, OriginalRows
+from pipeline.params.encode import ViewsParams
+from pipeline.params.methods.base import NOBODY
+from pipeline.report.row_pictures import DecodedRows, OriginalRows, ShownViews
 from pipeline.runtime.errors import IncompatibleStoreError
 from pipeline.store.format import LATENT, Standardisation
 from pipeline.store.reader import Store
-from tests.helpers.make import SPACE, latents_store, outliers_store, section, tiny_params
+from tests.helpers.make import SPACE, default_params, latents_store, outliers_store, section, tiny_params
 
 SCALING = Standardisation(mean=(1.0,) * 4, std=(2.0,) * 4)
 
@@ -21,13 +24,17 @@ SCALING = Standardisation(mean=(1.0,) * 4, std=(2.0,) * 4)
 class Doubling:
     """Stands in for an encoder that decodes: an image is the first channels of its latent, doubled."""
 
+    def encode(self, images):
+        return torch.nn.functional.avg_pool2d(images, 8) / 2
+
     def decode(self, latents):
         return 2 * latents[:, :3]
 
 
 def rows_of(**changes):
     train = load_id_train(latents_store(Path("latents/id_train"), **changes))
-    return DecodedRows(Doubling(), train, Path("latents"), Path("scores"))
+    data = section(DataParams, tiny_params()["data"])
+    return DecodedRows(Doubling(), train, Path("latents"), Path("scores"), data)
 
 
 def drawn(latents):
@@ -73,3 +80,18 @@ def test_without_a_decoder_images_are_shown_and_outliers_are_not():
     assert rows.id_train(np.array([0])).shape == (1, 32, 32, 3)
     assert rows.outliers(torch.zeros(1, 4, 4, 4)) is None
     assert rows.image_set("stand_in/mixup", np.array([0])) is None
+
+
+def test_a_parent_that_was_a_view_is_that_view_of_its_image():
+    params = section(ViewsParams, default_params()["views"] | {"count": 3, "flip": 0.5, "colour": 0.3, "seed": 7})
+    rows, shown = np.array([4, 0, 2]), ShownViews(params, np.array([0, 3, NOBODY]))
+    data = section(DataParams, tiny_params()["data"])
+    images = data.open("id_train")
+    seen = view(images.read(0).convert("RGB"), 32, params, ViewKey(7, 0, 2))
+    original = OriginalRows(data).id_train(rows, shown)
+    for picture, wanted in zip(original, (resized(images.read(4), 32), seen, resized(images.read(2), 32)), strict=True):
+        np.testing.assert_allclose(picture * 255, wanted, atol=1e-4)
+    encoded = rows_of()
+    decoded = encoded.id_train(rows, shown)  # its encoder takes the mean of 8 x 8 pixels
+    np.testing.assert_allclose(decoded[1] * 255, seen.reshape(4, 8, 4, 8, 3).mean((1, 3)), atol=1e-2)
+    np.testing.assert_array_equal(decoded[[0, 2]], encoded.id_train(rows)[[0, 2]])

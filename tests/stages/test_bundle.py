@@ -10,6 +10,7 @@ from pipeline.detector.bundle import read_bundle
 from pipeline.detector.detector import Detector
 from pipeline.latents.latents import load_id_train
 from pipeline.networks.saved_network import load_network
+from pipeline.params.all_params import load_all
 from pipeline.params.score import ScoreParams
 from pipeline.posthoc.decision import decide
 from pipeline.posthoc.score import network_outputs
@@ -19,6 +20,9 @@ from pipeline.runtime.files import file_digest, folder_digest, read_json, write_
 from stages.bundle import bundle
 from tests.detector.make import pictures, tiny_models
 from tests.helpers.make import default_params, score_table, section, tiny_params, write_params
+from tests.helpers.models import random_kl
+from tests.images.hub_server import NAME, the_hub
+from tests.images.hugging import COMMIT
 
 ID_TRAIN, MODELS, METRICS, OUT = map(Path, ("id_train", "models", "metrics.json", "models/bundle"))
 
@@ -51,6 +55,40 @@ def test_there_is_a_bundle_for_each_seed_with_its_own_network_and_bank():
 
 def test_a_bundle_answers():
     assert len(Detector.load(made() / "0").predict(pictures(3))) == 3
+
+
+def test_weights_on_the_hub_are_left_out_and_the_model_card_says_where_they_are(tmp_path, monkeypatch):
+    Path("published").mkdir()
+    torch.manual_seed(0)
+    random_kl().save_pretrained("published")
+    place = {"source": NAME, "revision": COMMIT, "subfolder": None, "variant": None}
+    with the_hub(Path("published"), tmp_path / "cache", monkeypatch):
+        folder = made(bundle__copy_encoder=False, encoder__kind="diffusers", encoder__diffusers=place) / "1"
+        assert not (folder / "encoder/model/diffusion_pytorch_model.safetensors").exists()
+        told = f"not in this folder, but in `{NAME}` on the hub, at commit `{COMMIT}`"
+        assert told in (folder / "README.md").read_text()
+        assert len(Detector.load(folder, fetch_encoder=True).predict(pictures(3))) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, "encoder.kind is 'trained'; wanted 'diffusers' or 'transformers', or bundle.copy_encoder: true"),
+        ({"source": "../vae"}, "encoder.diffusers.source is '../vae'; wanted an id on the hub, or bundle.copy_encoder"),
+        ({"source": "vae"}, "encoder.diffusers.source is 'vae'; wanted an id on the hub"),
+        ({"revision": None}, "encoder.diffusers.revision is None; wanted a full commit"),
+        ({"revision": "main"}, "encoder.diffusers.revision is 'main'; wanted a full commit"),
+        ({"revision": COMMIT[:12]}, "wanted a full commit"),
+    ],
+)
+def test_an_encoder_that_is_not_pinned_on_the_hub_is_not_left_out(changes, found):
+    place = {"source": NAME, "revision": COMMIT, "subfolder": None, "variant": None} | changes
+    encoder = {"encoder__kind": "diffusers", "encoder__diffusers": place} if changes else {}
+    with pytest.raises(ParamsError, match=f"bundle.copy_encoder is false, but .*{found}"):
+        made(bundle__copy_encoder=False, **encoder)
+    assert not OUT.exists()
+    with pytest.raises(ParamsError, match=f"bundle.copy_encoder is false, but .*{found}"):
+        load_all(write_params(Path(), tiny_params(bundle__copy_encoder=False, **encoder)))
 
 
 def test_the_same_inputs_are_the_same_bytes():

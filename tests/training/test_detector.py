@@ -5,21 +5,23 @@ import pytest
 import torch
 
 from pipeline.latents.latents import load_id_train
-from pipeline.latents.views import TrainingRows
+from pipeline.latents.view_rows import TrainingRows, load_training_rows
 from pipeline.networks.outputs import TeacherOutputs
 from pipeline.networks.resnet import LatentResNet, Prediction
 from pipeline.params.methods.base import NOBODY
 from pipeline.params.networks import ArcFaceParams, NetworkParams
 from pipeline.params.train import TrainParams
+from pipeline.store.reader import Store
 from pipeline.training.detector import Batches, DetectorStep
 from pipeline.training.draws import OutlierBatch
 from pipeline.training.mixing import Mixing
 from pipeline.training.objective import BatchOutputs, Objective
-from tests.helpers.make import changed, default_params, latents_store, section
+from tests.helpers.make import changed, default_params, latents_store, section, views_store
 
 CPU = torch.device("cpu")
 ROWS = torch.tensor([70, 3, 41, 5, 88])
-OUTLIERS = OutlierBatch(torch.randn(6, 4, 4, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([3, -1] * 3))
+VALUES = torch.randn(6, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+OUTLIERS = OutlierBatch(VALUES, parents=torch.tensor([3, -1] * 3), views=torch.zeros(6, dtype=torch.int64))
 
 
 LOSSES = {
@@ -53,7 +55,7 @@ def make_step(latents, **changes):
     network = LatentResNet(4, 3, NetworkParams(width=8, blocks=(1,)), ArcFaceParams(kind="arcface", scale=8, margin=1))
     teacher, outliers = TeacherOutputs(torch.randn(90, 3), torch.randn(90, 7)), Always()
     mixing = Mixing(params.mixing, 3, torch.Generator().manual_seed(0))
-    rows, labels = TrainingRows(latents, None, 0, CPU), torch.from_numpy(latents.labels).long()
+    rows, labels = TrainingRows(latents, None, CPU), torch.from_numpy(latents.labels).long()
     batches = Batches(outliers, mixing, torch.Generator().manual_seed(0))
     return DetectorStep(network, Objective(params, 8, 7, (4, 4, 4), CPU), rows, labels, teacher, batches), outliers
 
@@ -93,6 +95,17 @@ def test_club_sees_the_outliers_that_have_parents_beside_these(latents):
     torch.testing.assert_close(seen[0].parent_features, parents.features)
     torch.testing.assert_close(seen[0].child_features, children.features)
     assert isinstance(seen[0].id_rows, Prediction)
+
+
+def test_club_sees_the_view_that_a_parent_is(latents, tmp_path):
+    step, seen = make_step(latents, micl__club__weight=1.0)[0], []
+    step.rows = load_training_rows(views_store(tmp_path / "views", latents, 3), latents, CPU)
+    step._draw_outliers = lambda: OUTLIERS._replace(views=torch.tensor([2, NOBODY, 0, NOBODY, 1, NOBODY]))
+    step.objective.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    step.losses(*step.draw(ROWS))
+    stored = torch.from_numpy(Store(tmp_path / "views/store").latents().astype(np.float32))
+    parents = step.network(torch.stack([stored[3 * 3 + 1], latents.values[3], stored[3 * 3]]))
+    torch.testing.assert_close(seen[0].parent_features, parents.features)
 
 
 def test_outliers_that_no_loss_looks_at_are_not_drawn(latents):

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from pipeline.latents.latents import load_id_train
+from pipeline.latents.view_rows import load_views
 from pipeline.params.methods.base import NOBODY
-from pipeline.runtime.errors import IncompatibleStoreError, PipelineError
+from pipeline.runtime.errors import DamagedStoreError, IncompatibleStoreError, PipelineError
 from pipeline.store.format import Standardisation
 from pipeline.store.reader import Store
 from pipeline.training.draws import OutlierBatches, OutlierRows, check_parents, open_outliers
-from tests.helpers.make import SPACE, latents_store, outliers_store
+from tests.helpers.make import SPACE, latents_store, outliers_store, views_store
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def id_train(tmp_path):
 
 
 def test_stores_like_the_latents_are_read(tmp_path, id_train):
-    pools = open_outliers([outliers_store(tmp_path / "s")], id_train)
+    pools = open_outliers([outliers_store(tmp_path / "s")], id_train, None)
     batch = OutlierBatches(pools, 40, torch.Generator()).draw().values
     assert (batch.shape, batch.dtype) == ((40, 4, 4, 4), torch.float16)
     assert sorted(batch.flatten().tolist()) == sorted(Store(tmp_path / "s").latents().flatten().tolist())
@@ -38,7 +39,7 @@ def test_stores_like_the_latents_are_read(tmp_path, id_train):
 )
 def test_stores_of_something_else_are_refused(tmp_path, id_train, difference, message):
     with pytest.raises(IncompatibleStoreError, match=message):
-        open_outliers([outliers_store(tmp_path / "s", **difference)], id_train)
+        open_outliers([outliers_store(tmp_path / "s", **difference)], id_train, None)
 
 
 class Values:
@@ -52,7 +53,8 @@ class Values:
 def numbered(rows, offset):
     """Return rows whose only value is their number, and whose parent is a hundred more."""
     numbers = offset + np.arange(rows)
-    return OutlierRows(Values(numbers.astype(np.float16)[:, None, None, None]), numbers + 100)
+    values = Values(numbers.astype(np.float16)[:, None, None, None])
+    return OutlierRows(values, numbers + 100, numbers % 3)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 8, 9])
@@ -73,6 +75,7 @@ def test_every_row_is_drawn_once_before_any_is_drawn_again():
 def test_a_row_travels_with_its_parent():
     batch = OutlierBatches([numbered(7, 0)], 5, torch.Generator().manual_seed(0)).draw()
     assert (batch.values.flatten().long() + 100).tolist() == batch.parents.tolist()
+    assert (batch.values.flatten().long() % 3).tolist() == batch.views.tolist()
 
 
 def with_parents(folder, made_from):
@@ -81,7 +84,7 @@ def with_parents(folder, made_from):
 
 
 def test_the_parent_of_a_row_is_the_one_with_the_larger_share(tmp_path, id_train):
-    (rows,) = open_outliers([with_parents(tmp_path / "s", id_train.digest)], id_train)
+    (rows,) = open_outliers([with_parents(tmp_path / "s", id_train.digest)], id_train, None)
     assert rows.parents.tolist() == [4, 2, 3, NOBODY]
 
 
@@ -89,18 +92,52 @@ def test_of_three_parents_the_one_with_the_largest_share_is_taken(tmp_path, id_t
     shares = {"lam": np.array([0.2, 0.5, 0.2, 0.5]), "lam_3": np.array([0.65, 0.1, 0.2, 0.0])}
     parents = {"parent_a": np.full(4, 1), "parent_b": np.full(4, 2), "parent_3": np.array([3, 3, 3, NOBODY])}
     (rows,) = open_outliers(
-        [outliers_store(tmp_path / "s", rows=4, latents=id_train.digest, **parents, **shares)], id_train
+        [outliers_store(tmp_path / "s", rows=4, latents=id_train.digest, **parents, **shares)], id_train, None
     )
     assert rows.parents.tolist() == [3, 1, 2, 1]
 
 
 def test_rows_made_from_other_latents_have_no_parents_here(tmp_path, id_train):
-    (rows,) = open_outliers([with_parents(tmp_path / "s", "other")], id_train)
+    (rows,) = open_outliers([with_parents(tmp_path / "s", "other")], id_train, None)
     assert rows.parents.tolist() == [NOBODY] * 4
 
 
 def test_club_without_any_parent_is_refused(tmp_path, id_train):
     stores = [outliers_store(tmp_path / "s")]
     with pytest.raises(PipelineError, match=r"micl.club has a weight, but no row of .*/s has a parent"):
-        check_parents(stores, id_train)
-    check_parents([*stores, with_parents(tmp_path / "t", id_train.digest)], id_train)
+        check_parents(stores, id_train, None)
+    check_parents([*stores, with_parents(tmp_path / "t", id_train.digest)], id_train, None)
+
+
+VIEWS = {"view_a": np.array([0, 1, 2, NOBODY]), "view_b": np.array([3, 0, 1, NOBODY])}
+
+
+def from_views(folder, id_train, made_from, **views):
+    parents = {"parent_a": np.array([1, 2, 3, NOBODY]), "parent_b": np.array([4, 5, 6, NOBODY])}
+    shares = {"lam": np.array([0.3, 0.5, 1.0, 0.7])}
+    store = outliers_store(folder, rows=4, latents=id_train.digest, views=made_from, **parents, **shares, **views)
+    return [store]
+
+
+def test_the_view_of_a_row_is_that_of_its_main_parent(tmp_path, id_train):
+    views = load_views(views_store(tmp_path / "views", id_train, 3), id_train)
+    (rows,) = open_outliers(from_views(tmp_path / "s", id_train, views.identity, **VIEWS), id_train, views)
+    assert rows.parents.tolist() == [4, 2, 3, NOBODY]
+    assert rows.views.tolist() == [3, 1, 2, NOBODY]
+    check_parents([tmp_path / "s"], id_train, views)
+
+
+def test_rows_made_from_other_views_have_no_parents_here(tmp_path, id_train):
+    views, others = (load_views(views_store(tmp_path / f"views{seed}", id_train, 3, seed), id_train) for seed in (0, 1))
+    stores = from_views(tmp_path / "s", id_train, others.identity, **VIEWS)
+    for here in (views, None):
+        (rows,) = open_outliers(stores, id_train, here)
+        assert rows.parents.tolist() == [NOBODY] * 4
+        assert rows.views.tolist() == [0] * 4
+
+
+def test_a_view_that_is_not_there_is_damage(tmp_path, id_train):
+    views = load_views(views_store(tmp_path / "views", id_train, 2), id_train)
+    stores = from_views(tmp_path / "s", id_train, views.identity, **VIEWS)
+    with pytest.raises(DamagedStoreError, match="s: found the number 3 of a view, wanted at most 2"):
+        open_outliers(stores, id_train, views)

@@ -1,22 +1,23 @@
 """Autoencoders of diffusion models, in diffusers' layout: pixels to the latents that their diffusion models work on."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from pipeline.networks.encoders.model import EncoderModel, ModelSettings
-from pipeline.networks.fitting import CONFIG, bounded_config, require_fitting
+from pipeline.networks.fitting import CONFIG, affordable_shapes, bounded_config, require_fitting
 from pipeline.runtime.device import full_float32
 from pipeline.runtime.errors import ModelError, reason
 from pipeline.runtime.files import read_json, write_json
 from pipeline.runtime.huggingface import without_network
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
-PATTERNS = (CONFIG, "*.safetensors", "*.safetensors.index.json")
+PATTERNS = (CONFIG, "*.safetensors", "*.safetensors.index*.json")
 CLASSES = (
     "AsymmetricAutoencoderKL",
     "AutoencoderDC",
@@ -91,8 +92,12 @@ class DiffusersAutoencoder(EncoderModel):
     @staticmethod
     def require_fitting(folder: Path) -> None:
         """Raise unless the weights in a folder are those of the class and sizes that its config.json gives."""
-        model_class, config = _model_class(folder), bounded_config(folder)
-        require_fitting(lambda: model_class.from_config(config), folder / WEIGHTS)
+        require_fitting(_builder(folder), folder / WEIGHTS)
+
+    @staticmethod
+    def require_affordable(folder: Path) -> None:
+        """Raise unless the model that a folder's config.json describes fits into the memory of this machine."""
+        affordable_shapes(_builder(folder), folder)
 
     def to(self, device: torch.device) -> Self:
         """Move to `device`, in the memory layout in which convolutions are fastest."""
@@ -170,6 +175,17 @@ def _model_class(folder: Path) -> Any:
         return autoencoder_class(bounded_config(folder))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{folder / CONFIG}: no autoencoder of diffusers ({reason(error)}).") from error
+
+
+def _builder(folder: Path) -> Callable[[], nn.Module]:
+    """Return a function that builds the model of a folder's config.json, without its weights."""
+    model_class, config = _model_class(folder), bounded_config(folder)
+
+    def build() -> nn.Module:
+        module: nn.Module = model_class.from_config(config)
+        return module
+
+    return build
 
 
 def _per_channel(values: Tensor) -> Tensor:

@@ -35,3 +35,20 @@ def _snapshot(source: str, subfolder: str | None, revision: str | None, patterns
             f"Check the name and the network, or name a local folder."
         ) from error
     return Path(folder)
+
+
+def fetch_file(repository: str, commit: str, name: str, size: int) -> Path:
+    """Return a file of a repository on the hub from the hub's cache, fetched without a token if it is not there.
+
+    size: in bytes; another one is not fetched. Raises ValueError then, and whatever the hub's client raises.
+    """
+    import huggingface_hub
+
+    cached = huggingface_hub.try_to_load_from_cache(repository, name, revision=commit)
+    if isinstance(cached, str):
+        return Path(cached)
+    url = huggingface_hub.hf_hub_url(repository, name, revision=commit)
+    found = huggingface_hub.get_hf_file_metadata(url, token=False).size
+    if found != size:
+        raise ValueError(f"it has {found} bytes there, wanted {size}")
+    return Path(huggingface_hub.hf_hub_download(repository, name, revision=commit, token=False))

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -10,7 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from pipeline.networks.encoders.model import EncoderModel, ModelSettings
-from pipeline.networks.fitting import CONFIG, bounded_config, require_fitting
+from pipeline.networks.fitting import CONFIG, affordable_shapes, bounded_config, require_fitting
 from pipeline.runtime.device import full_float32
 from pipeline.runtime.errors import ModelError, reason
 from pipeline.runtime.files import read_json, write_json
@@ -97,16 +98,12 @@ class VisionBackbone(EncoderModel):
     @staticmethod
     def require_fitting(folder: Path) -> None:
         """Raise unless the weights in a folder are those of the model that its config.json describes."""
-        transformers = import_transformers(PARAMETER)
-        bounded_config(folder)
-        with quiet(), without_network():
-            config = transformers.AutoConfig.from_pretrained(str(folder.absolute()), **LOCAL)
+        require_fitting(_builder(folder), folder / WEIGHTS, renamed=True)
 
-        def build() -> nn.Module:
-            module: nn.Module = transformers.AutoModel.from_config(config, trust_remote_code=False)
-            return module
-
-        require_fitting(build, folder / WEIGHTS, renamed=True)
+    @staticmethod
+    def require_affordable(folder: Path) -> None:
+        """Raise unless the model that a folder's config.json describes fits into the memory of this machine."""
+        affordable_shapes(_builder(folder), folder)
 
     def to(self, device: torch.device) -> Self:
         """Move to `device`, convolutions in the memory layout in which they are fastest."""
@@ -131,6 +128,20 @@ class VisionBackbone(EncoderModel):
             outputs.last_hidden_state if self.settings.layer is None else outputs.hidden_states[self.settings.layer]
         )
         return features if features.ndim == 4 else _as_map(features)
+
+
+def _builder(folder: Path) -> Callable[[], nn.Module]:
+    """Return a function that builds the model of a folder's config.json, without its weights."""
+    transformers = import_transformers(PARAMETER)
+    bounded_config(folder)
+    with quiet(), without_network():
+        config = transformers.AutoConfig.from_pretrained(str(folder.absolute()), **LOCAL)
+
+    def build() -> nn.Module:
+        module: nn.Module = transformers.AutoModel.from_config(config, trust_remote_code=False)
+        return module
+
+    return build
 
 
 def _as_map(

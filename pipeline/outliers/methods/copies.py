@@ -14,9 +14,12 @@ class Copies(Method):
 
     def __init__(self, parents: Parents, params: CopiesParams) -> None:  # noqa: ARG002  # as every method
         self.parents = parents
+        self.extra_columns = parents.view_columns()
 
     def block(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Outliers:
         """Return the outliers numbered `rows`."""
         classes = self.parents.cycle(rows)
         chosen = self.parents.class_rows.draw(classes, rng)
-        return Outliers.of_one_parent(self.parents.latents(chosen), classes, chosen)
+        views = self.parents.draw_views(chosen.shape, rng)
+        extra = self.parents.view_column_values(views, views)
+        return Outliers.of_one_parent(self.parents.latents(chosen, views), classes, chosen, extra)

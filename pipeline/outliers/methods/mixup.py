@@ -39,7 +39,8 @@ class Mixup(Method):
         self.parents = parents
         self.params = params
         self.method_names = tuple(f"mixup/{kind}" for kind in params.kinds)
-        self.extra_columns = further_columns(params.classes, "class", "parent", "lam")
+        further = further_columns(params.classes, "class", "parent", "lam")
+        self.extra_columns = {**further, **parents.view_columns(params.classes)}
         self.spherical_kind = params.kinds.index("spherical") if "spherical" in params.kinds else -1
         self.mask_sizes: dict[str, NDArray[np.int64]] = {
             kind: self._mask_sizes(kind) for kind in ("masked", "channels") if kind in params.kinds
@@ -54,15 +55,17 @@ class Mixup(Method):
         shares = convex_shares(len(rows), params.classes, params.lam_min, params.lam_max, rng)
         kinds = self.parents.kinds(rows, len(params.kinds))
         pasted = self._pasted(kinds, classes, parents, shares, rng)
+        views = np.where(parents == NOBODY, NOBODY, self.parents.draw_views(parents.shape, rng))
+        further = further_column_values(**{"class": classes, "parent": parents, "lam": shares})
         return Outliers(
-            values=self._mixed(kinds, parents, shares, pasted),
+            values=self._mixed(kinds, parents, views, shares, pasted),
             class_a=classes[:, 0],
             class_b=classes[:, 1],
             parent_a=parents[:, 0],
             parent_b=parents[:, 1],
             lam=shares[:, 0],
             method=kinds,
-            extra=further_column_values(**{"class": classes, "parent": parents, "lam": shares}),
+            extra={**further, **self.parents.view_column_values(*views.T)},
         )
 
     def _pasted(
@@ -92,21 +95,23 @@ class Mixup(Method):
     def _mixed(
         self,
         kinds: NDArray[np.int64],  # (n,)
-        parents: NDArray[np.int64],  # (n, classes)
-        shares: NDArray[np.float64],  # (n, classes)
+        parents: NDArray[np.int64],  # (n, classes), as the next two
+        views: NDArray[np.int64],
+        shares: NDArray[np.float64],
         pasted: dict[str, tuple[NDArray[np.int64], NDArray[np.bool_]]],
     ) -> Tensor:  # (n, c, h, w)
         """Mix the parents one after the other. Each is weighted by its share of all parents mixed so far.
 
         Pasting is a mix with weights 0 and 1, so all kinds except the spherical one are mixed together.
         """
-        mixed, total = self.parents.latents(parents[:, 0]), shares[:, 0]
+        mixed, total = self.parents.latents(parents[:, 0], views[:, 0]), shares[:, 0]
         spherical_rows = np.flatnonzero(kinds == self.spherical_kind)
         spherical_values = mixed[torch.from_numpy(spherical_rows)]
         for index in range(1, parents.shape[1]):
             total = total + shares[:, index]
             weights = (shares[:, index] / total).astype(np.float32)[:, None, None, None]
-            further_values = self.parents.latents(parents[:, index].clip(min=0))  # NOBODY has no share
+            further_parents = parents[:, index].clip(min=0)  # NOBODY has no share
+            further_values = self.parents.latents(further_parents, views[:, index])
             if len(spherical_rows):
                 spherical_weights = torch.from_numpy(weights[spherical_rows]).to(mixed)
                 spherical_values = slerp(

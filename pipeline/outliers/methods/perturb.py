@@ -1,7 +1,6 @@
 """Outliers just outside a class: its outermost latents plus Gaussian noise, of which the farthest candidate is kept."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -31,13 +30,14 @@ class Perturb(Method):
     """
 
     method_names = ("perturb",)
-    extra_columns: Mapping[str, np.dtype[Any]] = MappingProxyType({"knn_distance": np.dtype("<f4")})
 
     def __init__(self, parents: Parents, params: PerturbParams) -> None:
         sizes = dict(zip(parents.class_names, map(len, parents.members), strict=True))
         require_neighbours(sizes, params.neighbours, "synthesize.perturb.neighbours")
         self.parents = parents
         self.params = params
+        columns = {"knn_distance": np.dtype("<f4"), **parents.view_columns()}
+        self.extra_columns: Mapping[str, np.dtype[Any]] = columns
         banks = [gathered(parents.values, rows).flatten(1) for rows in parents.members]
         self.boundary = Boundary(banks, params.neighbours, params.boundary_share)
         outermost = zip(parents.members, self.boundary.outermost, strict=True)
@@ -51,7 +51,8 @@ class Perturb(Method):
         """Return the outliers numbered `rows`."""
         classes = self.parents.cycle(rows)
         chosen = self.outermost.draw(classes, rng)
-        centres = self.parents.latents(chosen).flatten(1)
+        views = self.parents.draw_views(chosen.shape, rng)
+        centres = self.parents.latents(chosen, views).flatten(1)
         width = max(root.shape[0] for root in self.roots)
         draws = rng.standard_normal((len(rows), self.params.candidates, width), np.float32)
         values, distances = torch.empty_like(centres), centres.new_empty(len(rows))
@@ -61,7 +62,8 @@ class Perturb(Method):
             candidates = centres[row_indices][:, None] + noise
             values[row_indices], distances[row_indices] = self.boundary.farthest(candidates, int(label))
         shaped = values.reshape(-1, *self.parents.values.shape[1:])
-        return Outliers.of_one_parent(shaped, classes, chosen, {"knn_distance": distances.cpu().numpy()})
+        extra = {"knn_distance": distances.cpu().numpy(), **self.parents.view_column_values(views, views)}
+        return Outliers.of_one_parent(shaped, classes, chosen, extra)
 
     def facts(self, columns: Columns) -> dict[str, Any]:
         """Return the boundary radius of each class, and the share of rows beyond the radius of their own class."""

@@ -24,6 +24,7 @@ class Shuffle(Method):
             )
         self.parents = parents
         self.params = params
+        self.extra_columns = parents.view_columns()
 
     def block(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Outliers:
         """Return the outliers numbered `rows`."""
@@ -32,10 +33,12 @@ class Shuffle(Method):
         order = rng.permuted(np.tile(np.arange(self.patch_count), (len(rows), 1)), axis=1)
         unmoved = (order == np.arange(self.patch_count)).all(1)
         order[unmoved] = np.roll(order[unmoved], 1, axis=1)
-        values = self.parents.latents(chosen)
+        views = self.parents.draw_views(chosen.shape, rng)
+        values = self.parents.latents(chosen, views)
         patch, (channels, height, width) = self.params.patch, values.shape[1:]
         grid = values.view(-1, channels, height // patch, patch, width // patch, patch)
         patches = grid.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)  # (n, patch_count, c, patch, patch)
         permuted = patches[torch.arange(len(rows))[:, None], torch.from_numpy(order)]
         shuffled = permuted.view(-1, height // patch, width // patch, channels, patch, patch).permute(0, 3, 1, 4, 2, 5)
-        return Outliers.of_one_parent(shuffled.reshape(values.shape), classes, chosen)
+        extra = self.parents.view_column_values(views, views)
+        return Outliers.of_one_parent(shuffled.reshape(values.shape), classes, chosen, extra)

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import create_model
 
@@ -12,16 +12,26 @@ from pipeline.runtime.errors import ParamsError
 from pipeline.schema.reader import ParamsFile
 from pipeline.schema.section import PartOfSection, Seed
 
+ParentsKind = Literal["plain", "views"]
+"""Whether a parent is always the plain latent of its image, or may be a view of it."""
+
 
 class MethodSection(NamedTuple):
-    """The seed of a run's outliers, and the parameters of one method."""
+    """The seed and the kind of parents of a run's outliers, and the parameters of one method."""
 
     seed: int
+    parents: ParentsKind
     params: MethodParams
+
+    @property
+    def takes_views(self) -> bool:
+        """Whether parents may be views; never where rows have no parents."""
+        return self.parents == "views" and self.params.has_parents
 
 
 class _Enabled(OutlierStores):
     seed: Seed
+    parents: ParentsKind
 
 
 def load_method_section(path: Path, name: str) -> MethodSection:
@@ -36,7 +46,7 @@ def load_method_section(path: Path, name: str) -> MethodSection:
     kind = method_params_class(path, name)
     model = create_model("_Synthesize", __base__=PartOfSection, **{name: (kind, ...)})  # type: ignore[call-overload]
     params: MethodParams = getattr(file.section("synthesize", model), name)
-    return MethodSection(enabled.seed, params)
+    return MethodSection(enabled.seed, enabled.parents, params)
 
 
 def method_params_class(path: Path, name: str) -> type[MethodParams]:
