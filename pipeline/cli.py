@@ -17,6 +17,12 @@ Repository = Annotated[str | None, typer.Option("--repo", help="Git repository, 
 Revision = Annotated[str | None, typer.Option("--rev", help="Commit, branch or tag; read without checking it out.")]
 MetricsFile = Annotated[Path, typer.Option("--metrics", help="Metrics file that stage `score` wrote.")]
 Decoder = Annotated[Path, typer.Option("--encoder", help="The encoder that decodes.")]
+ENCODER_CHOICES = (
+    "What turns images into latents. `supervised` or `trained`: a small classifier or autoencoder, trained on the "
+    "photographs. A folder, or an id on the hub (perhaps id@revision): a pretrained vision backbone of transformers. "
+    "By default facebook/dinov2-small where the extra `pretrained` is installed and the hub or its cache has it, else "
+    "`supervised`."
+)
 QualityFile = Annotated[Path, typer.Option("--report", help="Report that stage `quality` wrote.")]
 
 app = typer.Typer(
@@ -63,6 +69,7 @@ def new_project(
     images: Annotated[Path, typer.Option(help="Photographs, in one folder per class; perhaps in train/ and test/.")],
     near: Annotated[list[Path] | None, typer.Option(help="Folder of images that could be taken for a class.")] = None,
     far: Annotated[list[Path] | None, typer.Option(help="Folder of images of entirely different things.")] = None,
+    encoder: Annotated[str | None, typer.Option(help=ENCODER_CHOICES)] = None,
     *,
     leave_out_small: Annotated[
         bool, typer.Option("--leave-out-small", help="Hold out classes with too few images to train and test on.")
@@ -70,8 +77,10 @@ def new_project(
 ) -> None:
     """Make a project for a folder of photographs, with parameters that fit the images."""
     from pipeline.commands.new_project import new_project as make_project
+    from pipeline.commands.photo_folders import ImageFolders
 
-    make_project(target, images, near or [], far or [], Console(), leave_out_small=leave_out_small)
+    folders = ImageFolders(images, near or (), far or ())
+    make_project(target, folders, Console(), encoder=encoder, leave_out_small=leave_out_small)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face hub on this machine: one dataset at one commit, as much as its library asks for."""
+"""A stand-in for the Hugging Face hub on this machine: one dataset or model at one commit."""
 
 import json
 import threading
@@ -32,20 +32,25 @@ class _Hub(BaseHTTPRequestHandler):
 
     def answer(self, body=b""):
         path = unquote(urlsplit(self.path).path)
+        api, files = f"/api/{self.server.kind}/{self.server.name}", f"/{self.server.kind}/{self.server.name}"
+        if self.server.kind == "models":
+            files = f"/{self.server.name}"
         for start, reply in (
-            (f"/api/datasets/{NAME}/revision/{COMMIT}", self.info),
-            (f"/api/datasets/{NAME}/tree/{COMMIT}", self.tree),
-            (f"/api/datasets/{NAME}/paths-info/{COMMIT}", self.tree),
-            (f"/datasets/{NAME}/resolve/{COMMIT}/", self.file),
+            (f"{api}/revision/{COMMIT}", self.info),
+            (f"{api}/tree/{COMMIT}", self.tree),
+            (f"{api}/paths-info/{COMMIT}", self.tree),
+            (f"{files}/resolve/{COMMIT}/", self.file),
         ):
             if path.startswith(start):
                 return reply(path.removeprefix(start).strip("/"), body)
+        if path in (api, f"{api}/revision/main"):
+            return self.info()
         if path.startswith("/datasets/team/gated"):
             return self.reply(b"", 403, {"X-Error-Code": "GatedRepo"})
         return self.absent("RepoNotFound")
 
     def info(self, *_):
-        self.reply(json.dumps({"id": NAME, "sha": COMMIT, "siblings": [], "tags": []}).encode())
+        self.reply(json.dumps({"id": self.server.name, "sha": COMMIT, "siblings": [], "tags": []}).encode())
 
     def tree(self, below, body):
         files = [self.entry(path) for path in sorted(self.server.folder.rglob("*")) if path.is_file()]
@@ -79,10 +84,13 @@ class _Hub(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def hub_server(folder):
-    """Serve a folder as the dataset team/animals, beside team/gated, which is refused; yield the address."""
+def hub_server(folder, name=NAME, kind="datasets"):
+    """Serve a folder as a dataset (or, with kind="models", a model), beside the dataset team/gated, which is refused.
+
+    Yield the address.
+    """
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
-    server.folder = folder
+    server.folder, server.name, server.kind = folder, name, kind
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
