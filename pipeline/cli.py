@@ -11,12 +11,20 @@ from pipeline.runtime.text.terminal import Console, say, warn
 
 METRICS_FILE, QUALITY_FILE = Path("reports/metrics.json"), Path("reports/quality.json")
 ENCODER = Path("models/encoder")
-StoreFolder = Annotated[Path, typer.Argument(help="A store: data/outliers/<method> or data/latents/<set>.")]
+STORE = "A store: data/outliers/<method> or data/latents/<set>"
+StoreFolder = Annotated[Path, typer.Argument(help=f"{STORE}.")]
+Described = Annotated[Path, typer.Argument(help=f"{STORE}; or models/encoder.")]
 VerifiedStore = Annotated[Path | None, typer.Argument(help="A store; by default every output of the project.")]
 Repository = Annotated[str | None, typer.Option("--repo", help="Git repository, path or URL, whose store is meant.")]
 Revision = Annotated[str | None, typer.Option("--rev", help="Commit, branch or tag; read without checking it out.")]
 MetricsFile = Annotated[Path, typer.Option("--metrics", help="Metrics file that stage `score` wrote.")]
 Decoder = Annotated[Path, typer.Option("--encoder", help="The encoder that decodes.")]
+ENCODER_CHOICES = (
+    "What turns images into latents. `supervised` or `trained`: a small classifier or autoencoder, trained on the "
+    "photographs. A folder, or an id on the hub (perhaps id@revision): a pretrained vision backbone of transformers. "
+    "By default facebook/dinov2-small where the extra `pretrained` is installed and the hub or its cache has it, else "
+    "`supervised`."
+)
 QualityFile = Annotated[Path, typer.Option("--report", help="Report that stage `quality` wrote.")]
 
 app = typer.Typer(
@@ -63,6 +71,7 @@ def new_project(
     images: Annotated[Path, typer.Option(help="Photographs, in one folder per class; perhaps in train/ and test/.")],
     near: Annotated[list[Path] | None, typer.Option(help="Folder of images that could be taken for a class.")] = None,
     far: Annotated[list[Path] | None, typer.Option(help="Folder of images of entirely different things.")] = None,
+    encoder: Annotated[str | None, typer.Option(help=ENCODER_CHOICES)] = None,
     *,
     leave_out_small: Annotated[
         bool, typer.Option("--leave-out-small", help="Hold out classes with too few images to train and test on.")
@@ -70,8 +79,10 @@ def new_project(
 ) -> None:
     """Make a project for a folder of photographs, with parameters that fit the images."""
     from pipeline.commands.new_project import new_project as make_project
+    from pipeline.commands.photo_folders import ImageFolders
 
-    make_project(target, images, near or [], far or [], Console(), leave_out_small=leave_out_small)
+    folders = ImageFolders(images, near or (), far or ())
+    make_project(target, folders, Console(), encoder=encoder, leave_out_small=leave_out_small)
 
 
 @app.command()
@@ -144,7 +155,7 @@ def verify(path: VerifiedStore = None, repo: Repository = None, rev: Revision = 
 
 @app.command()
 def inspect(
-    path: StoreFolder,
+    path: Described,
     repo: Repository = None,
     rev: Revision = None,
     pairs: Annotated[int, typer.Option(min=1, help="Class pairs to print, the largest first.")] = 20,
@@ -154,12 +165,20 @@ def inspect(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, draw nothing.")] = False,
 ) -> None:
-    """Describe a store: its origin and statistics of its rows; draw some rows."""
+    """Describe a store: its origin and statistics of its rows; draw some rows. Describe an encoder and its speed."""
     import json
 
-    from pipeline.commands.inspect import describe, draw_rows, load_decoder, print_description
+    from pipeline.commands.inspect import describe, draw_rows, load_origin, print_description
+    from pipeline.commands.inspect_encoder import describe_encoder, is_encoder, print_encoder
     from pipeline.sharing.revision import open_store
 
+    if repo is rev is None and is_encoder(path):
+        described = describe_encoder(path)
+        if as_json:
+            say(*json.dumps(described, indent=2, sort_keys=True).splitlines())
+        else:
+            print_encoder(described, Console())
+        return
     store = open_store(path, repo, rev)
     report = describe(store)
     if as_json:
@@ -169,9 +188,13 @@ def inspect(
     if not encoder.is_dir():
         say(f"no picture: {encoder} is not here; `dvc pull encoder` fetches it")
     elif rows:
-        png_path = picture or Path("reports/inspect") / f"{path.name}.png"
-        draw_rows(png_path, store, load_decoder(encoder, store), rows)
-        say(f"decoded rows: {png_path}")
+        origin = load_origin(encoder, store)
+        if origin.encoder.can_decode:
+            png_path = picture or Path("reports/inspect") / f"{path.name}.png"
+            draw_rows(png_path, store, origin.encoder, rows)
+            say(f"decoded rows: {png_path}")
+        else:
+            say(f"no picture: {encoder} is of kind {origin.card.model.kind}, which cannot decode")
 
 
 @app.command()

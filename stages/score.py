@@ -32,6 +32,7 @@ def score(
     from pipeline.params.sets import ImageSets
     from pipeline.posthoc.decision import decide, write_decisions
     from pipeline.report.grid import draw_grid
+    from pipeline.report.latent_facts import latent_facts
     from pipeline.report.metrics_json import build_report
     from pipeline.report.page.load import gather_content
     from pipeline.report.page.page import write_page
@@ -54,6 +55,7 @@ def score(
     groups = groups_of(table, sets)
     decided = decide(table, settings.headline, settings.id_rejection)
     metrics = build_report(table, groups, decided, settings, stand_in=stand_ins_of(groups, scores, stores))
+    metrics["latents"] = latent_facts(latents / "id_train", models / "encoder")
     facts = {"seeds": file.seeds, "score": settings.model_dump(mode="json"), "sets": sets.model_dump(mode="json")}
     with publish_when_done(decisions, facts, [scores]) as folder:
         write_decisions(folder, decided)

@@ -1,73 +1,40 @@
-"""Describe a store: its header, the origin of its rows, and statistics per class pair."""
+"""Describe a store: its header, the origin of its rows, and statistics of its values and of class pairs."""
 
+from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.table import Table
 
+from pipeline.commands.row_statistics import statistics
 from pipeline.latents.latents import to_scaled
-from pipeline.networks.encoders.encoder import Encoder, load_encoder
+from pipeline.networks.encoders.encoder import Encoder, SavedEncoder, load_encoder
 from pipeline.report.grid import PictureRow, captions, decoded, draw_grid
 from pipeline.runtime.errors import IncompatibleStoreError, ModelError
 from pipeline.runtime.text.terminal import Console
-from pipeline.store.format import LATENT
+from pipeline.store.format import LATENT, LATENT_DTYPE
 from pipeline.store.reader import Store
 
 PICTURES_PER_ROW = 8
 
 
-class PairSums(NamedTuple):
-    """Sums over the rows of a class pair."""
-
-    sums: NDArray[np.float64]  # (4,): rows, share of a, rms, rms squared
-    largest: float  # absolute value
-
-
 def describe(store: Store) -> dict[str, Any]:
     """Return the header, manifest and row statistics of a store, in types that JSON can hold."""
-    header = store.header.model_dump(mode="json")
+    header, found = store.header.model_dump(mode="json"), statistics(store)
     return {
         "store": str(store.source),
         "manifest_sha256": store.digest,
         "shards": store.manifest.shards,
         "files": len(store.manifest.files),
         "bytes": store.total_bytes,
+        "bytes_per_row": LATENT_DTYPE.itemsize * prod(store.header.space.shape),
         **header,
-        "statistics": statistics(store),
+        "values": found.values,
+        "statistics": found.groups,
     }
-
-
-def statistics(store: Store) -> list[dict[str, Any]]:
-    """Return statistics of the rows of each class pair (for latents: of each class), the largest group first.
-
-    rms: root mean square over the values of a row, in the units of the store. In the units of a store of outliers, an
-    ID row has an rms of about 1. Reads the store shard by shard.
-    """
-    first, second = ("class_a", "class_b") if "class_a" in store.header.columns else ("label", "label")
-    side = len(store.header.class_names) + 1  # the last number: rows that show no ID class
-    pairs: dict[int, PairSums] = {}  # of the pairs that there are: all pairs of many classes would not fit into memory
-    for shard in range(len(store.shards)):
-        group = _class(store, first, shard) * side + _class(store, second, shard)
-        latent = store.chunk(LATENT, shard).reshape(len(group), -1).astype(np.float32)
-        rms = np.sqrt(np.square(latent).mean(1, dtype=np.float64))
-        share = store.chunk("lam", shard) if "lam" in store.header.columns else np.ones(len(group))
-        present, index = np.unique(group, return_inverse=True)
-        columns = (np.ones(len(group)), share, rms, np.square(rms))
-        sums = np.stack([np.bincount(index, values, len(present)) for values in columns], axis=1)
-        largest = np.zeros(len(present))
-        np.maximum.at(largest, index, np.abs(latent).max(1))
-        for pair, pair_sums, pair_largest in zip(present.tolist(), sums, largest.tolist(), strict=True):
-            before = pairs.get(pair, PairSums(np.zeros(4), 0.0))
-            pairs[pair] = PairSums(before.sums + pair_sums, max(before.largest, pair_largest))
-    names = [*store.header.class_names, None]
-    entries = [
-        {"class_a": names[pair // side], "class_b": names[pair % side], **_moments(*pairs[pair])}
-        for pair in sorted(pairs)
-    ]
-    return sorted(entries, key=lambda entry: -entry["rows"])
 
 
 def print_description(report: dict[str, Any], pairs: int, console: Console) -> None:
@@ -91,14 +58,17 @@ def print_description(report: dict[str, Any], pairs: int, console: Console) -> N
     console.print(facts, table)
 
 
-def load_decoder(folder: Path, store: Store) -> Encoder:
-    """Return the encoder in `folder`; raises ModelError or IncompatibleStoreError unless the rows came from it.
-
-    Raises ModelError, too, when it cannot decode.
-    """
+def load_origin(folder: Path, store: Store) -> SavedEncoder:
+    """Return the encoder in `folder`; raises ModelError or IncompatibleStoreError unless the rows came from it."""
     saved = load_encoder(folder)
     if saved.digest != store.header.space.encoder:
         raise IncompatibleStoreError(str(store.source), "its encoder", store.header.space.encoder, saved.digest)
+    return saved
+
+
+def load_decoder(folder: Path, store: Store) -> Encoder:
+    """Return the encoder that the rows came from; raises ModelError, too, when it cannot decode."""
+    saved = load_origin(folder, store)
     if not saved.encoder.can_decode:
         raise ModelError(
             f"{folder}: found an encoder of kind {saved.card.model.kind!r} that cannot decode, wanted an autoencoder. "
@@ -124,31 +94,14 @@ def draw_rows(path: Path, store: Store, encoder: Encoder, count: int) -> None:
     draw_grid(path, picture_rows, f"{store.source}: decoded only to be looked at")
 
 
-def _class(store: Store, column: str, shard: int) -> NDArray[np.int64]:
-    """Return the class of each row; the number of classes stands for rows that show no ID class."""
-    labels = store.chunk(column, shard).astype(np.int64)
-    return np.where(labels < 0, len(store.header.class_names), labels)
-
-
-def _moments(sums: NDArray[np.float64], largest: float) -> dict[str, Any]:
-    rows, share, rms, square = sums
-    std = float(np.sqrt(max(square / rows - (rms / rows) ** 2, 0.0)))
-    return {
-        "rows": int(rows),
-        "share_of_a": float(share / rows),
-        "rms_mean": float(rms / rows),
-        "rms_std": std,
-        "largest": float(largest),
-    }
-
-
 def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     """Return name and text of each fact about the store."""
-    space, provenance = report["space"], dict(report["provenance"])
+    space, provenance, values = report["space"], dict(report["provenance"]), report["values"]
     files = provenance.pop("files", None)
     scale = zip(report["standardisation"]["mean"], report["standardisation"]["std"], strict=True)
     applied = "applied to these rows" if report["kind"] == "outliers" else "of these rows, not applied"
     shape = " x ".join(map(str, space["shape"]))
+    latents = f"{shape}, {report['bytes_per_row']:,} bytes each, of {space['image_size']}-pixel images"
     return [
         ("store", f"{report['store']}, {report['kind']}, {report['format']}"),
         ("size", f"{report['rows']:,} rows in {report['shards']} shards, {report['bytes']:,} bytes"),
@@ -156,7 +109,8 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
         *((f"from {name}" if name == "latents" else name, _as_text(value)) for name, value in provenance.items()),
         *([] if files is None else _file_facts(files)),
         ("from encoder", space["autoencoder"]),
-        ("latents are", f"{shape}, of {space['image_size']}-pixel images, times {space['scaling_factor']:.6g}"),
+        ("latents are", f"{latents}, times {space['scaling_factor']:.6g}"),
+        ("values", "mean {mean:.3f}, std {std:.3f}, from {smallest:.3f} to {largest:.3f}".format(**values)),
         ("standardised", ", ".join(f"({mean:+.3f}, {std:.3f})" for mean, std in scale) + f" (mean, std), {applied}"),
         ("classes", ", ".join(report["class_names"]) or "none"),
         ("columns", ", ".join(f"{name} {kind}" for name, kind in report["columns"].items())),

@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 
@@ -10,10 +10,13 @@ from rich.table import Table
 from ruamel.yaml.comments import CommentedMap
 
 from pipeline.commands.compose import preset_text
+from pipeline.commands.encoder_choice import EncoderChoice, choose_encoder
+from pipeline.commands.encoder_speed import Amount, estimate, measured_speed
 from pipeline.commands.needs import neighbours
 from pipeline.commands.photo_folders import (
     PARTS,
     PHOTOS,
+    ImageFolders,
     OodFolder,
     Photos,
     open_ood_folders,
@@ -22,9 +25,11 @@ from pipeline.commands.photo_folders import (
 )
 from pipeline.images.image_set import ImageSet
 from pipeline.params.all_params import AllParams, load_all
+from pipeline.runtime.command import PARAMS_FILE
 from pipeline.runtime.errors import ProjectError
 from pipeline.runtime.files import require_new, whole_or_absent
 from pipeline.runtime.text.terminal import Console
+from pipeline.schema.reader import parse_yaml, validate
 from pipeline.schema.text import dump_yaml, load_yaml
 
 PRESET = "presets/imagefolder.yaml"
@@ -40,40 +45,46 @@ PICTURES_SEEN = {"trained": 24_000, "supervised": 90_000}
 
 def new_project(
     target: Path,
-    images: Path,
-    near: Sequence[Path],
-    far: Sequence[Path],
+    folders: ImageFolders,
     console: Console,
     *,
+    encoder: str | None = None,
     leave_out_small: bool = False,
 ) -> None:
-    """Scan the folders of images, make the project atomically at `target`, and print a summary.
+    """Scan the folders of images, choose an encoder, make the project atomically at `target`, and print a summary.
 
     The project is a git repository; its remote `upstream` is the origin of the code. The folders of images are not
     copied: `data/images/` has links to them, which git tracks, since DVC copies only what git tracks when it runs an
     experiment in a folder of its own. Raises OverwriteError when `target` exists, ImageFileError when a folder
-    cannot be used, and ProjectError when there is no repository to clone.
+    cannot be used, ModelError when a backbone that is asked for cannot, and ProjectError when there is no repository
+    to clone.
 
+    encoder: as `choose_encoder` takes it; without one the best that is at hand.
     leave_out_small: hold out the classes with too few images, and say so.
     """
     require_new(target)
     checkout = _checkout()
     params = load_yaml(preset_text(checkout / PRESET))
     template = params["data"]["sources"][PHOTOS]
-    require_apart([images, *near, *far])
-    photos = open_photos(images, template, leave_out_small=leave_out_small)
-    ood_folders = open_ood_folders(near, far, template)
-    _fit(params, photos, ood_folders)
+    require_apart([folders.photos, *folders.near, *folders.far])
+    photos = open_photos(folders.photos, template, leave_out_small=leave_out_small)
+    ood_folders = open_ood_folders(folders, template)
+    choice, side = choose_encoder(encoder), _median_side(photos.parts["train"])
+    _fit(params, photos, ood_folders, side)
+    choice.set_in(params)
+    summary = [*choice.lines(side), *_costs(params, choice, photos, ood_folders)]
     with whole_or_absent(target) as unfinished:
         _clone(checkout, unfinished)
         (unfinished / "params.yaml").write_text(dump_yaml(params), encoding="utf-8")
         all_params = load_all(unfinished / "params.yaml")
         (unfinished / LINKS).mkdir(parents=True)
-        folders = {PHOTOS: images} | {name: ood_folder.folder for name, ood_folder in ood_folders.items()}
-        for name, folder in folders.items():
+        linked = {PHOTOS: folders.photos} | {name: ood_folder.folder for name, ood_folder in ood_folders.items()}
+        for name, folder in linked.items():
             (unfinished / LINKS / name).symlink_to(folder.resolve(), target_is_directory=True)
         _git(unfinished, "add", "--force", LINKS.as_posix())
-    _print_summary(target, photos, ood_folders, all_params, console)
+    _print_summary(photos, ood_folders, all_params, console)
+    for line in (*summary, f"{target}: made; edit its params.yaml, then run `dvc repro` there"):
+        console.print(line, soft_wrap=True)
 
 
 def _checkout() -> Path:
@@ -85,14 +96,17 @@ def _checkout() -> Path:
     return root
 
 
-def _fit(params: CommentedMap, photos: Photos, ood_folders: Mapping[str, OodFolder]) -> None:
-    """Set the parameters that depend on the images: classes, splits, image size, epochs, neighbours, OOD sets."""
+def _fit(params: CommentedMap, photos: Photos, ood_folders: Mapping[str, OodFolder], side: float) -> None:
+    """Set the parameters that depend on the images: classes, splits, image size, epochs, neighbours, OOD sets.
+
+    side: median of the photographs' shorter sides.
+    """
     data = params["data"]
     sources, sets = data["sources"], data["sets"]
     for name in ("held_out", "validation", "test"):
         sources[PHOTOS][name] = photos.source[name]
     train = photos.parts["train"]
-    data["image_size"] = _image_size(train)
+    data["image_size"] = max((size for size in SIZES if size <= side), default=SIZES[0])
     for kind, seen in PICTURES_SEEN.items():
         training = params["encoder"][kind]
         training["epochs"] = max(1, min(training["epochs"], round(seen / len(train))))
@@ -113,11 +127,26 @@ def _fit_neighbours(params: CommentedMap, sizes: Mapping[str, int]) -> None:
     params["infer"]["knn_neighbours"] = min(params["infer"]["knn_neighbours"], sum(sizes.values()))
 
 
-def _image_size(images: ImageSet) -> int:
-    """Return the largest size that is at most the median of the shorter sides of the pictures."""
+def _median_side(images: ImageSet) -> float:
+    """Return the median of the shorter sides of the pictures, in pixels."""
     step = -(-len(images) // MEASURED)
-    side = median(min(images.read(index).size) for index in range(0, len(images), step))
-    return max((size for size in SIZES if size <= side), default=SIZES[0])
+    return median(min(images.read(index).size) for index in range(0, len(images), step))
+
+
+def _costs(
+    params: CommentedMap, choice: EncoderChoice, photos: Photos, ood_folders: Mapping[str, OodFolder]
+) -> list[str]:
+    """Return the sizes that follow from the images, and how long the encoder's work will take on this machine."""
+    fitted = validate(PARAMS_FILE, AllParams, parse_yaml(PARAMS_FILE, dump_yaml(params).encode()))
+    sizes = {part: len(photos.parts[part]) for part in PARTS}
+    others = (sizes["validation"], *(len(entry.images) for entry in ood_folders.values()))
+    model = None if choice.backbone is None else choice.backbone.model
+    speed = measured_speed(fitted, model, photos.parts["train"])
+    times = estimate(fitted, speed, Amount(sizes["train"], sizes["test"], others))
+    if choice.backbone is not None:
+        return [times]
+    epochs = f"encoder.{choice.kind}.epochs {params['encoder'][choice.kind]['epochs']}"
+    return [f"image_size {fitted.data.image_size}, {epochs}, views.count {fitted.views.count}", times]
 
 
 def _clone(checkout: Path, folder: Path) -> None:
@@ -140,10 +169,8 @@ def _git(folder: Path, *arguments: str) -> str:
     return os.fsdecode(process.stdout).strip()
 
 
-def _print_summary(
-    target: Path, photos: Photos, ood_folders: Mapping[str, OodFolder], params: AllParams, console: Console
-) -> None:
-    """Print the number of images per class, the skipped files with reasons, and the next step."""
+def _print_summary(photos: Photos, ood_folders: Mapping[str, OodFolder], params: AllParams, console: Console) -> None:
+    """Print the number of images per class, the skipped files with reasons, and what was lowered for so few."""
     table = Table("class", *PARTS, box=None, pad_edge=False)
     counts = {part: photos.pictures(part) for part in PARTS}
     for name in photos.parts["train"].class_names:
@@ -156,11 +183,8 @@ def _print_summary(
         console.print(f"{PHOTOS}: {note}", soft_wrap=True)
     for name, entry in ood_folders.items():
         console.print(f"{name}: the {entry.group} set of {entry.folder}", soft_wrap=True)
-    size, epochs = params.data.image_size, params.encoder.supervised.epochs
-    console.print(f"image_size {size}, encoder.supervised.epochs {epochs}")
     if lowered := _lowered(params, counts["train"]):
         console.print(lowered, soft_wrap=True)
-    console.print(f"{target}: made; edit its params.yaml, then run `dvc repro` there", soft_wrap=True)
 
 
 def _lowered(params: AllParams, sizes: Mapping[str, int]) -> str:

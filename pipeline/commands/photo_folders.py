@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pipeline.images.image_set import ImageSet
 from pipeline.images.listing import is_system_file
@@ -23,6 +23,14 @@ PARTS = ("train", "validation", "test")
 FEWEST = {"train": 2, "validation": 1, "test": 1}
 """Fewest images of a class in each part: an image that is trained on is compared with others of its class."""
 Group = Literal["near", "far"]
+
+
+class ImageFolders(NamedTuple):
+    """The folders that a project is made for."""
+
+    photos: Path  # in one folder per class
+    near: Sequence[Path] = ()  # images that could be taken for a class
+    far: Sequence[Path] = ()  # images of entirely different things
 
 
 @dataclass(frozen=True)
@@ -76,11 +84,12 @@ def open_photos(folder: Path, template: Mapping[str, Any], *, leave_out_small: b
     return Photos(source, parts, tuple(notes))
 
 
-def open_ood_folders(near: Sequence[Path], far: Sequence[Path], template: Mapping[str, Any]) -> dict[str, OodFolder]:
+def open_ood_folders(folders: ImageFolders, template: Mapping[str, Any]) -> dict[str, OodFolder]:
     """Return the OOD folders by the name of their image set, which is made from the name of the folder."""
     ood_folders: dict[str, OodFolder] = {}
     shared_params = {name: template[name] for name in ("on_bad_image", "largest_pixels", "seed")}
-    groups: list[tuple[Path, Group]] = [*((folder, "near") for folder in near), *((folder, "far") for folder in far)]
+    groups: list[tuple[Path, Group]] = [(folder, "near") for folder in folders.near]
+    groups += [(folder, "far") for folder in folders.far]
     for folder, group in groups:
         name = next(name for name in _names(folder, group) if name not in (PHOTOS, *ID_SETS, *ood_folders))
         source = {"kind": "folder_images", "path": str(folder), "images": None, **shared_params}

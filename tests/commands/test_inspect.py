@@ -10,16 +10,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from pipeline.commands import inspect as inspecting
-from pipeline.commands.inspect import describe, draw_rows, load_decoder, print_description, statistics
+from pipeline.commands.inspect import describe, draw_rows, load_decoder, print_description
+from pipeline.commands.inspect_encoder import describe_encoder, print_encoder
+from pipeline.commands.row_statistics import statistics
+from pipeline.networks.encoders.encoder import Encoder, load_encoder
+from pipeline.networks.encoders.reduction import fit_reduction
+from pipeline.networks.encoders.vision_backbone import VisionBackbone
 from pipeline.runtime.errors import IncompatibleStoreError
 from pipeline.runtime.text.terminal import Console
 from pipeline.store import format as layout
 from pipeline.store.reader import Store
 from tests.helpers.make import SPACE, latents_store, outliers_store, write_store
-from tests.helpers.models import encoder_of, random_kl, write_encoder
+from tests.helpers.models import encoder_of, random_kl, write_backbone, write_encoder
 from tests.stages.test_stages import ENVIRONMENT
 
 
@@ -64,7 +70,7 @@ def by_loop(values, columns, names):
 
 def test_statistics_are_those_of_a_loop(pairs):
     folder, values, columns = pairs
-    found = statistics(Store(folder))
+    found = statistics(Store(folder)).groups
     wanted = by_loop(values, columns, ("cat", "dog", "eel"))
     assert [one["rows"] for one in found] == sorted((one["rows"] for one in found), reverse=True)
     assert {(one["class_a"], one["class_b"]) for one in found} == set(wanted)
@@ -81,7 +87,7 @@ def test_memory_grows_with_the_pairs_that_there_are_and_not_with_all(tmp_path):
     columns = {"label": np.random.default_rng(0).integers(0, 8000, rows).astype(np.int32)}
     store = Store(write_store(tmp_path / "s", np.ones((rows, *SPACE.shape), np.float16), columns, "latents", names))
     tracemalloc.start()
-    found = statistics(store)
+    found = statistics(store).groups
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert sum(entry["rows"] for entry in found) == rows
@@ -91,7 +97,7 @@ def test_memory_grows_with_the_pairs_that_there_are_and_not_with_all(tmp_path):
 def test_latents_are_described_by_class_and_rows_of_no_class_are_counted(tmp_path):
     values = np.ones((5, *SPACE.shape), np.float16)
     labels = np.array([0, -1, 1, -1, -1], np.int32)
-    found = statistics(Store(write_store(tmp_path / "s", values, {"label": labels}, "latents", ("cat", "dog"))))
+    found = statistics(Store(write_store(tmp_path / "s", values, {"label": labels}, "latents", ("cat", "dog")))).groups
     assert {one["class_a"]: one["rows"] for one in found} == {None: 3, "cat": 1, "dog": 1}
 
 
@@ -102,7 +108,8 @@ def test_what_is_printed_names_origin_and_pairs(pairs):
     for words in (
         "600 rows in 3 shards",
         "from encoder",
-        "4 x 4 x 4, of 32-pixel images",
+        "4 x 4 x 4, 128 bytes each, of 32-pixel images",
+        ", std 1.",
         "4 of 6",
         "cat, dog, eel",
     ):
@@ -174,3 +181,47 @@ def test_every_skipped_file_is_listed_by_reason(tmp_path):
     assert "33 found = 20 for train + 10 for test + 3 skipped; 4 are copies" in found
     assert "a.png, [b].png, c\\nd.png" in found
     assert printed(report | {"provenance": {"files": files}}).count("damaged") == 1
+
+
+def test_values_of_all_rows_are_those_of_a_loop(pairs):
+    folder, values, _ = pairs
+    found, flat = statistics(Store(folder)).values, [float(value) for value in values.flatten()]
+    mean = sum(flat) / len(flat)
+    std = math.sqrt(sum((value - mean) ** 2 for value in flat) / len(flat))
+    assert found == pytest.approx({"mean": mean, "std": std, "smallest": min(flat), "largest": max(flat)}, rel=1e-5)
+
+
+@pytest.fixture
+def backbone(tmp_path):
+    """An encoder that cannot decode, as its stage leaves it, with 5 of 32 channels; and its digest."""
+    write_backbone(tmp_path / "given", "vit")
+    model = VisionBackbone.read(tmp_path / "given", None)
+    reduction = fit_reduction([model.encode(torch.rand(4, 3, 32, 32))], 5, None)
+    Encoder(model, reduction).save(tmp_path / "models/encoder", 32)
+    return load_encoder(tmp_path / "models/encoder")
+
+
+def test_an_encoder_is_described_with_its_width_and_what_its_reduction_keeps(backbone, monkeypatch):
+    monkeypatch.setattr("pipeline.commands.encoder_speed.ENOUGH", 0.0)
+    report = describe_encoder(Path("models/encoder"))
+    assert (report["kind"], report["shape"], report["bytes_per_image"]) == ("transformers", [5, 2, 2], 40)
+    assert report["reduction"] == {
+        "channels": 32, "variance": backbone.card.reduction.variance, "side": 2, "averages": False,
+    }  # fmt: skip
+    assert report["seconds_per_image"] > 0
+    out = io.StringIO()
+    print_encoder(report, Console(out, width=140))
+    told = out.getvalue()
+    assert "5 x 2 x 2, 40 bytes each, of 32-pixel images" in told
+    assert f"5 principal channels of 32; they keep {100 * report['reduction']['variance']:.1f} %" in told
+    assert "no: pictures are of images and parents" in told
+    assert "ms an image on cpu, measured now" in told
+
+
+def test_the_command_describes_an_encoder_and_draws_no_rows_that_it_cannot_decode(backbone, tmp_path):
+    done = inspect("models/encoder", "--json")
+    assert json.loads(done.stdout)["digest"] == backbone.digest
+    latents_store(tmp_path / "s", space=SPACE.model_copy(update={"encoder": backbone.digest}))
+    done = inspect("s")
+    assert done.returncode == 0, done.stderr
+    assert "no picture: models/encoder is of kind transformers, which cannot decode" in done.stdout

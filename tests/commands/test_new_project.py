@@ -12,6 +12,8 @@ import pytest
 from pipeline.commands import new_project as module
 from pipeline.commands.compose import preset_text
 from pipeline.commands.new_project import new_project
+from pipeline.commands.photo_folders import ImageFolders
+from pipeline.images.image_set import ImageSet
 from pipeline.params.all_params import load_all
 from pipeline.params.data import DataParams
 from pipeline.runtime.errors import ImageFileError, OverwriteError, ProjectError
@@ -36,7 +38,8 @@ def pictures(folder, classes, count, size=(40, 50), first=0):
 
 def make(images, near=(), far=(), **options):
     printed = io.StringIO()
-    new_project(PROJECT, images, list(near), list(far), Console(file=printed, width=200), **options)
+    folders = ImageFolders(images, list(near), list(far))
+    new_project(PROJECT, folders, Console(file=printed, width=200), **options)
     return printed.getvalue()
 
 
@@ -85,8 +88,9 @@ def test_every_class_and_every_skipped_file_is_told(photos):
     told = " ".join(make(photos).split())
     assert "class train validation test barn 6 2 2 eagle 6 2 2 snowy 6 2 2" in told
     assert "photos: 32 files, 2 skipped: 1 empty (eagle/empty.png); 1 no image (barn/notes.txt)" in told
-    assert "image_size 32, encoder.supervised.epochs 60 quality.neighbours 5, synthesize.perturb" in told
-    assert "perturb.neighbours 5: lowered, as the smallest class has 6 images to train on owls: made;" in told
+    assert "quality.neighbours 5, synthesize.perturb.neighbours 5: lowered, as the smallest class has 6 images" in told
+    assert "image_size 32, encoder.supervised.epochs 60, views.count 8 training the encoder will take" in told
+    assert told.endswith("owls: made; edit its params.yaml, then run `dvc repro` there")
 
 
 def test_names_that_look_like_markup_are_told_as_they_are():
@@ -119,16 +123,17 @@ def test_no_stage_writes_where_the_images_are_linked(photos):
     assert "images" not in names
 
 
-@pytest.mark.parametrize(("side", "size"), [(8, 32), (63, 32), (64, 64), (900, 64)])
+@pytest.mark.parametrize(("side", "size"), [(8, 32), (63, 32), (64, 64), (90, 64)])
 def test_the_size_is_the_largest_that_the_pictures_have_pixels_for(side, size):
-    assert module._image_size(open_pictures(side)) == size
+    make(pictures("photos", ["barn", "eagle"], 10, (side + 30, side)))
+    assert data()["image_size"] == size
 
 
-def open_pictures(side):
-    from pipeline.images.image_set import ImageSet
-
-    pictures = [picture(0, (side + 30, side))] * 300
-    return ImageSet(range(300), (), lambda index: pictures[index])
+def test_of_many_pictures_some_are_measured():
+    read = []
+    images = ImageSet(range(300), (), lambda index: read.append(index) or picture(0, (130, 100)))
+    assert module._median_side(images) == 100
+    assert read == [*range(0, 300, 3)]
 
 
 def test_many_pictures_are_seen_fewer_times(photos, monkeypatch):

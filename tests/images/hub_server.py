@@ -35,23 +35,27 @@ class _Hub(BaseHTTPRequestHandler):
     def answer(self, body=b""):
         path = unquote(urlsplit(self.path).path)
         self.server.asked.append((path, self.headers.get("Authorization")))
+        name = self.server.name
         for start, reply in (
-            (f"/api/datasets/{NAME}/revision/{COMMIT}", self.info),
-            (f"/api/datasets/{NAME}/tree/{COMMIT}", self.tree),
-            (f"/api/datasets/{NAME}/paths-info/{COMMIT}", self.tree),
-            (f"/datasets/{NAME}/resolve/{COMMIT}/", self.file),
-            (f"/api/models/{NAME}/revision/{COMMIT}", self.info),
-            (f"/api/models/{NAME}/tree/{COMMIT}", self.tree),
-            (f"/{NAME}/resolve/{COMMIT}/", self.file),
+            (f"/api/datasets/{name}/revision/{COMMIT}", self.info),
+            (f"/api/datasets/{name}/tree/{COMMIT}", self.tree),
+            (f"/api/datasets/{name}/paths-info/{COMMIT}", self.tree),
+            (f"/datasets/{name}/resolve/{COMMIT}/", self.file),
+            (f"/api/models/{name}/revision/{COMMIT}", self.info),
+            (f"/api/models/{name}/tree/{COMMIT}", self.tree),
+            (f"/{name}/resolve/{COMMIT}/", self.file),
         ):
             if path.startswith(start):
                 return reply(path.removeprefix(start).strip("/"), body)
+        if path in (f"/api/{kind}/{name}{end}" for kind in ("datasets", "models") for end in ("", "/revision/main")):
+            return self.info()
         if path.startswith("/datasets/team/gated"):
             return self.reply(b"", 403, {"X-Error-Code": "GatedRepo"})
         return self.absent("RepoNotFound")
 
     def info(self, *_):
-        self.reply(json.dumps({"id": NAME, "sha": COMMIT, "siblings": self.siblings(), "tags": []}).encode())
+        about = {"id": self.server.name, "sha": COMMIT, "siblings": self.siblings(), "tags": []}
+        self.reply(json.dumps(about).encode())
 
     def siblings(self):
         return [{"rfilename": self.entry(path)["path"]} for path in self.server.folder.rglob("*") if path.is_file()]
@@ -88,13 +92,13 @@ class _Hub(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def hub_server(folder, asked=None):
-    """Serve a folder as the dataset and model team/animals, beside team/gated, which is refused; yield the address.
+def hub_server(folder, name=NAME, asked=None):
+    """Serve a folder as a dataset and model, beside the dataset team/gated, which is refused; yield the address.
 
     asked: gets the path and the token of every request.
     """
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
-    server.folder, server.asked = folder, [] if asked is None else asked
+    server.folder, server.name, server.asked = folder, name, [] if asked is None else asked
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -109,7 +113,7 @@ def hub_server(folder, asked=None):
 def the_hub(folder, cache, monkeypatch):
     """Let the clients of this process find a folder on the hub as team/animals; yield what they ask for."""
     asked, constants = [], huggingface_hub.constants
-    with hub_server(folder.absolute(), asked) as endpoint:
+    with hub_server(folder.absolute(), asked=asked) as endpoint:
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(constants, "ENDPOINT", endpoint)
         template = constants.HUGGINGFACE_CO_URL_TEMPLATE.partition("{")[2]

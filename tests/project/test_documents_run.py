@@ -35,6 +35,7 @@ PARAMETERS = [
     ("docs/parameters.md", "Read a result", [ALICE]),
     ("docs/parameters.md", "Compare experiments", [ALICE]),
     ("docs/images.md", "Nothing is dropped", [ALICE]),
+    ("docs/encoders.md", "Wide maps", [ALICE]),
     ("docs/api.md", "Folders of images", [ALICE]),
 ]
 SHARING = [

@@ -7,6 +7,7 @@ from pipeline.networks.encoders.diffusers_autoencoder import DiffusersAutoencode
 from pipeline.networks.encoders.fetch import fetch_model
 from pipeline.networks.encoders.model import EncoderModel
 from pipeline.networks.encoders.onnx_network import OnnxNetwork, OnnxSettings
+from pipeline.networks.encoders.published import require_vision_backbone
 from pipeline.networks.encoders.vision_backbone import VisionBackbone
 from pipeline.params.encoder import DiffusersParams, OnnxParams, TransformersParams
 
@@ -27,9 +28,18 @@ def _diffusers(params: DiffusersParams) -> DiffusersAutoencoder:
     return DiffusersAutoencoder.load(folder, params.variant)
 
 
-def _transformers(params: TransformersParams) -> VisionBackbone:
+def backbone_folder(params: TransformersParams) -> Path:
+    """Return the folder of a vision backbone, which is fetched where it is on the hub.
+
+    Raises ModelError unless it is one, before its weights are read.
+    """
     folder = fetch_model(params.source, None, params.revision, vision_backbone.PATTERNS)
-    return VisionBackbone.read(folder, params.layer)
+    require_vision_backbone(folder)
+    return folder
+
+
+def _transformers(params: TransformersParams) -> VisionBackbone:
+    return VisionBackbone.read(backbone_folder(params), params.layer)
 
 
 def _onnx(params: OnnxParams) -> OnnxNetwork:

@@ -19,6 +19,7 @@ class RunRecord:
     graph: Graph | None  # None where there is no dvc.yaml
     params: str  # the text of the parameter file
     machine: str  # the machine that wrote the page
+    seconds_per_image: float | None = None  # of stage encode; None where its log is not here
 
 
 @dataclass(frozen=True)

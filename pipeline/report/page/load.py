@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pipeline.latents.guard_report import read_guard
 from pipeline.networks.saved_network import HISTORY
 from pipeline.params.quality import QUALITY_FORMAT
 from pipeline.posthoc.table import ScoreTable
+from pipeline.report.latent_facts import seconds_per_image
 from pipeline.report.page.content import PageContent, RunRecord
 from pipeline.report.page.stage_graph import build_graph
 from pipeline.report.pictures import Pictures
@@ -31,7 +33,8 @@ def gather_content(
     histories = load_histories({role: models / role for role in ("teacher", "detector")}, table.seeds)
     guard = read_guard(reports / "guard.json")
     quality = read_report(reports / "quality.json", QUALITY_FORMAT, "quality")
-    run_record = load_run_record(params_file)
+    sizes = {name: entry["images"] for name, entry in guard["sets"].items()}
+    run_record = replace(load_run_record(params_file), seconds_per_image=seconds_per_image(read_log(LOG), sizes))
     outliers, hardest, decoded = pictures.outliers, pictures.hardest, pictures.decoded
     return PageContent(metrics, table, guard, quality, histories, outliers, hardest, decoded, run_record)
 

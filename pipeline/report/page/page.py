@@ -32,6 +32,7 @@ from pipeline.posthoc.table import SIDES
 from pipeline.report.columns import COLUMNS
 from pipeline.report.grid import PictureRow
 from pipeline.report.hardest import ID_TEST
+from pipeline.report.latent_facts import latent_sentences
 from pipeline.report.page.content import PageContent
 from pipeline.report.page.drawing import duration, graph_svg
 from pipeline.report.page.figures import Panel, forest, headline_first, histogram_panel, roc_panel, training
@@ -104,11 +105,13 @@ def render(content: PageContent) -> str:
 
 def _page_sentences(content: PageContent) -> dict[str, Any]:
     """Return the sentences of the page, by the name of their position in the template."""
+    latents = content.metrics.get("latents")
     about_guard = (shared_sentences, repeated_sentences, near_duplicate_sentences, folder_sentences)
     return {
         "verdict": verdict_sentence(content.metrics),
         "threshold": threshold_sentence(content.metrics),
         "stand_ins": STAND_INS_SENTENCE,
+        "latents": latents and latent_sentences(latents, content.run_record.seconds_per_image),
         "guards": [sentence for sentences in about_guard for sentence in sentences(content.guard)],
         "artefacts": artefact_sentences(content.metrics) if content.metrics["artefacts"] else "",
     }

@@ -1,0 +1,157 @@
+"""Choose the encoder of a new project: the one that is asked for, else the best that is at hand."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ruamel.yaml.comments import CommentedMap
+
+from pipeline.networks.encoders.encoder import Encoder, latent_shape
+from pipeline.networks.encoders.hub_commit import commit_at_hand
+from pipeline.networks.encoders.pretrained import backbone_folder
+from pipeline.networks.encoders.published import input_size
+from pipeline.networks.encoders.vision_backbone import PARAMETER, VisionBackbone
+from pipeline.params.encoder import TransformersParams
+from pipeline.runtime.errors import MissingExtraError, ModelError, PipelineError
+from pipeline.runtime.huggingface import import_transformers
+
+DEFAULT = "facebook/dinov2-small"
+"""The backbone that is taken where none is named: small, and trained without labels on 142 million photographs."""
+CHANNELS = 64
+"""Principal channels that are kept of a wider backbone (docs/encoders.md)."""
+MODEL_ID = r"\w[\w.-]*(/\w[\w.-]*)?"
+"""An id on the hub."""
+OPTION = "--encoder"
+TRAINED_HERE = {
+    "supervised": "a small classifier of pixels, trained on these photographs",
+    "trained": "a small autoencoder, trained on these photographs",
+}
+INSTALL = "pip install -c constraints.txt -e '.[pretrained]'"
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A vision backbone that was read, and encodes images of its own size."""
+
+    params: TransformersParams
+    model: VisionBackbone
+    image_size: int  # the side in pixels of the images that it was made for
+    channels: int  # of its map
+
+    def lines(self, reason: str, median_side: float) -> list[str]:
+        """Return sentences for the summary; `reason` says why it is this backbone."""
+        commit = "" if self.params.revision is None else f" at commit {self.params.revision[:12]}"
+        kept = f"{CHANNELS} principal channels of {self.channels:,}" if self.channels > CHANNELS else "all channels"
+        other = f"{OPTION} supervised, trained or FOLDER_OR_ID takes another"
+        views = "views.count 0, as each view takes as long to encode as an image; a few may help"
+        found = [
+            f"encoder: transformers, the pretrained backbone {self.params.source}{commit}, {reason}; {other}",
+            f"image_size {self.image_size}, which the backbone was made for; {kept}; {views}",
+        ]
+        if median_side < self.image_size:
+            small = f"these images, of about {median_side:.0f} pixels a side, are enlarged to {self.image_size}"
+            found.append(f"{small}: that adds no detail, but the backbone knows things at that size")
+        return found
+
+
+@dataclass(frozen=True)
+class EncoderChoice:
+    """The encoder of a project, and why it is this one."""
+
+    kind: Literal["supervised", "trained", "transformers"]
+    reason: str
+    backbone: Backbone | None = None
+
+    def set_in(self, params: CommentedMap) -> None:
+        """Set the parameters of the encoder, and for a backbone those that depend on it."""
+        encoder = params["encoder"]
+        encoder["kind"] = self.kind
+        if self.backbone is None:
+            return
+        section = CommentedMap(self.backbone.params.model_dump(mode="json"))
+        section.fa.set_flow_style()
+        encoder["transformers"] = section
+        encoder["channels"] = CHANNELS if self.backbone.channels > CHANNELS else None
+        params["data"]["image_size"] = self.backbone.image_size
+        params["views"]["count"] = 0
+
+    def lines(self, median_side: float) -> list[str]:
+        """Return sentences for the summary: which encoder, why, and what to change it with.
+
+        median_side: of the photographs, in pixels.
+        """
+        if self.backbone is not None:
+            return self.backbone.lines(self.reason, median_side)
+        advice = f"{OPTION} FOLDER_OR_ID takes one, with the extra: {INSTALL}"
+        return [
+            f"encoder: {self.kind} ({TRAINED_HERE[self.kind]}), {self.reason}",
+            f"a backbone that was trained on millions of images can tell far more things apart: {advice}",
+        ]
+
+
+def choose_encoder(asked: str | None) -> EncoderChoice:
+    """Return the encoder that is asked for; without a wish the default backbone if it is at hand, else `supervised`.
+
+    asked: 'supervised', 'trained', a folder with a backbone, or the id of one on the hub, perhaps as id@revision.
+
+    Raises ModelError unless a named backbone can be read and encodes images, and MissingExtraError without the package.
+    """
+    match asked:
+        case None:
+            return _best_at_hand()
+        case "supervised" | "trained":
+            return EncoderChoice(asked, f"as {OPTION} says")
+    import_transformers(OPTION)
+    source, revision = _address(asked)
+    return EncoderChoice("transformers", f"as {OPTION} says", _opened(source, revision))
+
+
+def _best_at_hand() -> EncoderChoice:
+    """Return the default backbone, or `supervised` with the reason why the backbone is not at hand."""
+    try:
+        import_transformers(PARAMETER)
+        found = commit_at_hand(DEFAULT, None)
+        if found.commit is None:
+            return EncoderChoice("supervised", f"as {DEFAULT} is not at hand ({found.problem})")
+        backbone = _opened(DEFAULT, found.commit)
+    except MissingExtraError:
+        return EncoderChoice("supervised", "as the extra `pretrained` is not installed")
+    except PipelineError as error:
+        return EncoderChoice("supervised", f"as {DEFAULT} could not be read ({error})")
+    where = "found in the hub's cache" if found.problem else "the best at hand"
+    return EncoderChoice("transformers", where, backbone)
+
+
+def _address(asked: str) -> tuple[str, str | None]:
+    """Return the absolute path of a folder, or an id on the hub and the commit of its revision."""
+    path = Path(asked)
+    if path.is_dir():
+        return str(path.resolve()), None
+    if path.is_file():
+        raise ModelError(
+            f"{asked}: found a file, wanted the folder of a backbone, or an id on the hub. A network in ONNX is named "
+            f"in params.yaml: encoder.kind onnx."
+        )
+    model_id, _, revision = asked.partition("@")
+    if not re.fullmatch(MODEL_ID, model_id):
+        raise ModelError(
+            f"{asked}: found no such folder, and no id on the hub has this form. Wanted supervised, trained, a folder "
+            f"with a backbone, or an id such as {DEFAULT}, perhaps with @revision."
+        )
+    found = commit_at_hand(model_id, revision or None)
+    if found.commit is None:
+        raise ModelError(
+            f"{asked}: neither a folder here nor a model that the hub gives ({found.problem}). Check the name and the "
+            f"network, or name a local folder."
+        )
+    return model_id, found.commit
+
+
+def _opened(source: str, revision: str | None) -> Backbone:
+    """Read a backbone, and let it encode a gray image of its own size."""
+    params = TransformersParams(source=source, revision=revision, layer=None)
+    folder = backbone_folder(params)
+    model, size = VisionBackbone.read(folder, params.layer), input_size(folder)
+    channels, _, _ = latent_shape(Encoder(model), size, source)
+    return Backbone(params, model, size, channels)
