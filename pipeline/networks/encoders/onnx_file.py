@@ -72,9 +72,7 @@ def _require_few_nodes(model: Any, source: str) -> None:
                 f"computes every image in the same steps: export it with loops unrolled."
             )
         if number > MOST_NODES:
-            raise ModelError(
-                f"{source}: found more than {MOST_NODES:,} operators, wanted as many as an image takes."
-            )
+            raise ModelError(f"{source}: found more than {MOST_NODES:,} operators, wanted as many as an image takes.")
 
 
 def _nodes(graph: Any) -> Iterator[Any]:
@@ -98,9 +96,9 @@ def _require_small_tensors(model: Any, source: str) -> None:
             tensor.ClearField("raw_data")
             tensor.ClearField("float_data")
     for entry in model.graph.input:
-        for place, dimension in enumerate(entry.type.tensor_type.shape.dim):
+        for axis, dimension in enumerate(entry.type.tensor_type.shape.dim):
             if not dimension.dim_value:
-                dimension.dim_value = (1, 3, SIDE, SIDE)[min(place, 3)]
+                dimension.dim_value = (1, 3, SIDE, SIDE)[min(axis, 3)]
     for entry in [*model.graph.output, *model.graph.value_info]:
         entry.type.tensor_type.ClearField("shape")  # what the file says of them need not be true
     try:

@@ -117,7 +117,7 @@ def test_a_convolution_in_onnx(photos):
 
 @torch.no_grad()
 def test_taef2_with_its_real_weights(photos):
-    from benchmarks.taef2 import pretrained_encoder, write_onnx
+    from benchmarks.cases.taef2 import pretrained_encoder, write_onnx
 
     network = pretrained_encoder(shared("weights/taef2"))
     write_onnx(network, Path("taef2.onnx"))

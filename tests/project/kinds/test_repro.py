@@ -58,7 +58,7 @@ def onnx(given):
 
 
 def taef2(given):
-    from benchmarks.taef2 import pretrained_encoder, write_onnx
+    from benchmarks.cases.taef2 import pretrained_encoder, write_onnx
 
     network = pretrained_encoder(shared("weights/taef2"))
     given.mkdir()
