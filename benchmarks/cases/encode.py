@@ -1,4 +1,4 @@
-"""Encode images in files, against the bare forward pass of the same encoder on tensors that lie in memory."""
+"""Encode images in files, against the bare forward pass of the same model on tensors that lie in memory."""
 
 import shutil
 from io import BytesIO
@@ -10,20 +10,27 @@ import torch
 from PIL import Image
 
 from benchmarks.cases.case import Case
+from benchmarks.efficientnet_lite0 import MEAN, STD, lite0_config
 from pipeline.images.decode import LARGEST_PIXELS
 from pipeline.images.image_set import ImageSet, from_8_bits, resized
 from pipeline.images.sources.folder import FolderImagesSource
 from pipeline.latents.encoding import BatchEncoder, write_latents
 from pipeline.networks.encoders.diffusers_autoencoder import DiffusersAutoencoder
 from pipeline.networks.encoders.encoder import Encoder
+from pipeline.networks.encoders.vision_backbone import PREPROCESSOR, VisionBackbone
 from pipeline.params.encoder import EncoderParams
 from pipeline.runtime.command import PARAMS_FILE
 from pipeline.runtime.device import STAGE_THREADS, chosen_device
+from pipeline.runtime.files import write_json
 from pipeline.schema.reader import ParamsFile
 from pipeline.training.autoencoder import untrained
 
 BATCH = 64
 SMALL, LARGE = 32, 256  # pixels
+BACKBONE, PHOTOGRAPH = 224, 320
+"""Side in pixels of the images of a backbone, and of the JPEG files that become these."""
+BACKBONE_BATCH = 8
+"""Images in a forward pass, on both sides. On a CPU the bare model too is faster in small batches."""
 STABLE_DIFFUSION: dict[str, Any] = {
     "down_block_types": ("DownEncoderBlock2D",) * 4,
     "up_block_types": ("UpDecoderBlock2D",) * 4,
@@ -35,7 +42,7 @@ STABLE_DIFFUSION: dict[str, Any] = {
 
 
 def encode_cases(folder: Path) -> dict[str, Case]:
-    """Return cases at 32 px with the small encoder that the pipeline trains, and at 256 px with TAESD's size.
+    """Return cases at 32 px with the small encoder that the pipeline trains, at 256 px with TAESD's, and of a backbone.
 
     On a GPU, which has nothing to do at 32 px, with Stable Diffusion's size in place of the small one.
     """
@@ -48,15 +55,53 @@ def encode_cases(folder: Path) -> dict[str, Case]:
     return {
         "encode_32px_small_vs_bare_encoder": _case(folder / "small", small_encoder(), SMALL, 50 * BATCH, 7),
         "encode_256px_taesd_vs_bare_encoder": _case(folder / "tiny", tiny_encoder(), LARGE, 2 * BATCH, 3),
+        "encode_224px_efficientnet_vs_bare_model": _backbone_case(folder / "backbone", 12 * BACKBONE_BATCH, 5),
     }
+
+
+def _backbone_case(folder: Path, count: int, rounds: int) -> Case:
+    """Return a case whose plain side is the model of transformers alone, without the normalisation of pixels."""
+    folder.mkdir()
+    backbone = random_efficientnet(folder / "model")
+    encoder = Encoder(backbone).to(chosen_device())
+    images = photographs(folder, count, PHOTOGRAPH)
+    batches = BatchEncoder(encoder, "bench", BACKBONE, BACKBONE_BATCH)
+    held = _pixels(images, BACKBONE).contiguous(memory_format=torch.channels_last).split(BACKBONE_BATCH)
+
+    @torch.inference_mode()
+    def plain() -> list[Any]:
+        return [backbone.module(batch).last_hidden_state for batch in held]
+
+    return Case(
+        plain,
+        lambda: write_latents(folder / "store", images, batches, {}, "bench"),
+        0.9,
+        rounds=rounds,
+        threads=STAGE_THREADS,
+        clear=lambda: shutil.rmtree(folder / "store", ignore_errors=True),
+    )
+
+
+def _pixels(images: ImageSet, size: int) -> torch.Tensor:  # (n, 3, s, s) in -1..1
+    pixels = from_8_bits(np.stack([resized(images.read(row), size) for row in range(len(images))]))
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).to(chosen_device())
+
+
+def random_efficientnet(folder: Path) -> VisionBackbone:
+    """Return EfficientNet-Lite0 with random weights; what it computes costs the same."""
+    import transformers
+
+    torch.manual_seed(0)
+    transformers.EfficientNetModel(lite0_config()).save_pretrained(folder)
+    write_json(folder / PREPROCESSOR, {"image_mean": [MEAN] * 3, "image_std": [STD] * 3})
+    return VisionBackbone.read(folder, None)
 
 
 def _case(folder: Path, encoder: Encoder, size: int, count: int, rounds: int) -> Case:
     folder.mkdir()
     images = photographs(folder, count)
     batches = BatchEncoder(encoder, "bench", size, BATCH)
-    pixels = from_8_bits(np.stack([resized(images.read(row), size) for row in range(count)]))
-    held = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(chosen_device()).split(BATCH)
+    held = _pixels(images, size).split(BATCH)
 
     def clear() -> None:
         shutil.rmtree(folder / "store", ignore_errors=True)

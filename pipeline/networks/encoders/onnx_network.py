@@ -8,16 +8,15 @@ import torch
 from torch import Tensor
 
 from pipeline.networks.encoders.model import EncoderModel, ModelSettings
+from pipeline.networks.encoders.onnx_file import import_onnx, require_harmless
 from pipeline.networks.encoders.vision_backbone import Colours, per_colour
-from pipeline.runtime.errors import MissingExtraError, ModelError, reason
+from pipeline.runtime.errors import ModelError, reason
 from pipeline.runtime.files import open_regular, write_bytes
 from pipeline.schema.section import Name, Positive
 
-FILE, EXTRA = "model.onnx", "onnx"
+FILE = "model.onnx"
 LARGEST_FILE = 2**31 - 1
 """An ONNX file is a protocol buffer, and these end at 2 GiB."""
-DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
-"""The sets of operators that onnxruntime has. Others need a library, and no library of a model is loaded."""
 
 
 class OnnxSettings(ModelSettings):
@@ -42,7 +41,7 @@ class OnnxNetwork(EncoderModel):
     def __init__(self, content: bytes, source: str, settings: OnnxSettings) -> None:
         self.content, self.settings = content, settings
         self._mean, self._std = per_colour(settings.mean), per_colour(settings.std)
-        _require_self_contained(content, source)
+        require_harmless(content, source)
         self._session = _session(content, source)
         self._input = _only_input(self._session, source)
         outputs = [entry.name for entry in self._session.get_outputs()]
@@ -89,7 +88,7 @@ class OnnxNetwork(EncoderModel):
 
 def _session(content: bytes, source: str) -> Any:
     """Return a session that computes on the CPU with PyTorch's number of threads."""
-    onnxruntime = _import("onnxruntime")
+    onnxruntime = import_onnx("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
     options.log_severity_level = 4  # problems become errors here, not lines on the terminal
@@ -109,35 +108,3 @@ def _only_input(session: Any, source: str) -> str:
     if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 4:
         raise ModelError(f"{source}: found the inputs {described}, wanted one of float32 images (n, 3, h, w).")
     return str(inputs[0].name)
-
-
-def _require_self_contained(content: bytes, source: str) -> None:
-    """Raise ModelError unless a file holds its weights, and has no operators of a library of its own.
-
-    onnxruntime would read other files by paths in the file, wherever they point.
-    """
-    onnx = _import("onnx")
-    try:
-        model = onnx.load_model_from_string(content)
-    except Exception as error:  # protobuf's errors have no public class
-        raise ModelError(
-            f"{source}: found no ONNX ({reason(error)}); the file is damaged, or is another kind."
-        ) from error
-    for tensor in onnx.external_data_helper._get_all_tensors(model):  # noqa: SLF001
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            raise ModelError(
-                f"{source}: its weight {tensor.name!r} is in another file. Wanted one file with all weights: save it "
-                f"with onnx.save_model(model, file, save_as_external_data=False)."
-            )
-    for entry in model.opset_import:
-        if entry.domain not in DOMAINS:
-            raise ModelError(f"{source}: it needs the operators of {entry.domain!r}, wanted those of ONNX alone.")
-
-
-def _import(package: str) -> Any:
-    from importlib import import_module
-
-    try:
-        return import_module(package)
-    except ImportError as error:
-        raise MissingExtraError(package, EXTRA, "encoder.onnx", reason(error)) from error
