@@ -1,0 +1,103 @@
+"""Who is compared, and the runs of those that are not ours: the same images, split and scores for everyone."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from benchmarks.photographs import cnn, logistic
+from benchmarks.photographs.folders import Photographs
+from benchmarks.photographs.judging import Array, Json
+from benchmarks.photographs.ours import run_ours
+from benchmarks.photographs.parts import Parts
+from benchmarks.photographs.project import Encoder, Split, costs, images_digest, make_project, read_split, required
+from pipeline.params.infer import ScoreName
+from pipeline.runtime.device import STAGE_THREADS, prepare_torch
+from pipeline.runtime.files import folder_digest
+from pipeline.runtime.text.terminal import say
+
+CNN_SEEDS = (0, 1, 2)
+CHOICE = "choice"
+
+
+class Contestant(NamedTuple):
+    """One line of the table."""
+
+    title: str
+    scores: tuple[ScoreName, ...] | None
+    """Those that it is judged by, the best on the test sets; None: the default score of its project."""
+    rival: str | None
+    """Which of ours is meant to be better."""
+    side: str = "detector"
+
+
+CONTESTANTS: dict[str, Contestant] = {
+    "supervised": Contestant("**ours, without a backbone** (`supervised`)", None, None),
+    "supervised-teacher": Contestant("its teacher, by the same score", None, "supervised", "teacher"),
+    "cnn": Contestant("plain CNN of 4 layers", ("msp",), "supervised"),
+    "thumbnails": Contestant("logistic regression on thumbnails and edges", ("msp",), "supervised"),
+    "backbone": Contestant("**ours, EfficientNet-Lite0** (`transformers`)", None, None),
+    "backbone-teacher": Contestant("its teacher, by the same score", None, "backbone", "teacher"),
+    "frozen": Contestant("logistic regression on EfficientNet-Lite0", ("msp", "knn", "mahalanobis_pp"), "backbone"),
+}
+"""In the order of the table. Those called -teacher are a side of our runs."""
+RUNS = ("cnn", "frozen", "thumbnails", "supervised", "backbone")
+"""What is computed, the cheap ones first."""
+
+
+def run(names: Sequence[str], photographs: Photographs, backbone: Path | None, *, again: bool) -> None:
+    """Compute the parts of these contestants that are not there; again: of all of them."""
+    prepare_torch(STAGE_THREADS)
+    parts = Parts.of(photographs)
+    project = photographs.folder / "projects/split"
+    make_project(project, photographs, "supervised", None)
+    split = read_split(project, photographs)
+    contents = split.contents()
+    parts.write_images(photographs, contents)
+    digest = images_digest(contents)
+    shared = {"images": digest, "infer": split.params.infer.model_dump(mode="json")}
+    for name in names:
+        say(f"{photographs.name}: {name}")
+        if name == "cnn":
+            _run_cnn(parts, split, shared | cnn.settings(photographs.pixels), again=again)
+        elif name == "thumbnails":
+            _run_logistic(parts, name, shared, split, partial(logistic.thumbnail_features, split), again=again)
+        elif name == "frozen":
+            folder = required(backbone)
+            settings = shared | {"backbone": folder_digest(folder)}
+            _run_logistic(parts, name, settings, split, partial(logistic.backbone_features, split, folder), again=again)
+        else:
+            encoder: Encoder = "supervised" if name == "supervised" else "backbone"
+            run_ours(parts, photographs, encoder, backbone, again=again)
+
+
+def _run_cnn(parts: Parts, split: Split, settings: Json, *, again: bool) -> None:
+    missing = [seed for seed in CNN_SEEDS if again or not parts.has("cnn", seed, settings)]
+    if not missing:
+        return
+    if again or not parts.has(CHOICE, 0, settings):
+        with costs() as spent:
+            choice, tried = cnn.choose(_pixels(split, settings), split, CNN_SEEDS[0])
+        parts.write(CHOICE, 0, settings, spent, tried | {"choice": choice._asdict()})
+    chosen = parts.read(CHOICE, 0)["choice"]
+    for seed in missing:
+        with costs() as spent:
+            pixels = _pixels(split, settings)
+            found = cnn.judge(cnn.train(pixels, split, cnn.Choice(**chosen), seed), pixels, split)
+        parts.write("cnn", seed, settings, spent, found | {"chosen": chosen})
+
+
+def _pixels(split: Split, settings: Json) -> dict[str, torch.Tensor]:
+    return {name: cnn.pixels_of(images, settings["pixels"]) for name, images in split.sets.items()}
+
+
+def _run_logistic(
+    parts: Parts, name: str, shared: Json, split: Split, features: Callable[[], dict[str, Array]], *, again: bool
+) -> None:
+    settings = shared | logistic.settings()
+    if again or not parts.has(name, 0, settings):
+        with costs() as spent:
+            found = logistic.judge(features(), split)
+        parts.write(name, 0, settings, spent, found)
