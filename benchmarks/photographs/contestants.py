@@ -5,8 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
 from benchmarks.photographs import cnn, logistic
 from benchmarks.photographs.folders import Photographs
 from benchmarks.photographs.judging import Array, Json
@@ -74,23 +72,29 @@ def run(names: Sequence[str], photographs: Photographs, backbone: Path | None, *
 
 
 def _run_cnn(parts: Parts, split: Split, settings: Json, *, again: bool) -> None:
+    """Choose the learning rate by the first seed, whose network is one of those tried, and train the other seeds."""
     missing = [seed for seed in CNN_SEEDS if again or not parts.has("cnn", seed, settings)]
-    if not missing:
-        return
-    if again or not parts.has(CHOICE, 0, settings):
-        with costs() as spent:
-            choice, tried = cnn.choose(_pixels(split, settings), split, CNN_SEEDS[0])
-        parts.write(CHOICE, 0, settings, spent, tried | {"choice": choice._asdict()})
-    chosen = parts.read(CHOICE, 0)["choice"]
+    if missing and (again or not parts.has(CHOICE, 0, settings)):
+        results = {rate: _trained(split, settings, rate, CNN_SEEDS[0]) for rate in cnn.RATES}
+        tried = {str(rate): found["id_validation_accuracy"] for rate, (_, found) in results.items()}
+        rate = max(cnn.RATES, key=lambda one: tried[str(one)])
+        parts.write("cnn", CNN_SEEDS[0], settings, *results[rate])
+        spent = {name: sum(costs[name] for costs, _ in results.values()) for name in ("seconds", "cpu_seconds")}
+        parts.write(CHOICE, 0, settings, spent, {"rate": rate, "id_validation_accuracy": tried})
+        missing = [seed for seed in missing if seed != CNN_SEEDS[0]]
     for seed in missing:
-        with costs() as spent:
-            pixels = _pixels(split, settings)
-            found = cnn.judge(cnn.train(pixels, split, cnn.Choice(**chosen), seed), pixels, split)
-        parts.write("cnn", seed, settings, spent, found | {"chosen": chosen})
+        parts.write("cnn", seed, settings, *_trained(split, settings, parts.read(CHOICE, 0)["rate"], seed))
 
 
-def _pixels(split: Split, settings: Json) -> dict[str, torch.Tensor]:
-    return {name: cnn.pixels_of(images, settings["pixels"]) for name, images in split.sets.items()}
+def _trained(split: Split, settings: Json, rate: float, seed: int) -> tuple[dict[str, float], Json]:
+    """Return what a training and the decisions of its network cost, and what it reaches."""
+    with costs() as spent:
+        pixels = {name: cnn.pixels_of(images, settings["pixels"]) for name, images in split.sets.items()}
+        network = cnn.train(pixels, split, rate, seed)
+        found = cnn.judge(network, pixels, split)
+    labels = split.sets["id_validation"].labels
+    accuracy = cnn.validation_accuracy(network, pixels["id_validation"], labels)
+    return spent, found | {"rate": rate, "id_validation_accuracy": accuracy}
 
 
 def _run_logistic(

@@ -18,6 +18,7 @@ from benchmarks.photographs.project import BACKBONE_PIXELS, Split
 from pipeline.images.image_set import ImageSet, from_8_bits, resized
 from pipeline.images.prefetch import prefetch
 from pipeline.posthoc.score import NetworkOutputs
+from pipeline.runtime.device import UNIT_THREADS
 
 PENALTIES = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)
 """Values of C, the inverse of the penalty, among which ID validation chooses."""
@@ -104,11 +105,12 @@ def fit(features: dict[str, Array], labels: dict[str, NDArray[np.int32]]) -> tup
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
     scaler = StandardScaler().fit(features["id_train"])
     known, held_back = (scaler.transform(features[name]) for name in ("id_train", "id_validation"))
     found: list[tuple[float, float, Any]] = []
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threadpool_limits(UNIT_THREADS):
         warnings.simplefilter("error", ConvergenceWarning)
         for penalty in PENALTIES:
             fitted = LogisticRegression(C=penalty, max_iter=MOST_STEPS).fit(known, labels["id_train"])
