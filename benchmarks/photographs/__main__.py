@@ -52,7 +52,7 @@ def main(  # noqa: PLR0913  # one argument per option
             write_json(Parts.of(photographs).folder / COMPARISON, compared(Parts.of(photographs)))
     results = results_of(every)
     say(*main_table(results, every).splitlines())
-    if not (as_table or development):
+    if results and not (as_table or development):
         write_bytes(PAGE, page(results).encode())
         say(f"written: {PAGE}")
 

@@ -122,7 +122,7 @@ def _facts(name: str, parts: list[Json], line: Json) -> list[str]:
     return [
         CONTESTANTS[name].title,
         difference(apart["id_accuracy"]) if apart else "",
-        f"{parts[0]['commit'][:7]}, {parts[0]['hardware']}",
+        f"{str(parts[0]['commit'])[:7]}, {parts[0]['hardware']}",
         f"{costs['seconds'] / 60:.1f}",
         f"{costs['cpu_seconds'] / 60:.1f}",
         f"{costs['load']:.1f}",
