@@ -48,8 +48,9 @@ def main(  # noqa: PLR0913  # one argument per option
         chosen = known(folder, [one.name for one in every], "folder")
         for photographs in (one for one in every if one.name in chosen):
             write_images(photographs, datasets)
-            run(names, photographs, backbone, again=again)
-            write_json(Parts.of(photographs).folder / COMPARISON, compared(Parts.of(photographs)))
+            for name in names:  # one by one, so that what an interrupted run has computed is compared
+                run(name, photographs, backbone, again=again)
+                write_json(Parts.of(photographs).folder / COMPARISON, compared(Parts.of(photographs)))
     results = results_of(every)
     say(*main_table(results, every).splitlines())
     if results and not (as_table or development):

@@ -1,6 +1,6 @@
 """Who is compared, and the runs of those that are not ours: the same images, split and scores for everyone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from benchmarks.photographs.folders import Photographs
 from benchmarks.photographs.judging import Array, Json
 from benchmarks.photographs.ours import run_ours
 from benchmarks.photographs.parts import Parts
-from benchmarks.photographs.project import Encoder, Split, costs, images_digest, make_project, read_split, required
+from benchmarks.photographs.project import Split, costs, images_digest, make_project, read_split, required
 from pipeline.params.infer import ScoreName
 from pipeline.runtime.device import STAGE_THREADS, prepare_torch
 from pipeline.runtime.files import folder_digest
@@ -45,30 +45,31 @@ RUNS = ("cnn", "frozen", "thumbnails", "supervised", "backbone")
 """What is computed, the cheap ones first."""
 
 
-def run(names: Sequence[str], photographs: Photographs, backbone: Path | None, *, again: bool) -> None:
-    """Compute the parts of these contestants that are not there; again: of all of them."""
+def run(name: str, photographs: Photographs, backbone: Path | None, *, again: bool) -> None:
+    """Compute the parts of a contestant that are not there; again: all of them."""
     prepare_torch(STAGE_THREADS)
-    parts = Parts.of(photographs)
-    project = photographs.folder / "projects/split"
-    make_project(project, photographs, "supervised", None)
-    split = read_split(project, photographs)
+    say(f"{photographs.name}: {name}")
+    parts, split = Parts.of(photographs), _split(photographs)
     contents = split.contents()
     parts.write_images(photographs, contents)
-    digest = images_digest(contents)
-    shared = {"images": digest, "infer": split.params.infer.model_dump(mode="json")}
-    for name in names:
-        say(f"{photographs.name}: {name}")
-        if name == "cnn":
-            _run_cnn(parts, split, shared | cnn.settings(photographs.pixels), again=again)
-        elif name == "thumbnails":
-            _run_logistic(parts, name, shared, split, partial(logistic.thumbnail_features, split), again=again)
-        elif name == "frozen":
-            folder = required(backbone)
-            settings = shared | {"backbone": folder_digest(folder)}
-            _run_logistic(parts, name, settings, split, partial(logistic.backbone_features, split, folder), again=again)
-        else:
-            encoder: Encoder = "supervised" if name == "supervised" else "backbone"
-            run_ours(parts, photographs, encoder, backbone, again=again)
+    shared = {"images": images_digest(contents), "infer": split.params.infer.model_dump(mode="json")}
+    if name == "cnn":
+        _run_cnn(parts, split, shared | cnn.settings(photographs.pixels), again=again)
+    elif name == "thumbnails":
+        _run_logistic(parts, name, shared, split, partial(logistic.thumbnail_features, split), again=again)
+    elif name == "frozen":
+        folder = required(backbone)
+        settings = shared | {"backbone": folder_digest(folder)}
+        _run_logistic(parts, name, settings, split, partial(logistic.backbone_features, split, folder), again=again)
+    else:
+        run_ours(parts, photographs, "supervised" if name == "supervised" else "backbone", backbone, again=again)
+
+
+def _split(photographs: Photographs) -> Split:
+    """Return the images of a project that is made for its split only; its encoder does not matter."""
+    project = photographs.folder / "projects/split"
+    make_project(project, photographs, "supervised", None)
+    return read_split(project, photographs)
 
 
 def _run_cnn(parts: Parts, split: Split, settings: Json, *, again: bool) -> None:

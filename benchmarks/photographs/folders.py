@@ -4,6 +4,7 @@ Final folders are what results are told of. Development folders are what setting
 classes, and no image of theirs is a near, far or foreign image of a final folder.
 """
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import read_json, whole_or_absent, write_json
+from pipeline.runtime.files import json_bytes, whole_or_absent, write_json
 
 WORK = Path(".work/photographs")
 SPECIFICATION = "drawn.json"
@@ -141,7 +142,8 @@ def write_images(photographs: Photographs, datasets: Path) -> None:
     Raises PipelineError where a Parquet file is missing or lacks a class or images.
     """
     target, wanted = photographs.images, photographs.specification()
-    if (target / SPECIFICATION).is_file() and read_json(target / SPECIFICATION) == _as_in_json(wanted):
+    file = target / SPECIFICATION
+    if file.is_file() and file.read_bytes() == json_bytes(wanted):
         return
     shutil.rmtree(target, ignore_errors=True)
     with whole_or_absent(target) as unfinished:
@@ -187,18 +189,6 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, int]]:
 
 
 def _class_names(table: Any) -> list[str]:
-    import json
-
     metadata = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
     names: list[str] = metadata.get("info", {}).get("features", {}).get("label", {}).get("names", [])
     return names
-
-
-def _as_in_json(content: dict[str, Any]) -> Any:
-    """Return a content as it is read from JSON, where tuples are lists."""
-    return {
-        name: {key: list(value) if isinstance(value, tuple) else value for key, value in entry.items()}
-        if isinstance(entry, dict)
-        else entry
-        for name, entry in content.items()
-    }
