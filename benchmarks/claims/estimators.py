@@ -1,10 +1,10 @@
 """Prove the bounds of mutual information where the truth is known: pairs of correlated Gaussians.
 
-Run `python -m benchmarks.estimators`; it takes about four minutes on one core. x and y have d dimensions, each pair of
-values correlated by rho, so I(x; y) = -d / 2 log(1 - rho^2). InfoNCE, with the loss the detector is trained with, must
-stay below; CLUB must stay above, and near d rho^2 / (1 - rho^2), which is what it is with the true conditional in the
-place of q: from there on it is the bound that is loose and not the fit. Encoders, q and estimates each see fresh pairs.
-The term of OAL's code is no estimate of anything: its gradient is averaged over all pairings.
+Run `python -m benchmarks.claims.estimators`; it takes about four minutes on one core. x and y have d dimensions, each
+pair of values correlated by rho, so I(x; y) = -d / 2 log(1 - rho^2). InfoNCE, with the loss the detector is trained
+with, must stay below; CLUB must stay above, and near d rho^2 / (1 - rho^2), which is what it is with the true
+conditional in the place of q: from there on it is the bound that is loose and not the fit. Encoders, q and estimates
+each see fresh pairs. The term of OAL's code is no estimate of anything: its gradient is averaged over all pairings.
 """
 
 import math

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from benchmarks.estimators import (
+from benchmarks.claims.estimators import (
     Effort,
     batch_losses,
     club_estimate,

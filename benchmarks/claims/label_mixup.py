@@ -1,8 +1,8 @@
 """Show that label-mixup samples between classes: the teachers' posterior over the share of a class, and pictures.
 
-Run `python -m benchmarks.label_mixup` after `dvc repro denoiser@label_mixup teacher`. For every pair of classes the
-denoiser is asked for shares from 0 to 1, from the same noise along a line. Prints a table and writes two figures into
-docs/images/.
+Run `python -m benchmarks.claims.label_mixup` after `dvc repro denoiser@label_mixup teacher`. For every pair of classes
+the denoiser is asked for shares from 0 to 1, from the same noise along a line. Prints a table and writes two figures
+into docs/images/.
 """
 
 from itertools import combinations

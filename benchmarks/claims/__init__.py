@@ -1,0 +1,1 @@
+"""What docs/claims.md says was measured."""
