@@ -24,6 +24,7 @@ from pipeline.runtime.device import chosen_device, default_workers
 from pipeline.runtime.progress import progress
 from pipeline.training.teacher import TeacherUnit, train_teacher
 
+ENCODER = Path("models/encoder")
 LATENTS = Path("data/latents")
 WORK = Path(".work/teacher-selection")
 GRID = (  # width, learning rate, epochs, weight decay
@@ -72,14 +73,14 @@ def changed(params: TeacherParams, setting: tuple[int, float, int, float]) -> Te
     width, learning_rate, epochs, weight_decay = setting
     network = params.network.model_copy(update={"width": width})
     rates = {"learning_rate": learning_rate, "epochs": epochs, "weight_decay": weight_decay}
-    return TeacherParams(network=network, optimiser=params.optimiser.model_copy(update=rates))
+    return TeacherParams(start="scratch", network=network, optimiser=params.optimiser.model_copy(update=rates))
 
 
 def unit(setting: tuple[int, float, int, float], seed: int, params: TeacherParams) -> TeacherUnit:
     """Return one training."""
     output = folder(setting, seed)
     return TeacherUnit(
-        seed, changed(params, setting), LATENTS / "id_train", None, output, output.with_name(f"{seed}.csv")
+        seed, changed(params, setting), ENCODER, LATENTS / "id_train", None, output, output.with_name(f"{seed}.csv")
     )
 
 

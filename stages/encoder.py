@@ -31,13 +31,16 @@ def encoder(output: Path, curve: Path, params: ParamsPath = PARAMS_FILE) -> None
     prepare_torch(STAGE_THREADS)
     with publish_when_done(output, facts, inputs=[]) as work:
         Curve(curve).show([])
-        model = _model(data, settings, Curve(curve))
+        model = _model(data, settings, Curve(curve), work)
         reduction = fitted_reduction(model, data.open("id_train"), data.image_size, settings)
         Encoder(model, reduction).save(work, data.image_size)
 
 
-def _model(data: DataParams, settings: EncoderParams, curve: Curve) -> EncoderModel:
-    """Return the model that the parameters name; raises ModelError when it cannot be read."""
+def _model(data: DataParams, settings: EncoderParams, curve: Curve, work: Path) -> EncoderModel:
+    """Return the model that the parameters name; raises ModelError when it cannot be read.
+
+    Of a classifier of pixels the upper half goes to `work` at once.
+    """
     from pipeline.networks.encoders.pretrained import read_pretrained
     from pipeline.params.encoder import SupervisedParams, TrainedParams
 
@@ -45,7 +48,7 @@ def _model(data: DataParams, settings: EncoderParams, curve: Curve) -> EncoderMo
         case TrainedParams():
             return _trained(data, params, curve)
         case SupervisedParams():
-            return _supervised(data, params, curve)
+            return _supervised(data, params, curve, work)
         case _:
             return read_pretrained(params)
 
@@ -62,14 +65,17 @@ def _trained(data: DataParams, params: TrainedParams, curve: Curve) -> EncoderMo
     return DiffusersAutoencoder(model.cpu())
 
 
-def _supervised(data: DataParams, params: SupervisedParams, curve: Curve) -> EncoderModel:
+def _supervised(data: DataParams, params: SupervisedParams, curve: Curve, work: Path) -> EncoderModel:
+    from pipeline.networks.upper_half import save_upper_half
     from pipeline.runtime.device import chosen_device
     from pipeline.runtime.progress import progress
     from pipeline.training.pixel_classifier import steps, train_classifier
 
     images = data.open("id_train")
     with progress("training the encoder, steps", steps(len(images), params)) as advance:
-        return train_classifier(images, data.image_size, params, chosen_device(), advance, curve.show)
+        classifier = train_classifier(images, data.image_size, params, chosen_device(), advance, curve.show)
+    save_upper_half(work, classifier.upper)
+    return classifier.encoder
 
 
 if __name__ == "__main__":

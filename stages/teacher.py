@@ -8,6 +8,7 @@ from pipeline.runtime.command import PARAMS_FILE, ParamsPath, Ray, Workers, run
 
 
 def teacher(
+    encoder: Path,
     latents: Path,
     views: Path,
     output: Path,
@@ -18,7 +19,7 @@ def teacher(
 ) -> None:
     """Train the teacher of every seed on the ID training store LATENTS and its VIEWS, to OUTPUT; show epochs in CURVES.
 
-    Teachers that a killed run finished are kept.
+    ENCODER has the upper half that teachers may start from. Teachers that a killed run finished are kept.
     """
     from pipeline.latents.latents import load_id_train
     from pipeline.params.teacher import TeacherParams
@@ -32,9 +33,10 @@ def teacher(
     seeds, settings = file.seeds, file.section("teacher", TeacherParams)
     load_id_train(latents)  # a damaged store is an error of the stage, not of its first unit
     facts = {"seeds": seeds, "teacher": settings.model_dump(mode="json")}
-    with publish_when_done(output, facts, [latents, views]) as work:
+    started_from = [encoder] if settings.start == "encoder" else []
+    with publish_when_done(output, facts, [*started_from, latents, views]) as work:
         units = [
-            TeacherUnit(seed, settings, latents, views, work / str(seed), curves / f"{seed}.csv") for seed in seeds
+            TeacherUnit(seed, settings, encoder, latents, views, work / str(seed), curves / f"{seed}.csv") for seed in seeds
         ]
         epochs = settings.optimiser.epochs
         train_seeds(train_teacher, units, curves=curves, epochs=epochs, launch=launch, title="training teachers")

@@ -60,7 +60,7 @@ def _prepared(folder: Path, shape: tuple[int, int, int], rows: int, epochs: int)
         _write_outliers(store, shape, space)
     file = ParamsFile(PARAMS_FILE)
     teacher = _shortened(file.section("teacher", TeacherParams), epochs=1)
-    train_teacher(TeacherUnit(0, teacher, folder / "id", None, folder / "teacher", folder / "teacher.csv"))
+    train_teacher(TeacherUnit(0, teacher, folder, folder / "id", None, folder / "teacher", folder / "teacher.csv"))
     (folder / "none").mkdir()
     write_card(folder / "none", None)
     return DetectorUnit(

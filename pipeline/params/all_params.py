@@ -54,6 +54,8 @@ class AllParams(Section):
                 "synthesize.methods has dream, which wants the VAE of synthesize.dream.model, its subfolder 'vae', as "
                 f"encoder.diffusers; found encoder.kind {self.encoder.kind!r}"
             )
+        if self.teacher.start == "encoder":
+            problems += self._upper_half_problems()
         if (weight := self.train.micl.club.weight) and not synthesize.may_have_parents:
             problems.append(
                 f"train.micl.club.weight is {weight}, but no row of {', '.join(synthesize.methods)} "
@@ -67,6 +69,20 @@ class AllParams(Section):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _upper_half_problems(self) -> list[str]:
+        """Return why no teacher can start from the upper half of the encoder."""
+        encoder, network = self.encoder, self.encoder.supervised.network
+        if encoder.kind != "supervised":
+            found = f"encoder.kind {encoder.kind!r}"
+        elif encoder.channels is not None or encoder.side is not None:
+            found = f"encoder.channels {encoder.channels} and encoder.side {encoder.side}, whose latents it cannot read"
+        elif network != self.teacher.network:
+            found = f"encoder.supervised.network {network!r} and teacher.network {self.teacher.network!r}"
+        else:
+            return []
+        wanted = "kind supervised, channels and side null, and the same network"
+        return [f"teacher.start is encoder, which wants {wanted}; found {found}: correct that, or set it to scratch"]
 
 
 def load_all(path: Path) -> AllParams:

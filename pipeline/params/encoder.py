@@ -5,10 +5,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pipeline.params.encode import AugmentationParams
+from pipeline.params.networks import NetworkParams
 from pipeline.schema.section import Count, Name, Positive, Section, Seed, Weight
 
-Width = Annotated[int, Field(ge=1, le=2**12)]
-Widths = tuple[Width, Width, Width, Width]
+Width = Annotated[int, Field(ge=8, le=2**12, multiple_of=8)]
+"""Channels of a convolution. In torch 2.13 the gradient of a strided one with fewer than 8, in the memory layout that
+is fastest, writes beyond its memory."""
+Widths = tuple[Width, Width, Width]
 EncoderKind = Literal["trained", "supervised", "diffusers", "transformers", "onnx"]
 Colours = tuple[float, float, float]
 Deviations = tuple[Positive, Positive, Positive]
@@ -40,7 +43,9 @@ class SupervisedParams(Section):
 
     seed: Seed
     widths: Widths
-    """Channels of its four resolutions; the latent has as many as the third."""
+    """Channels of the three resolutions of its lower half; the latent has as many as the third."""
+    network: NetworkParams
+    """Its upper half, a network over latents; a teacher of the same architecture can start from it."""
     epochs: Count
     batch_size: Count
     learning_rate: Positive

@@ -1,22 +1,24 @@
-"""Train the classifier of pixels whose lower half encodes."""
+"""Train a classifier of pixels: its lower half encodes, and its upper half is a network over latents."""
 
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pipeline.images.image_set import ImageSet, from_8_bits
 from pipeline.images.pixel_cache import PixelCache
 from pipeline.images.prefetch import prefetch
 from pipeline.latents.augmentation import ViewKey, view
-from pipeline.networks.encoders.pixel_classifier import PixelClassifier, SupervisedEncoder, SupervisedSettings
+from pipeline.networks.encoders.pixel_classifier import PixelTrunk, SupervisedEncoder, SupervisedSettings
+from pipeline.networks.resnet import LatentResNet
 from pipeline.params.encoder import SupervisedParams
+from pipeline.params.networks import LinearParams
 from pipeline.runtime.device import seeded
 from pipeline.training.curve import History, end_epoch
 from pipeline.training.schedule import warm_cosine
@@ -26,6 +28,13 @@ ENLARGED = 3, 2
 """Images are cached this much larger than they are seen, so that a crop is hardly ever enlarged."""
 
 
+class PixelClassifier(NamedTuple):
+    """Both halves of a trained classifier of pixels."""
+
+    encoder: SupervisedEncoder
+    upper: LatentResNet  # reads the latents as they are
+
+
 def train_classifier(
     images: ImageSet,
     image_size: int,
@@ -33,8 +42,8 @@ def train_classifier(
     device: torch.device,
     advance: Callable[[int], None],
     on_epoch: Callable[[History], object],
-) -> SupervisedEncoder:
-    """Return the encoder of a classifier that was trained with cross-entropy on views of the images.
+) -> PixelClassifier:
+    """Return a classifier that was trained with cross-entropy on views of the images.
 
     Every image is another view in each epoch. Stochastic gradient descent with Nesterov momentum; the learning rate
     rises over the first twentieth of the steps and falls along a cosine.
@@ -44,7 +53,7 @@ def train_classifier(
     Raises DivergedError as soon as a loss of an epoch is not finite.
     """
     history: History = []
-    settings = SupervisedSettings(widths=params.widths, classes=len(images.class_names))
+    settings = SupervisedSettings(widths=params.widths)
     labels, order = torch.from_numpy(images.labels).long().to(device), torch.Generator().manual_seed(params.seed)
     large, small = ENLARGED
     cached = PixelCache(images, image_size * large // small)
@@ -53,7 +62,9 @@ def train_classifier(
         return view(cached.image(key.image), image_size, params.augmentation, key)
 
     with seeded(params.seed, device):
-        network: Any = PixelClassifier(settings.widths, settings.classes)
+        trunk = PixelTrunk(params.widths)
+        upper = LatentResNet(params.widths[-1], len(images.class_names), params.network, LinearParams(kind="linear"))
+        network: Any = nn.Sequential(trunk, upper)
         network.to(device, memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(
         network.parameters(), params.learning_rate, MOMENTUM, weight_decay=params.weight_decay, nesterov=True
@@ -76,7 +87,8 @@ def train_classifier(
             advance(1)
         end_epoch(history, rate, {"cross_entropy": float(torch.stack(losses).mean())}, params.learning_rate)
         on_epoch(history)
-    return SupervisedEncoder(network.cpu(), settings)
+    network.cpu().to(memory_format=torch.contiguous_format)
+    return PixelClassifier(SupervisedEncoder(trunk, settings), upper.eval())
 
 
 def steps(images: int, params: SupervisedParams) -> int:

@@ -11,6 +11,7 @@ from pipeline.latents.latents import load_id_train
 from pipeline.latents.view_rows import load_training_rows
 from pipeline.networks.outputs import save_outputs
 from pipeline.networks.saved_network import NetworkCard, predict, save_network
+from pipeline.networks.upper_half import take_over_upper_half
 from pipeline.params.networks import LinearParams
 from pipeline.params.teacher import TeacherParams
 from pipeline.runtime.device import UNIT_THREADS, chosen_device, prepare_torch, seeded
@@ -26,6 +27,7 @@ class TeacherUnit:
 
     seed: int
     params: TeacherParams
+    encoder: Path
     latents: Path
     views: Path | None
     """Output of stage `views`; None where there are none."""
@@ -34,7 +36,10 @@ class TeacherUnit:
 
 
 def train_teacher(unit: TeacherUnit) -> None:
-    """Train one teacher with cross-entropy on ID latents, and save it with its outputs on them."""
+    """Train one teacher with cross-entropy on ID latents, and save it with its outputs on them.
+
+    It starts from fresh weights, or from those of the encoder's upper half.
+    """
     prepare_torch(UNIT_THREADS)
     latents, device = load_id_train(unit.latents), chosen_device()
     card = NetworkCard(
@@ -49,7 +54,10 @@ def train_teacher(unit: TeacherUnit) -> None:
     rows, labels = load_training_rows(unit.views, latents, device), torch.from_numpy(latents.labels).long()
     order = torch.Generator().manual_seed(unit.seed)
     with seeded(unit.seed, device):
-        network = card.build().to(device)
+        network = card.build()
+        if unit.params.start == "encoder":
+            take_over_upper_half(network, unit.encoder)
+        network.to(device)
 
     def draw(batch: Tensor) -> tuple[Tensor, Tensor]:
         return rows.take(batch, order), labels[batch].to(device)

@@ -91,6 +91,11 @@ def test_a_wrong_value_is_named_with_its_full_path(tmp_path, wrong, message):
 LABEL_MIXUP = {"synthesize__methods": ["label_mixup"]}
 GAUSSIAN_CLUB = {"synthesize__methods": ["gaussian", "label_mixup"], "train__micl__club__weight": 0.5}
 DREAM = {"synthesize__methods": ["dream"], "synthesize__dream__model": {"source": "sd", "revision": None}}
+UPPER_HALF = {
+    "encoder__kind": "supervised",
+    "encoder__supervised__network": {"width": 32, "blocks": [2, 2]},
+    "teacher__start": "encoder",
+}
 VAE = {"source": "sd", "subfolder": "vae", "revision": None, "variant": None}
 
 
@@ -128,6 +133,14 @@ VAE = {"source": "sd", "subfolder": "vae", "revision": None, "variant": None}
             "encoder: kind is 'onnx', but encoder.onnx is null; say where the model is",
             {"encoder__kind": "trained"},
         ),
+        (
+            UPPER_HALF | {"encoder__kind": "trained"},
+            "teacher.start is encoder, which wants kind supervised, channels and side null, and the same network; "
+            "found encoder.kind 'trained'",
+            {"encoder__kind": "supervised"},
+        ),
+        (UPPER_HALF | {"encoder__side": 2}, "encoder.side 2, whose latents it cannot read", {"encoder__side": None}),
+        (UPPER_HALF | {"teacher__network__width": 8}, "found encoder.supervised.network", {"teacher__start": "scratch"}),
         (
             {"train__energy_bound__id_energy": -3.0},
             "train.energy_bound: id_energy -3.0 is not below outlier_energy -3.0",

@@ -12,6 +12,7 @@ from benchmarks.leaderboard.peers.train import PEERS, train_peer
 from benchmarks.leaderboard.peers.unit import PeerUnit
 from pipeline.detector.detector import Detector
 from pipeline.latents.latents import load_id_train
+from pipeline.latents.views import write_card as write_views_card
 from pipeline.networks.denoiser import untrained
 from pipeline.networks.pretrained_teacher import write_card
 from pipeline.networks.resnet import LatentResNet
@@ -186,7 +187,9 @@ def test_every_head_and_every_loss_train_repeatably(head):
     losses += ("micl__info_nce", "micl__club", "micl__paper", "distillation__logits", "distillation__features")
     weights = {f"train__{name}__weight": 0.1 for name in losses}
     content = tiny_params(**weights, train__head=head)
-    teacher(latents, Path("teachers"), Path("curves"), write_params(Path(), content), workers=1)
+    write_views_card(Path("views"), 0)
+    params = write_params(Path(), content)
+    teacher(Path("encoder"), latents, Path("views"), Path("teachers"), Path("curves"), params, workers=1)
     Path("pretrained").mkdir()
     write_card(Path("pretrained"), None)
     for name in ("a", "b"):

@@ -12,7 +12,11 @@ from pipeline.latents.latents import load_id_train
 from pipeline.latents.views import write_card as write_views_card
 from pipeline.networks.outputs import TeacherOutputs, load_outputs
 from pipeline.networks.pretrained_teacher import write_card
+from pipeline.networks.resnet import LatentResNet
 from pipeline.networks.saved_network import load_network, predict
+from pipeline.networks.upper_half import save_upper_half
+from pipeline.params.networks import LinearParams
+from pipeline.params.teacher import TeacherParams
 from pipeline.runtime.errors import ModelError, PipelineError, UnfinishedStoreError
 from pipeline.runtime.files import folder_digest, read_json, write_bytes
 from pipeline.training import detector, seeds
@@ -20,7 +24,7 @@ from stages.teacher import teacher
 from stages.train import train
 from tests.helpers.make import latents_store, outliers_store, tiny_params, write_params
 
-ID, VIEWS, OUTLIERS, TEACHERS = map(Path, ("id", "views", "outliers", "teachers"))
+ENCODER, ID, VIEWS, OUTLIERS, TEACHERS = map(Path, ("encoder", "id", "views", "outliers", "teachers"))
 PRETRAINED, DETECTORS = map(Path, ("pretrained", "detectors"))
 FEW = {"synthesize__methods": ["mixup", "shuffle"]}
 
@@ -54,7 +58,7 @@ def curves(output):
 
 def train_teachers(output=TEACHERS, workers=1, **changes):
     params = write_params(Path(), tiny_params(**(FEW | changes)))
-    teacher(ID, VIEWS, output, curves(output), params, workers)
+    teacher(ENCODER, ID, VIEWS, output, curves(output), params, workers)
 
 
 def train_detectors(output=DETECTORS, workers=1, **changes):
@@ -134,6 +138,18 @@ def test_every_loss_and_another_head_train(trained):
     assert {"energy_bound", "paper", "feature_distillation"} < set(history[-1])
 
 
+def test_a_teacher_can_start_from_the_upper_half_of_the_encoder(trained):
+    latents = load_id_train(ID)
+    network = TeacherParams.model_validate(tiny_params()["teacher"], strict=False).network
+    upper = LatentResNet(latents.header.space.shape[0], len(latents.class_names), network, LinearParams(kind="linear"))
+    save_upper_half(ENCODER, upper)
+    slow = {"teacher__optimiser__learning_rate": 1e-9, "teacher__optimiser__weight_decay": 0.0}
+    train_teachers(Path("started"), seeds=[0], teacher__start="encoder", **slow)
+    weights = load_file(Path("started/0/model.safetensors"))
+    for name, value in upper.state_dict().items():
+        torch.testing.assert_close(weights[name], value, rtol=0, atol=1e-6)
+
+
 def test_a_detector_can_start_from_its_teacher(trained):
     slow = {"train__optimiser__learning_rate": 1e-9, "train__optimiser__weight_decay": 0.0, "train__start": "teacher"}
     train_detectors(Path("tuned"), seeds=[0], **slow)
@@ -164,5 +180,5 @@ def test_what_is_missing_is_named(trained):
     with pytest.raises(ModelError, match=r"teachers/7: no trained network could be read"):
         train_detectors(Path("x"), seeds=[7])
     with pytest.raises(PipelineError, match=r"nowhere/manifest.json: not found"):
-        teacher(Path("nowhere"), VIEWS, Path("x"), Path("y"), write_params(Path(), tiny_params()), 1)
+        teacher(ENCODER, Path("nowhere"), VIEWS, Path("x"), Path("y"), write_params(Path(), tiny_params()), 1)
     assert not Path("x").exists()

@@ -11,7 +11,7 @@ from pipeline.training.loop import ignore_history
 from pipeline.training.pixel_classifier import steps, train_classifier
 from tests.helpers.make import changed, pixel_batch, section, tiny_params
 
-SMALL = {"widths": [4, 4, 8, 8], "epochs": 1, "batch_size": 32, "augmentation__flip": 0.0}
+SMALL = {"widths": [8, 8, 8], "network": {"width": 8, "blocks": [1]}, "epochs": 1, "batch_size": 32, "augmentation__flip": 0.0}
 
 
 def params(**changes):
@@ -24,21 +24,25 @@ def images():
 
 def trained(on_epoch=ignore_history, **changes):
     ticks = []
-    encoder = train_classifier(images(), 32, params(**changes), torch.device("cpu"), ticks.append, on_epoch)
+    classifier = train_classifier(images(), 32, params(**changes), torch.device("cpu"), ticks.append, on_epoch)
     assert len(ticks) == steps(len(images()), params(**changes))
-    return encoder
+    return classifier
+
+
+def weights(classifier):
+    return classifier.encoder.trunk.state_dict() | classifier.upper.state_dict()
 
 
 def test_training_repeats_to_the_bit_and_follows_its_seed():
-    first, again, other = (trained(seed=seed).network.state_dict() for seed in (0, 0, 1))
+    first, again, other = (weights(trained(seed=seed)) for seed in (0, 0, 1))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
 def test_the_memory_budget_changes_no_weight(monkeypatch):
-    wanted = trained().network.state_dict()
+    wanted = weights(trained())
     monkeypatch.setenv("LATENT_OUTLIERS_MEMORY", "0")
-    found = trained().network.state_dict()
+    found = weights(trained())
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)
 
 
@@ -57,10 +61,11 @@ def test_every_epoch_sees_another_view_of_every_image(monkeypatch):
 @pytest.mark.slow
 def test_it_learns_what_the_images_show():
     told = []
-    encoder = trained(told.append, epochs=20, widths=[8, 16, 32, 64], label_smoothing=0.0)
+    small = {"widths": [8, 16, 32], "network": {"width": 32, "blocks": [1, 1]}}
+    encoder, upper = trained(told.append, epochs=20, label_smoothing=0.0, **small)
     assert [*told[-1][0]] == ["learning_rate", "cross_entropy"]
     assert told[-1][-1]["cross_entropy"] < 0.5 * told[-1][0]["cross_entropy"]
     pixels = torch.from_numpy(pixel_batch(images(), range(len(images())), 32))
     with torch.no_grad():
-        predicted = encoder.network(pixels).logits.argmax(1).numpy()
+        predicted = upper(encoder.encode(pixels)).logits.argmax(1).numpy()
     assert (predicted == images().labels).mean() > 0.8

@@ -1,10 +1,9 @@
-"""A small residual classifier of pixels; the feature map in its middle is the latent."""
+"""The lower half of a small residual classifier of pixels: its feature map is the latent."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 import torch
-from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as tensor_bytes
@@ -20,37 +19,31 @@ from pipeline.runtime.files import write_bytes
 WEIGHTS = "model.safetensors"
 
 
-class PixelPrediction(NamedTuple):
-    """The outputs of a classifier of pixels for a batch."""
+class PixelTrunk(nn.Module):
+    """The lower half of a ResNet (He et al. 2015, https://arxiv.org/abs/1512.03385) for small images.
 
-    logits: Tensor  # (n, k)
-    latents: Tensor  # (n, c, s / 8, s / 8)
-
-
-class PixelClassifier(nn.Module):
-    """ResNet (He et al. 2015, https://arxiv.org/abs/1512.03385) for small images, with one block per resolution.
-
-    The stem halves the sides with a max pooling, each further stage with its first convolution. So the latent, which is
-    the output of the third stage, has an eighth of the image's side. The fourth stage and the head follow.
+    The stem halves the sides with a max pooling, and each further stage with its first convolution. So latents have an
+    eighth of the image's side. A batch normalisation without weights ends it, so that every channel of the latent has
+    about mean 0 and deviation 1, of either sign: outliers are made by adding noise to latents and by mixing them.
     """
 
-    def __init__(self, widths: Widths, classes: int) -> None:
+    def __init__(self, widths: Widths) -> None:
         super().__init__()
-        first, *others = widths
-        stem = (nn.Conv2d(3, first, 3, padding=1, bias=False), nn.BatchNorm2d(first), nn.ReLU(), nn.MaxPool2d(2))
-        stages: list[nn.Module] = [nn.Sequential(*stem, Block(first, first, 1))]
-        stages += [Block(before, width, 2) for before, width in zip(widths, others, strict=False)]
-        self.lower, self.upper = nn.Sequential(*stages[:3]), stages[3]
-        self.head = nn.Linear(widths[-1], classes)
+        first, second, last = widths
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, first, 3, padding=1, bias=False), nn.BatchNorm2d(first), nn.ReLU(), nn.MaxPool2d(2)
+        )
+        self.stages = nn.Sequential(Block(first, first, 1), nn.ReLU(), Block(first, second, 2), nn.ReLU())
+        self.last = nn.Sequential(Block(second, last, 2), nn.BatchNorm2d(last, affine=False))
 
-    def forward(self, pixels: Tensor) -> PixelPrediction:
-        """Return logits and latents of images (n, 3, s, s) in -1..1."""
-        latents = self.lower(pixels)
-        return PixelPrediction(self.head(self.upper(latents).mean((2, 3))), latents)
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return latents (n, c, s / 8, s / 8) of images (n, 3, s, s) in -1..1."""
+        latents: Tensor = self.last(self.stages(self.stem(pixels)))
+        return latents
 
 
 class Block(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut."""
+    """Two 3 x 3 convolutions beside a shortcut, without the activation that follows."""
 
     def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__()
@@ -67,50 +60,50 @@ class Block(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return maps (n, width, h / stride, w / stride)."""
-        return torch.relu(self.residual(maps) + self.shortcut(maps))
+        output: Tensor = self.residual(maps) + self.shortcut(maps)
+        return output
 
 
 class SupervisedSettings(ModelSettings):
-    """The architecture of a trained classifier of pixels."""
+    """The architecture of the lower half."""
 
     kind: Literal["supervised"] = "supervised"
     widths: Widths
-    classes: Annotated[int, Field(ge=1, le=2**20)]
 
 
 class SupervisedEncoder(EncoderModel):
-    """The lower half of a trained classifier of pixels, in evaluation mode. Its upper half stays, for its logits."""
+    """The lower half of a trained classifier of pixels, in evaluation mode."""
 
     settings: SupervisedSettings
 
-    def __init__(self, network: PixelClassifier, settings: SupervisedSettings) -> None:
-        self.network: Any = network.eval().requires_grad_(requires_grad=False)
+    def __init__(self, trunk: PixelTrunk, settings: SupervisedSettings) -> None:
+        self.trunk: Any = trunk.eval().requires_grad_(requires_grad=False)
         self.settings = settings
 
     @classmethod
     def load(cls, folder: Path, settings: SupervisedSettings) -> Self:
         """Read the weights; raises ModelError when they are damaged or of another architecture."""
         try:
-            require_fitting(lambda: PixelClassifier(settings.widths, settings.classes), folder / WEIGHTS)
-            network = PixelClassifier(settings.widths, settings.classes)
-            network.load_state_dict(load_file(folder / WEIGHTS))
+            require_fitting(lambda: PixelTrunk(settings.widths), folder / WEIGHTS)
+            trunk = PixelTrunk(settings.widths)
+            trunk.load_state_dict(load_file(folder / WEIGHTS))
         except (OSError, SafetensorError, RuntimeError, ValueError) as error:
             raise ModelError(f"{folder / WEIGHTS}: no classifier of pixels could be read ({reason(error)}).") from error
-        return cls(network, settings)
+        return cls(trunk, settings)
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
         """Return the feature map in the middle."""
         with full_float32():
-            maps: Tensor = self.network.lower(images.contiguous(memory_format=torch.channels_last))
+            maps: Tensor = self.trunk(images.contiguous(memory_format=torch.channels_last))
         return maps
 
     def to(self, device: torch.device) -> Self:
         """Move to `device`, in the memory layout in which convolutions are fastest."""
-        self.network.to(device, memory_format=torch.channels_last)
+        self.trunk.to(device, memory_format=torch.channels_last)
         return self
 
     def save(self, folder: Path) -> None:
         """Write the weights."""
-        weights = {name: value.cpu().contiguous() for name, value in self.network.state_dict().items()}
+        weights = {name: value.cpu().contiguous() for name, value in self.trunk.state_dict().items()}
         write_bytes(folder / WEIGHTS, tensor_bytes(weights))
