@@ -35,9 +35,8 @@ def teacher(
     facts = {"seeds": seeds, "teacher": settings.model_dump(mode="json")}
     started_from = [encoder] if settings.start == "encoder" else []
     with publish_when_done(output, facts, [*started_from, latents, views]) as work:
-        units = [
-            TeacherUnit(seed, settings, encoder, latents, views, work / str(seed), curves / f"{seed}.csv") for seed in seeds
-        ]
+        inputs = (settings, encoder, latents, views)
+        units = [TeacherUnit(seed, *inputs, work / str(seed), curves / f"{seed}.csv") for seed in seeds]
         epochs = settings.optimiser.epochs
         train_seeds(train_teacher, units, curves=curves, epochs=epochs, launch=launch, title="training teachers")
 

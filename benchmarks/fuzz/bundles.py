@@ -117,6 +117,6 @@ def _good_bundle(folder: Path, make_encoder: Callable[[Path], Encoder], score: s
         id_rejection_validation=0.04, validation_images=50,
     )  # fmt: skip
     write_bundle(
-        folder / "bundle", BundleParts(folder / ENCODER, weights, card, decision, scorer, "c" * 64), "a card\n"
+        folder / "bundle", BundleParts(folder / ENCODER, weights, card, decision, scorer, "c" * 64, None), "a card\n"
     )
     return {name: content for name, content in files_of(folder / "bundle").items() if name != MODEL_CARD}

@@ -9,7 +9,7 @@ import torch
 from pipeline.networks.encoders.diffusers_autoencoder import DiffusersAutoencoder
 from pipeline.networks.encoders.encoder import Encoder
 from pipeline.networks.encoders.onnx_network import OnnxNetwork, OnnxSettings
-from pipeline.networks.encoders.pixel_classifier import PixelClassifier, SupervisedEncoder, SupervisedSettings
+from pipeline.networks.encoders.pixel_classifier import PixelTrunk, SupervisedEncoder, SupervisedSettings
 from pipeline.networks.encoders.reduction import fit_reduction
 from pipeline.networks.encoders.vision_backbone import BackboneSettings, VisionBackbone
 
@@ -28,8 +28,8 @@ def _diffusers(_: Path) -> Encoder:
 
 
 def _supervised(_: Path) -> Encoder:
-    settings = SupervisedSettings(widths=(8, 8, 8, 8), classes=3)
-    return Encoder(SupervisedEncoder(PixelClassifier(settings.widths, settings.classes), settings))
+    settings = SupervisedSettings(widths=(8, 8, 8))
+    return Encoder(SupervisedEncoder(PixelTrunk(settings.widths), settings))
 
 
 def _onnx(folder: Path) -> Encoder:

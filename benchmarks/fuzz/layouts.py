@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from benchmarks.fuzz.broken import Random, mutated
 from benchmarks.fuzz.documents import small_images, unlike_picture
 from benchmarks.fuzz.run import Reader
-from pipeline.commands.photo_folders import PARTS, open_ood_folders, open_photos
+from pipeline.commands.photo_folders import PARTS, ImageFolders, open_ood_folders, open_photos
 from pipeline.detector.listing import PassedOver, count_images, image_files
 from pipeline.images.image_set import ImageSet
 from pipeline.images.sources.folder import FolderSource
@@ -58,7 +58,7 @@ def layout_readers(folder: Path, template: dict[str, Any]) -> Iterator[Reader]:
         _write(place, tree)
         count = count_images([place], passed_over := PassedOver())
         assert count == sum(1 for _ in image_files([place], passed_over))
-        opened = open_ood_folders([place], [], template).values()
+        opened = open_ood_folders(ImageFolders(place, near=[place]), template).values()
         return [folder.images.read(0) for folder in opened]
 
     ours = (PipelineError,)

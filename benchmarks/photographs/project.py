@@ -24,10 +24,8 @@ from pipeline.runtime.command import PARAMS_FILE
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import digest, json_bytes
 from pipeline.schema.reader import parse_yaml, validate
-from pipeline.schema.text import dump_yaml, load_yaml
 
 Encoder = Literal["supervised", "backbone"]
-BACKBONE_CHANNELS, BACKBONE_PIXELS = 64, 224
 READ = ("pipeline", "stages", "presets", "dvc.yaml", "params.yaml", "pyproject.toml")
 """What a new project takes from the last commit."""
 
@@ -72,24 +70,8 @@ def make_project(folder: Path, photographs: Photographs, encoder: Encoder, backb
     shutil.rmtree(folder, ignore_errors=True)
     images = {kind: str((photographs.images / kind).absolute()) for kind in ("id", "near", "far")}
     options = ["--images", images["id"], "--near", images["near"], "--far", images["far"]]
+    options += ["--encoder", "supervised" if encoder == "supervised" else str(required(backbone).absolute())]
     call(Path(), sys.executable, "-m", "pipeline", "new-project", str(folder), *options)
-    choose_encoder(folder / PARAMS_FILE, encoder, backbone)
-
-
-def choose_encoder(params: Path, encoder: Encoder, backbone: Path | None) -> None:
-    """Write the parameters of an encoder: those that `new-project --encoder` writes.
-
-    supervised: nothing changes, as it is the default. backbone: a vision model in a folder, whose images have 224
-    pixels a side and whose maps keep 64 principal channels; there are no views, since its latents know crops already.
-    """
-    if encoder == "supervised":
-        return
-    content = load_yaml(params.read_text(encoding="utf-8"))
-    source = {"source": str(required(backbone).absolute()), "revision": None, "layer": None}
-    content["encoder"] |= {"kind": "transformers", "channels": BACKBONE_CHANNELS, "transformers": source}
-    content["data"]["image_size"] = BACKBONE_PIXELS
-    content["views"]["count"] = 0
-    params.write_text(dump_yaml(content), encoding="utf-8")
 
 
 def required(backbone: Path | None) -> Path:

@@ -20,6 +20,8 @@ DEFAULT = "facebook/dinov2-small"
 """The backbone that is taken where none is named: small, and trained without labels on 142 million photographs."""
 CHANNELS = 64
 """Principal channels that are kept of a wider backbone (docs/encoders.md)."""
+BATCH = 16
+"""Images per forward pass of a backbone. On a CPU larger batches take up to twice as long per image."""
 MODEL_ID = r"\w[\w.-]*(/\w[\w.-]*)?"
 """An id on the hub."""
 OPTION = "--encoder"
@@ -64,9 +66,10 @@ class EncoderChoice:
     backbone: Backbone | None = None
 
     def set_in(self, params: CommentedMap) -> None:
-        """Set the parameters of the encoder, and for a backbone those that depend on it."""
+        """Set the parameters of the encoder, and those that depend on it."""
         encoder = params["encoder"]
         encoder["kind"] = self.kind
+        params["teacher"]["start"] = "encoder" if self.kind == "supervised" else "scratch"
         if self.backbone is None:
             return
         section = CommentedMap(self.backbone.params.model_dump(mode="json"))
@@ -75,6 +78,7 @@ class EncoderChoice:
         encoder["channels"] = CHANNELS if self.backbone.channels > CHANNELS else None
         params["data"]["image_size"] = self.backbone.image_size
         params["views"]["count"] = 0
+        params["encode"] = CommentedMap(batch_size=BATCH)
 
     def lines(self, median_side: float) -> list[str]:
         """Return sentences for the summary: which encoder, why, and what to change it with.

@@ -122,7 +122,7 @@ def _timed_training(params: AllParams, images: ImageSet) -> tuple[EncoderModel, 
         case SupervisedParams() as supervised:
             few = _subset(images, STEPS * supervised.batch_size)
             short = supervised.model_copy(update={"epochs": 2})
-            model = train_classifier(few, size, short, device, ignore, on_epoch)
+            model = train_classifier(few, size, short, device, ignore, on_epoch).encoder
         case TrainedParams() as trained:
             few = _subset(images, STEPS * trained.batch_size)
             brief = trained.model_copy(update={"epochs": 2})

@@ -1,4 +1,4 @@
-"""The upper half of the `supervised` encoder's classifier on disk: a network over latents, from which teachers start."""
+"""The upper half of the `supervised` encoder's classifier on disk: a network over latents that teachers start from."""
 
 from pathlib import Path
 

@@ -120,8 +120,12 @@ class Header(Frozen):
             raise ValueError(f"provenance has more than {DEEPEST} levels")
         if (files := self.provenance.get("files")) is not None:
             counts = FileCounts.model_validate(files)
-            if self.provenance.get("part") not in counts.parts:
+            if self.provenance.get("part") not in [*counts.parts]:  # it may be of any kind, and have no hash
                 raise ValueError("provenance.part is not among provenance.files.parts")
+        if any(name.startswith("view_") for name in self.columns) and not isinstance(
+            self.provenance.get("views"), dict
+        ):
+            raise ValueError("columns has views, but provenance.views does not say of what")
         names = self.provenance.get("method_names", [])
         if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
             raise ValueError("provenance.method_names is no list of names")

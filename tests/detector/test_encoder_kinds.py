@@ -14,7 +14,7 @@ from pipeline.detector.bundle import write_bundle
 from pipeline.detector.detector import Detector
 from pipeline.networks.encoders.encoder import Encoder
 from pipeline.networks.encoders.onnx_network import OnnxNetwork, OnnxSettings
-from pipeline.networks.encoders.pixel_classifier import PixelClassifier, SupervisedEncoder, SupervisedSettings
+from pipeline.networks.encoders.pixel_classifier import PixelTrunk, SupervisedEncoder, SupervisedSettings
 from pipeline.networks.encoders.reduction import fit_reduction
 from pipeline.networks.encoders.vision_backbone import VisionBackbone
 from tests.detector.make import picture_files, tiny_bundle_parts
@@ -32,8 +32,8 @@ def tiny_encoder(kind, folder):
         case "trained":
             return encoder_of(random_kl())
         case "supervised":
-            settings = SupervisedSettings(widths=(4, 4, 8, 8), classes=3)
-            return Encoder(SupervisedEncoder(PixelClassifier(settings.widths, settings.classes), settings))
+            settings = SupervisedSettings(widths=(8, 8, 8))
+            return Encoder(SupervisedEncoder(PixelTrunk(settings.widths), settings))
         case "diffusers":
             return encoder_of(random_tiny())
         case "transformers":

@@ -135,12 +135,11 @@ VAE = {"source": "sd", "subfolder": "vae", "revision": None, "variant": None}
         ),
         (
             UPPER_HALF | {"encoder__kind": "trained"},
-            "teacher.start is encoder, which wants kind supervised, channels and side null, and the same network; "
-            "found encoder.kind 'trained'",
+            "channels and side null, and the same network; found encoder.kind 'trained'",
             {"encoder__kind": "supervised"},
         ),
         (UPPER_HALF | {"encoder__side": 2}, "encoder.side 2, whose latents it cannot read", {"encoder__side": None}),
-        (UPPER_HALF | {"teacher__network__width": 8}, "found encoder.supervised.network", {"teacher__start": "scratch"}),
+        (UPPER_HALF | {"teacher__network__width": 8}, "encoder.supervised.network", {"teacher__start": "scratch"}),
         (
             {"train__energy_bound__id_energy": -3.0},
             "train.energy_bound: id_energy -3.0 is not below outlier_energy -3.0",

@@ -12,7 +12,7 @@ from benchmarks.leaderboard.peers.train import PEERS, train_peer
 from benchmarks.leaderboard.peers.unit import PeerUnit
 from pipeline.detector.detector import Detector
 from pipeline.latents.latents import load_id_train
-from pipeline.latents.views import write_card as write_views_card
+from pipeline.latents.view_rows import write_card as write_views_card
 from pipeline.networks.denoiser import untrained
 from pipeline.networks.pretrained_teacher import write_card
 from pipeline.networks.resnet import LatentResNet

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from benchmarks.cluster.local import local_cluster
-from pipeline.latents.views import write_card as write_views_card
+from pipeline.latents.view_rows import write_card as write_views_card
 from pipeline.networks.pretrained_teacher import write_card
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import folder_digest

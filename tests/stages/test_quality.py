@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.latents.views import write_card
+from pipeline.latents.view_rows import write_card
 from pipeline.runtime.errors import IncompatibleStoreError, ModelError, PipelineError
 from pipeline.runtime.files import folder_digest, read_json
 from stages.quality import quality

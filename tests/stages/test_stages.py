@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.latents.views import write_card
+from pipeline.latents.view_rows import write_card
 from tests.helpers.make import ROOT, changed, default_params, denoiser_of, latents_store, tiny_params, write_params
 from tests.helpers.warm import warmed
 

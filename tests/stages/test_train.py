@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline.latents.latents import load_id_train
-from pipeline.latents.views import write_card as write_views_card
+from pipeline.latents.view_rows import write_card as write_views_card
 from pipeline.networks.outputs import TeacherOutputs, load_outputs
 from pipeline.networks.pretrained_teacher import write_card
 from pipeline.networks.resnet import LatentResNet

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.latents.views import write_card
+from pipeline.latents.view_rows import write_card
 from pipeline.runtime.files import folder_digest
 from pipeline.training.curve import epochs_in
 from tests.helpers.make import latents_store, tiny_params, write_params

@@ -53,6 +53,7 @@ HEADERS = {
     "files below zero": {"provenance": {"files": FILES | {"found": -1}, "part": "train"}},
     "names of files that are none": {"provenance": {"files": FILES | {"skipped_files": {"empty": 7}}, "part": "train"}},
     "files of another part": {"provenance": {"files": FILES, "part": "test"}},
+    "files of a part that is none": {"provenance": {"files": FILES, "part": {"train": 1}}},
     "files of no part": {"provenance": {"files": FILES}},
 }
 

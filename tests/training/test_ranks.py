@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline.latents.views import write_card as write_views_card
+from pipeline.latents.view_rows import write_card as write_views_card
 from pipeline.networks.pretrained_teacher import write_card
 from pipeline.runtime.cluster import RanksPool
 from pipeline.runtime.errors import ClusterError, DivergedError
@@ -45,7 +45,8 @@ def trained(output, ray=None, ranks=1, **changes):
     params = write_params(Path(), tiny_params(seeds=[0], synthesize__methods=["mixup"], **EVERY_LOSS, **changes))
     if not Path("teachers").exists():
         write_views_card(Path("views"), 0)
-        teacher(Path("encoder"), Path("id"), Path("views"), Path("teachers"), Path("curves_of_teachers"), params, workers=1)
+        inputs = map(Path, ("encoder", "id", "views", "teachers", "curves_of_teachers"))
+        teacher(*inputs, params, workers=1)
     train(*INPUTS, Path(output), Path("curves"), params, workers=None if ray else 1, ray=ray, ranks=ranks)
     return read_json(Path(output) / "0/history.json"), load_file(Path(output) / "0/model.safetensors")
 

@@ -10,6 +10,7 @@ from benchmarks.photographs import __main__ as command
 from benchmarks.photographs import cnn, contestants, logistic
 from benchmarks.photographs.parts import Parts
 from pipeline.commands.new_project import new_project
+from pipeline.commands.photo_folders import ImageFolders
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.text.terminal import Console
 from tests.benchmarks.photographs.make import DATASETS, photographs
@@ -24,7 +25,8 @@ def things(monkeypatch):
 
     def make_project(folder, photographs, encoder, backbone):
         images = photographs.images
-        new_project(folder, images / "id", [images / "near"], [images / "far"], Console(file=io.StringIO()))
+        folders = ImageFolders(images / "id", [images / "near"], [images / "far"])
+        new_project(folder, folders, Console(file=io.StringIO()), encoder="supervised")
 
     def train(pixels, split, rate, seed):
         trained.append((rate, seed))

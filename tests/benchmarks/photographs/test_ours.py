@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from benchmarks.photographs.ours import require_same_figures, require_same_images, seed_result, stage_seconds
-from benchmarks.photographs.project import choose_encoder, costs, required
+from benchmarks.photographs.project import costs, required
 from pipeline.commands.compose import preset_text
-from pipeline.params.all_params import load_all
 from pipeline.posthoc.metrics import metrics
 from pipeline.posthoc.table import SIDES, ScoreTable
 from pipeline.runtime.errors import PipelineError
@@ -89,22 +88,6 @@ def test_scores_of_other_images_are_refused():
 def params():
     Path("params.yaml").write_text(preset_text(ROOT / "presets/imagefolder.yaml"))
     return Path("params.yaml")
-
-
-def test_a_backbone_is_written_into_the_parameters(params):
-    Path("lite0").mkdir()
-    Path("lite0/config.json").write_text("{}")
-    choose_encoder(params, "backbone", Path("lite0"))
-    found = load_all(params)
-    assert (found.encoder.kind, found.encoder.channels, found.data.image_size) == ("transformers", 64, 224)
-    assert found.encoder.chosen.source == str(Path("lite0").absolute())
-    assert found.views.count == 0
-
-
-def test_without_a_backbone_the_parameters_are_those_of_a_new_project(params):
-    before = params.read_bytes()
-    choose_encoder(params, "supervised", None)
-    assert params.read_bytes() == before
 
 
 @pytest.mark.parametrize("folder", [None, Path("nowhere")])

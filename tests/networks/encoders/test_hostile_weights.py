@@ -9,7 +9,7 @@ import torch
 
 from pipeline.detector.detector import Detector
 from pipeline.networks.encoders.encoder import Encoder, load_encoder
-from pipeline.networks.encoders.pixel_classifier import PixelClassifier, SupervisedEncoder, SupervisedSettings
+from pipeline.networks.encoders.pixel_classifier import PixelTrunk, SupervisedEncoder, SupervisedSettings
 from pipeline.networks.encoders.vision_backbone import VisionBackbone
 from pipeline.runtime.errors import BundleError, ModelError, OutOfMemoryError
 from tests.detector.make import forged, tiny_bundle
@@ -66,8 +66,8 @@ def backbone():
 
 
 def supervised():
-    settings = SupervisedSettings(widths=(4, 4, 4, 4), classes=2)
-    return Encoder(SupervisedEncoder(PixelClassifier(settings.widths, settings.classes), settings))
+    settings = SupervisedSettings(widths=(8, 8, 8))
+    return Encoder(SupervisedEncoder(PixelTrunk(settings.widths), settings))
 
 
 @pytest.mark.parametrize("make", [lambda: encoder_of(random_kl()), backbone, supervised], ids=["kl", "vit", "pixels"])

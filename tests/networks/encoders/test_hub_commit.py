@@ -5,8 +5,7 @@ import sys
 
 import pytest
 
-from tests.images.hub_server import hub_server
-from tests.images.hugging import COMMIT
+from tests.images.hub_server import COMMIT, hub_server
 from tests.stages.test_stages import ENVIRONMENT
 
 NAME = "team/backbone"

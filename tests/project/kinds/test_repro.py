@@ -27,7 +27,7 @@ CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 
 def supervised(given):
-    return photo_params("supervised", 64, encoder__supervised__epochs=2, encoder__supervised__widths=[8] * 4, **VIEWS)
+    return photo_params("supervised", 64, encoder__supervised__epochs=2, encoder__supervised__widths=[8] * 3, **VIEWS)
 
 
 def diffusers(given):
