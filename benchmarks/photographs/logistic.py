@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.photographs.judging import Array, Json, judged, linear, network_scores
-from benchmarks.photographs.project import BACKBONE_PIXELS, Split
+from benchmarks.photographs.project import Split
 from pipeline.images.image_set import ImageSet, from_8_bits, resized
 from pipeline.images.prefetch import prefetch
 from pipeline.posthoc.score import NetworkOutputs
 from pipeline.runtime.device import UNIT_THREADS
 
+BACKBONE_PIXELS = 224
+"""Side of the images that the frozen backbone is given."""
 PENALTIES = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)
 """Values of C, the inverse of the penalty, among which ID validation chooses."""
 MOST_STEPS = 10_000

@@ -1,11 +1,12 @@
 """Choose the encoder of a new project: the one that is asked for, else the best that is at hand."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from pipeline.networks.encoders.encoder import Encoder, latent_shape
 from pipeline.networks.encoders.hub_commit import commit_at_hand
@@ -29,6 +30,20 @@ TRAINED_HERE = {
     "supervised": "a small classifier of pixels, trained on these photographs",
     "trained": "a small autoencoder, trained on these photographs",
 }
+FROM_SCRATCH: dict[str, Any] = {"teacher": {"start": "scratch"}, "train": {"start": "scratch"}}
+TRAININGS: dict[str, dict[str, Any]] = {
+    "trained": {
+        "teacher": {"network": {"width": 32, "blocks": [2, 2]}, "optimiser": {"epochs": 80, "learning_rate": 0.05}},
+        "train": {"optimiser": {"epochs": 80, "learning_rate": 0.05}},
+    },
+    "transformers": {
+        "synthesize": {"methods": ["perturb", "mixup", "shuffle"]},
+        "teacher": {"network": {"width": 96, "blocks": [1]}, "optimiser": {"epochs": 20, "learning_rate": 0.05}},
+        "train": {"optimiser": {"epochs": 20, "learning_rate": 0.05}, "mixing": {"weight": 0.0}},
+    },
+}
+"""What differs from the preset, whose networks continue the classifier of a `supervised` encoder. Maps of a backbone
+want a small network and few epochs; mixes of classes are outliers there, and no ID rows."""
 INSTALL = "pip install -c constraints.txt -e '.[pretrained]'"
 
 
@@ -69,7 +84,9 @@ class EncoderChoice:
         """Set the parameters of the encoder, and those that depend on it."""
         encoder = params["encoder"]
         encoder["kind"] = self.kind
-        params["teacher"]["start"] = "encoder" if self.kind == "supervised" else "scratch"
+        if self.kind != "supervised":  # which the preset is for
+            _set(params, FROM_SCRATCH)
+            _set(params, TRAININGS[self.kind])
         if self.backbone is None:
             return
         section = CommentedMap(self.backbone.params.model_dump(mode="json"))
@@ -77,8 +94,8 @@ class EncoderChoice:
         encoder["transformers"] = section
         encoder["channels"] = CHANNELS if self.backbone.channels > CHANNELS else None
         params["data"]["image_size"] = self.backbone.image_size
+        params["encode"]["batch_size"] = BATCH
         params["views"]["count"] = 0
-        params["encode"] = CommentedMap(batch_size=BATCH)
 
     def lines(self, median_side: float) -> list[str]:
         """Return sentences for the summary: which encoder, why, and what to change it with.
@@ -92,6 +109,18 @@ class EncoderChoice:
             f"encoder: {self.kind} ({TRAINED_HERE[self.kind]}), {self.reason}",
             f"a backbone that was trained on millions of images can tell far more things apart: {advice}",
         ]
+
+
+def _set(params: CommentedMap, changes: Mapping[str, Any]) -> None:
+    """Set values by their nested keys."""
+    for key, value in changes.items():
+        if isinstance(value, Mapping):
+            _set(params[key], value)
+        elif isinstance(value, list):
+            params[key] = CommentedSeq(value)
+            params[key].fa.set_flow_style()
+        else:
+            params[key] = value
 
 
 def choose_encoder(asked: str | None) -> EncoderChoice:

@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands import encoder_choice as module
+from pipeline.commands.compose import preset_text
 from pipeline.commands.encoder_choice import Backbone, EncoderChoice, choose_encoder
 from pipeline.networks.encoders.hub_commit import HubCommit
 from pipeline.params.all_params import load_all
 from pipeline.runtime.errors import MissingExtraError, ModelError
 from pipeline.schema.reader import read_yaml
+from pipeline.schema.text import load_yaml
 from tests.commands.test_new_project import PROJECT, make, pictures
+from tests.helpers.make import ROOT
 from tests.helpers.models import write_backbone
 from tests.images.hub_server import hub_server
 from tests.images.hugging import COMMIT
@@ -37,6 +40,9 @@ def test_a_backbone_sets_what_depends_on_it(photos, given):
     assert encoder["kind"] == "transformers"
     assert encoder["transformers"] == {"source": str(given.resolve()), "revision": None, "layer": None}
     assert (encoder["channels"], params["data"]["image_size"], params["views"]["count"]) == (None, 64, 0)
+    assert params["encode"]["batch_size"] == 16
+    assert (params["teacher"]["start"], params["train"]["start"]) == ("scratch", "scratch")
+    assert params["synthesize"]["methods"] == ["perturb", "mixup", "shuffle"]
     assert load_all(PROJECT / "params.yaml").encoder.kind == "transformers"
     assert f"encoder: transformers, the pretrained backbone {given.resolve()}, as --encoder says" in told
     assert "image_size 64, which the backbone was made for; all channels; views.count 0" in told
@@ -50,7 +56,7 @@ def test_a_wide_backbone_is_reduced_and_large_images_are_not_called_enlarged(giv
     told = " ".join(EncoderChoice("transformers", "", wide).lines(median_side=64))
     assert "64 principal channels of 384" in told
     assert "enlarged" not in told
-    content = {"encoder": {}, "data": {}, "views": {}}
+    content = load_yaml(preset_text(ROOT / "presets/imagefolder.yaml"))
     EncoderChoice("transformers", "", wide).set_in(content)
     assert content["encoder"]["channels"] == 64
 
@@ -58,9 +64,11 @@ def test_a_wide_backbone_is_reduced_and_large_images_are_not_called_enlarged(giv
 @pytest.mark.parametrize("kind", ["supervised", "trained"])
 def test_an_encoder_that_is_trained_here_is_chosen_by_its_name(photos, kind):
     told = make(photos, encoder=kind)
-    epochs = {"supervised": 60, "trained": 24}[kind]
+    epochs = {"supervised": 150, "trained": 24}[kind]
     params = read_yaml(PROJECT / "params.yaml")
     assert (params["encoder"]["kind"], params["encoder"]["transformers"]) == (kind, None)
+    starts = {"supervised": ("encoder", "teacher"), "trained": ("scratch", "scratch")}[kind]
+    assert (params["teacher"]["start"], params["train"]["start"]) == starts
     assert f"encoder: {kind} (a small " in told
     assert f"image_size 32, encoder.{kind}.epochs {epochs}, views.count 8" in told
     assert re.search(

@@ -89,7 +89,7 @@ def test_every_class_and_every_skipped_file_is_told(photos):
     assert "class train validation test barn 6 2 2 eagle 6 2 2 snowy 6 2 2" in told
     assert "photos: 32 files, 2 skipped: 1 empty (eagle/empty.png); 1 no image (barn/notes.txt)" in told
     assert "quality.neighbours 5, synthesize.perturb.neighbours 5: lowered, as the smallest class has 6 images" in told
-    assert "image_size 32, encoder.supervised.epochs 60, views.count 8 training the encoder will take" in told
+    assert "image_size 32, encoder.supervised.epochs 150, views.count 8 training the encoder will take" in told
     assert told.endswith("owls: made; edit its params.yaml, then run `dvc repro` there")
 
 

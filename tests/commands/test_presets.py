@@ -120,7 +120,13 @@ def test_a_preset_goes_with_any_head_and_any_method_or_says_why_not(name, method
             {"source": "sd", "revision": None},
             {"source": "sd", "subfolder": "vae", "revision": None, "variant": None},
         )
-        params = changed(params, synthesize__dream__model=model, encoder__kind="diffusers", encoder__diffusers=vae)
+        params = changed(
+            params,
+            synthesize__dream__model=model,
+            teacher__start="scratch",
+            encoder__kind="diffusers",
+            encoder__diffusers=vae,
+        )
     checked = validate("params.yaml", AllParams, params)
     assert checked.train.head.kind == head
     assert method in checked.synthesize.enabled
@@ -139,7 +145,7 @@ def test_the_default_parameters_are_preset_digits():
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_has_the_default_losses_outliers_and_score(name):
     preset, default = load_preset(file_of(name)), load_all(ROOT / "params.yaml")
-    sizes = {"optimiser", "outlier_batch_size"}
+    sizes = {"start", "optimiser", "outlier_batch_size"}
     assert preset.train.model_dump(exclude=sizes) == default.train.model_dump(exclude=sizes)
     assert preset.synthesize.methods == default.synthesize.methods
     assert preset.score.headline == default.score.headline
