@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pipeline.params.data import DataParams
     from pipeline.params.encoder import EncoderParams, SupervisedParams, TrainedParams
     from pipeline.training.curve import Curve
+    from pipeline.training.pixel_classifier import PixelClassifier
 
 
 def encoder(output: Path, curve: Path, params: ParamsPath = PARAMS_FILE) -> None:
@@ -39,16 +40,20 @@ def encoder(output: Path, curve: Path, params: ParamsPath = PARAMS_FILE) -> None
 def _model(data: DataParams, settings: EncoderParams, curve: Curve, work: Path) -> EncoderModel:
     """Return the model that the parameters name; raises ModelError when it cannot be read.
 
-    Of a classifier of pixels the upper half goes to `work` at once.
+    Of a classifier of pixels the upper half goes to `work` at once, unless maps are reduced, which it cannot read.
     """
     from pipeline.networks.encoders.pretrained import read_pretrained
+    from pipeline.networks.upper_half import save_upper_half
     from pipeline.params.encoder import SupervisedParams, TrainedParams
 
     match params := settings.chosen:
         case TrainedParams():
             return _trained(data, params, curve)
         case SupervisedParams():
-            return _supervised(data, params, curve, work)
+            encoder, upper = _supervised(data, params, curve)
+            if settings.channels is None and settings.side is None:
+                save_upper_half(work, upper)
+            return encoder
         case _:
             return read_pretrained(params)
 
@@ -65,17 +70,14 @@ def _trained(data: DataParams, params: TrainedParams, curve: Curve) -> EncoderMo
     return DiffusersAutoencoder(model.cpu())
 
 
-def _supervised(data: DataParams, params: SupervisedParams, curve: Curve, work: Path) -> EncoderModel:
-    from pipeline.networks.upper_half import save_upper_half
+def _supervised(data: DataParams, params: SupervisedParams, curve: Curve) -> PixelClassifier:
     from pipeline.runtime.device import chosen_device
     from pipeline.runtime.progress import progress
     from pipeline.training.pixel_classifier import steps, train_classifier
 
     images = data.open("id_train")
     with progress("training the encoder, steps", steps(len(images), params)) as advance:
-        classifier = train_classifier(images, data.image_size, params, chosen_device(), advance, curve.show)
-    save_upper_half(work, classifier.upper)
-    return classifier.encoder
+        return train_classifier(images, data.image_size, params, chosen_device(), advance, curve.show)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ The folder of `--datasets` has the Parquet files that `folders.py` names. That o
 `python -m benchmarks.efficientnet_lite0`. Each folder of photographs, contestant and seed is a part in
 `benchmarks/results/photographs/`; a part that follows from the same images and settings is not computed again. The page
 `docs/benchmarks/photographs.md` is written from the parts. Ours is run by a new project of the last commit, under
-`.work/photographs/`. With `--table` nothing is run, and README's table is printed. With `--development` other classes
+`.work/photographs/`. With `--table` nothing is run, and a short table is printed. With `--development` other classes
 are held out, for choosing settings; a table is printed, and nothing is written into the repository.
 """
 
@@ -39,7 +39,7 @@ def main(  # noqa: PLR0913  # one argument per option
     *,
     again: Annotated[bool, typer.Option("--again", help="Compute parts that are there and valid too.")] = False,
     development: Annotated[bool, typer.Option("--development", help="To choose settings: writes no page.")] = False,
-    as_table: Annotated[bool, typer.Option("--table", help="Print README's table of what is there.")] = False,
+    as_table: Annotated[bool, typer.Option("--table", help="Print a short table of what is there.")] = False,
 ) -> None:
     """Compare our detectors with what people would take instead, on folders of photographs."""
     every = DEVELOPMENT if development else FINAL

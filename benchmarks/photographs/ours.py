@@ -132,7 +132,7 @@ def _settings(
     found = {"images": images_digest(contents), "code": digest(json_bytes(code)), "backbone": None}
     if encoder == "backbone":
         folder = required(backbone)
-        params = params.replace(str(folder.absolute()), "BACKBONE")
+        params = params.replace(str(folder.resolve()), "BACKBONE")
         found["backbone"] = folder_digest(folder)
     return found | {"params": digest(params.encode())}
 

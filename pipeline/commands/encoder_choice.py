@@ -23,6 +23,8 @@ CHANNELS = 64
 """Principal channels that are kept of a wider backbone (docs/encoders.md)."""
 BATCH = 16
 """Images per forward pass of a backbone. On a CPU larger batches take up to twice as long per image."""
+KINDS = ("diffusers", "transformers", "onnx")
+"""Kinds of encoders that are no name of a model."""
 MODEL_ID = r"\w[\w.-]*(/\w[\w.-]*)?"
 """An id on the hub."""
 OPTION = "--encoder"
@@ -166,6 +168,8 @@ def _address(asked: str) -> tuple[str, str | None]:
             f"{asked}: found a file, wanted the folder of a backbone, or an id on the hub. A network in ONNX is named "
             f"in params.yaml: encoder.kind onnx."
         )
+    if asked in KINDS:
+        raise ModelError(f"{asked}: found a kind that `new-project` does not set up. Set encoder.kind in params.yaml.")
     model_id, _, revision = asked.partition("@")
     if not re.fullmatch(MODEL_ID, model_id):
         raise ModelError(
@@ -176,7 +180,7 @@ def _address(asked: str) -> tuple[str, str | None]:
     if found.commit is None:
         raise ModelError(
             f"{asked}: neither a folder here nor a model that the hub gives ({found.problem}). Check the name and the "
-            f"network, or name a local folder."
+            f"network, or name a local folder. Kinds that are trained here are {' and '.join(TRAINED_HERE)}."
         )
     return model_id, found.commit
 

@@ -77,7 +77,7 @@ class Detector:
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str | torch.device | None = None, fetch_encoder: bool = False) -> Self:
-        """Load a bundle from its folder; no other file is read and nothing is fetched.
+        """Load a bundle from its folder; no other file is read, and nothing is fetched unless `fetch_encoder` is true.
 
         device: by default LATENT_OUTLIERS_DEVICE if set, else a GPU if there is one, else the CPU.
         fetch_encoder: if the bundle leaves the weights of its encoder out, take them from the hub's cache, or fetch

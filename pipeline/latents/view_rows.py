@@ -1,12 +1,12 @@
 """The latents of views, from which trainings draw rows and outlier methods draw parents."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from torch import Tensor
 
 from pipeline.latents.latents import Latents, to_standardised
@@ -22,7 +22,7 @@ class ViewsCard(Frozen):
     """The content of views.json: how many views of each image the store beside it has; without any there is none."""
 
     format: Literal["latent-outliers-views/1"] = "latent-outliers-views/1"
-    count: int
+    count: Annotated[int, Field(ge=0, le=2**16)]
 
 
 def write_card(folder: Path, count: int) -> None:
@@ -74,11 +74,11 @@ class TrainingRows:
     def encodings(
         self,
         rows: Tensor,  # (n,) on the CPU, as the numbers
-        numbers: Tensor,  # (n,) 0 for the plain latent, else the number of the view
+        numbers: Tensor,  # (n,) of views; below 1: the plain latent
     ) -> Tensor:  # (n, c, h, w)
         """Return these encodings of these images, standardised, on the device."""
         values = self.values[rows.to(self.device)]
-        if self.views is not None and len(augmented := numbers.nonzero()[:, 0]):
+        if self.views is not None and len(augmented := (numbers > 0).nonzero()[:, 0]):
             views = self.views.take(rows[augmented].numpy(), numbers[augmented].numpy(), self.device)
             values[augmented.to(self.device)] = views
         return values
@@ -99,7 +99,7 @@ def load_views(folder: Path, latents: Latents) -> Views | None:
     pool = RowPool(folder / STORE)
     pool.store.require("latents", latents.header.space, latents.class_names)
     found = pool.store.column("label")
-    if not np.array_equal(found, np.repeat(latents.labels, count)):
+    if len(found) != count * len(latents.labels) or not np.array_equal(found, np.repeat(latents.labels, count)):
         wanted = f"{count} views of each of {len(latents.labels)} images, in their order"
         raise IncompatibleStoreError(str(folder / STORE), "its list of labels", f"{len(found)} others", wanted)
     return Views(pool, count, latents.header.standardisation)

@@ -32,8 +32,8 @@ def take_over_upper_half(network: LatentResNet, folder: Path) -> None:
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(
             f"{folder / FILE}: found no upper half of a classifier to start from ({reason(error)}), wanted that of an "
-            f"encoder of kind 'supervised', with the network of the section `teacher`. Run `dvc repro encoder`, or set "
-            f"teacher.start to scratch."
+            f"encoder of kind 'supervised' whose maps are not reduced, with the network of the section `teacher`. Run "
+            f"`dvc repro encoder`, or set teacher.start to scratch."
         ) from error
     with torch.no_grad():
         network.load_state_dict(weights)

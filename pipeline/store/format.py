@@ -126,6 +126,12 @@ class Header(Frozen):
             self.provenance.get("views"), dict
         ):
             raise ValueError("columns has views, but provenance.views does not say of what")
+        of_parents, of_views = (
+            {name.removeprefix(f"{kind}_") for name in self.columns if name.startswith(f"{kind}_")}
+            for kind in ("parent", "view")
+        )
+        if of_views and of_views != of_parents:
+            raise ValueError(f"columns has views of {sorted(of_views)}, and parents {sorted(of_parents)}")
         names = self.provenance.get("method_names", [])
         if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
             raise ValueError("provenance.method_names is no list of names")

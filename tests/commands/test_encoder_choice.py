@@ -180,7 +180,11 @@ def test_a_folder_that_is_no_backbone_is_one_error_before_anything_is_made(photo
             "../nowhere",
             "found no such folder, and no id on the hub has this form. Wanted supervised, trained, a folder",
         ),
-        ("supervized", "supervized: neither a folder here nor a model that the hub gives"),
+        (
+            "supervized",
+            "supervized: neither a folder here nor .* Kinds that are trained here are supervised and trained",
+        ),
+        ("onnx", "onnx: found a kind that `new-project` does not set up. Set encoder.kind in params.yaml"),
     ],
 )
 def test_what_names_no_encoder_is_one_error(asked, message):

@@ -99,3 +99,21 @@ def test_without_a_card_the_stage_is_named(latents, content):
         (VIEWS / "views.json").write_text(content)
     with pytest.raises(ModelError, match="views.json: found no account of views .* Run `dvc repro views`"):
         load_training_rows(VIEWS, latents, CPU)
+
+
+def test_numbers_below_one_are_the_plain_latent(latents):
+    write_views(latents)
+    rows = load_training_rows(VIEWS, latents, CPU)
+    images = torch.tensor([0, 1, 2])
+    found = rows.encodings(images, torch.tensor([-1, 0, 1]))
+    assert torch.equal(found[:2], latents.values[:2])
+    assert not torch.equal(found[2], latents.values[2])
+
+
+@pytest.mark.parametrize("count", [-1, 10**9, 2])
+def test_a_card_with_another_number_of_views_is_refused(latents, count):
+    write_views(latents)
+    card = (VIEWS / "views.json").read_text().replace(str(COUNT), str(count))
+    (VIEWS / "views.json").write_text(card)
+    with pytest.raises((ModelError, IncompatibleStoreError), match="views"):
+        load_training_rows(VIEWS, latents, CPU)

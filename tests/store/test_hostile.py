@@ -54,6 +54,8 @@ HEADERS = {
     "names of files that are none": {"provenance": {"files": FILES | {"skipped_files": {"empty": 7}}, "part": "train"}},
     "files of another part": {"provenance": {"files": FILES, "part": "test"}},
     "files of a part that is none": {"provenance": {"files": FILES, "part": {"train": 1}}},
+    "views of nothing": {"columns": {"view_a": "<i4", "view_b": "<i4"}},
+    "views of no parent": {"columns": {"view_3": "<i4"}, "provenance": {"views": {"count": 8}}},
     "files of no part": {"provenance": {"files": FILES}},
 }
 

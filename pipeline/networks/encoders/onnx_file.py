@@ -34,6 +34,8 @@ def require_harmless(content: bytes, source: str) -> None:
                 f"{source}: its weight {tensor.name!r} is in another file. Wanted one file with all weights: save it "
                 f"with onnx.save_model(model, file, save_as_external_data=False)."
             )
+    if any(_has_sparse_tensor(graph) for graph in _graphs(model.graph)):
+        raise ModelError(f"{source}: it has a sparse tensor, wanted dense weights alone. Export it without.")
     for entry in model.opset_import:
         if entry.domain not in DOMAINS:
             raise ModelError(f"{source}: it needs the operators of {entry.domain!r}, wanted those of ONNX alone.")
@@ -75,14 +77,27 @@ def _require_few_nodes(model: Any, source: str) -> None:
             raise ModelError(f"{source}: found more than {MOST_NODES:,} operators, wanted as many as an image takes.")
 
 
-def _nodes(graph: Any) -> Iterator[Any]:
-    """Yield the operators of a graph, and those of graphs within it."""
+def _graphs(graph: Any) -> Iterator[Any]:
+    """Yield a graph, and the graphs within it."""
     graphs = [graph]
     while graphs:
-        for node in graphs.pop().node:
-            yield node
+        yield (here := graphs.pop())
+        for node in here.node:
             for attribute in node.attribute:
                 graphs.extend([*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs])
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    """Yield the operators of a graph, and those of graphs within it."""
+    return (node for here in _graphs(graph) for node in here.node)
+
+
+def _has_sparse_tensor(graph: Any) -> bool:
+    """Return whether a graph has a sparse tensor: it may lie in another file, and be dense beyond all memory."""
+    attributes = (attribute for node in graph.node for attribute in node.attribute)
+    return len(graph.sparse_initializer) > 0 or any(
+        attribute.HasField("sparse_tensor") or attribute.sparse_tensors for attribute in attributes
+    )
 
 
 def _require_small_tensors(model: Any, source: str) -> None:

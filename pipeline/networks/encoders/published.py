@@ -16,6 +16,8 @@ PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
 """Weights in formats that are not read: most of them can run code when they are opened."""
 USUAL_SIZE, LARGEST_SIZE = 224, 2**12
 """Side in pixels of the images of most backbones, and the largest that is believed."""
+STEP = 8
+"""`data.image_size` is a multiple of this, and at least twice as much."""
 
 
 def require_vision_backbone(folder: Path) -> None:
@@ -43,7 +45,8 @@ def require_vision_backbone(folder: Path) -> None:
 def input_size(folder: Path) -> int:
     """Return the side in pixels of the images that a backbone was made for.
 
-    It is the crop or the size in preprocessor_config.json, else `image_size` in config.json, else 224.
+    It is the crop or the size in preprocessor_config.json, else `image_size` in config.json, else 224. Sizes that are
+    no multiple of 8, as of EfficientNet-B2, are lowered to one: images of a run have such sides.
     """
     preprocessor, config = (_content(folder / name) for name in (PREPROCESSOR, CONFIG))
     vision = config.get("vision_config")
@@ -73,7 +76,7 @@ def _side(size: object) -> int | None:
         size = size.get("height", size.get("shortest_edge"))
     if isinstance(size, list) and size:
         size = size[0]
-    return size if type(size) is int and 1 <= size <= LARGEST_SIZE else None
+    return size - size % STEP if type(size) is int and 2 * STEP <= size <= LARGEST_SIZE else None
 
 
 def _content(file: Path) -> dict[str, Any]:

@@ -99,7 +99,22 @@ def outside_in_a_constant():
     return model([node, CONVOLUTION])
 
 
+def sparse(*, place=None, dims=(4, 3, 8, 8), nested=False):
+    """A weight that lies in another file, or is dense beyond all memory."""
+    values = external(place) if place else onnx.numpy_helper.from_array(np.ones(1, np.float32), "w")
+    values.dims[:] = [1]
+    weight = helper.make_sparse_tensor(values, constant("", [0]), list(dims))
+    if nested:
+        return model([helper.make_node("Constant", [], ["w"], sparse_value=weight), CONVOLUTION])
+    found = model([CONVOLUTION])
+    found.graph.sparse_initializer.append(weight)
+    return found
+
+
 HOSTILE = {
+    "a sparse weight in another file": (lambda: sparse(place="secret"), "it has a sparse tensor"),
+    "a sparse weight beyond all memory": (lambda: sparse(dims=[2**40]), "it has a sparse tensor"),
+    "a sparse value of an operator": (lambda: sparse(nested=True), "it has a sparse tensor"),
     "a path out of the folder": (lambda: model([CONVOLUTION], [external("../../etc/passwd")]), "is in another file"),
     "an absolute path": (outside_in_a_constant, "its weight 'w' is in another file"),
     "an output beyond all memory": (lambda: of_a_shape(2**20, 2**20, 2**10), "'map' has 1048576 x 1048576 x 1024"),

@@ -12,6 +12,8 @@ from pipeline.networks.encoders.published import input_size
     [
         ({"crop_size": {"height": 224, "width": 224}, "size": {"shortest_edge": 256}}, {"image_size": 518}, 224),
         ({"crop_size": 192, "do_center_crop": True}, {}, 192),
+        ({"size": {"height": 260, "width": 260}}, {}, 256),
+        ({"size": {"shortest_edge": 7}}, {}, 224),
         ({"crop_size": {"height": 289, "width": 289}, "do_center_crop": False, "size": {"height": 224}}, {}, 224),
         ({"size": {"shortest_edge": 384}}, {"image_size": 224}, 384),
         ({"size": 96}, {}, 96),
