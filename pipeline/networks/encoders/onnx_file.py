@@ -81,15 +81,15 @@ def _graphs(graph: Any) -> Iterator[Any]:
     """Yield a graph, and the graphs within it."""
     graphs = [graph]
     while graphs:
-        yield (here := graphs.pop())
-        for node in here.node:
+        yield (current := graphs.pop())
+        for node in current.node:
             for attribute in node.attribute:
                 graphs.extend([*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs])
 
 
 def _nodes(graph: Any) -> Iterator[Any]:
     """Yield the operators of a graph, and those of graphs within it."""
-    return (node for here in _graphs(graph) for node in here.node)
+    return (node for inner in _graphs(graph) for node in inner.node)
 
 
 def _has_sparse_tensor(graph: Any) -> bool:
