@@ -34,8 +34,9 @@ test-oldest: develop  ## run the tests about files of strangers with the oldest 
 	grep '^torch==' constraints.txt > $(VENV)/torch.txt  # set UV_FIND_LINKS to a folder with a CPU build
 	$(VENV)/oldest/bin/uv pip install --quiet --python $(VENV)/oldest/bin/python --constraints $(VENV)/torch.txt \
 	  --resolution lowest-direct --requirements pyproject.toml --extra pretrained 'pytest>=9' 'pytest-timeout>=2.4'
-	$(VENV)/oldest/bin/python -m pytest --override-ini addopts= --override-ini filterwarnings=default \
-	  tests/detector/test_hostile.py tests/detector/test_bundle.py
+	PATH="$(CURDIR)/$(VENV)/oldest/bin:$$PATH" python -m pytest --override-ini addopts= \
+	  --override-ini filterwarnings=default tests/detector/test_hostile.py tests/detector/test_bundle.py \
+	  tests/store/test_hostile.py tests/project/test_hostile_params.py
 
 check: develop  ## lint, formatting and strict types
 	ruff check .
