@@ -62,6 +62,6 @@ def _views(store: Store, rows: NDArray[np.int64], parent: object) -> ShownViews 
     try:
         made_from = {name: value for name, value in store.header.provenance["views"].items() if name != "store"}
         params = ViewsParams.model_validate(made_from)
-    except (KeyError, AttributeError, ValidationError):
+    except ValidationError:
         return None
     return ShownViews(params, store.take(f"view_{parent}", rows).astype(np.int64))

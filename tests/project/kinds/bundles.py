@@ -30,4 +30,4 @@ def write_small_bundle(folder, models, id_train):
     detector = Path(models, "detector/0")
     save_network(detector, card.build(), card, [])
     write_decisions(models / "decision", [decision(0, file_digest(detector / "model.safetensors"), "knn")])
-    write_bundle(folder, bundle_parts(models, 0, latents, INFER), "a card\n")
+    write_bundle(folder, bundle_parts(models, 0, latents, INFER, None), "a card\n")
