@@ -28,8 +28,10 @@ def key(stage: str, facts: Mapping[str, object], inputs: Mapping[str, Path]) -> 
 @cache
 def stage_code(stage: str) -> str:
     """Return one digest of the modules that a stage depends on."""
-    stages = plain_yaml(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    return code(*(Path(name) for name in stages[stage]["deps"] if name.startswith("pipeline")))
+    entry = plain_yaml(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
+    deps = entry.get("do", entry)["deps"]  # of a stage per set or method they are a level deeper
+    paths = [Path(name) for name in deps if name.startswith("pipeline")]
+    return code(*(path.parent if "$" in path.name else path for path in paths))  # one file per method: all of them
 
 
 def code(*paths: Path) -> str:
