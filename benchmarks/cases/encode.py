@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from benchmarks.cases.case import Case
-from benchmarks.efficientnet_lite0 import MEAN, STD, lite0_config
+from benchmarks.weights.efficientnet_lite0 import MEAN, STD, lite0_config
 from pipeline.images.decode import LARGEST_PIXELS
 from pipeline.images.image_set import ImageSet, from_8_bits, resized
 from pipeline.images.sources.folder import FolderImagesSource

@@ -8,7 +8,6 @@ compared, and the page is written only with `--publish`. With `--development` ot
 drawn by a program, a table is printed, and nothing is written into `docs/`.
 """
 
-from collections.abc import Sequence
 from os.path import normpath
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +19,7 @@ from rich.table import Table
 from benchmarks.leaderboard.default import Default
 from benchmarks.leaderboard.lines import Json, Line, cells, compared, controls, heading
 from benchmarks.leaderboard.methods import CANDIDATES, METHODS, by_size, chosen
+from benchmarks.leaderboard.names import known
 from benchmarks.leaderboard.page import PICTURE, page, sized
 from benchmarks.leaderboard.picture import draw
 from benchmarks.leaderboard.project import require_clean
@@ -29,7 +29,6 @@ from pipeline.runtime.command import Workers, run
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import read_json, write_bytes, write_json
 from pipeline.runtime.launch import Launch
-from pipeline.schema.spelling import nearest_name
 
 RESULTS, PAGE = Path("benchmarks/results"), Path("docs/benchmarks/results.md")
 COMPARED, SIZED = "leaderboard", "rows"
@@ -53,9 +52,9 @@ def main(
         raise PipelineError("--rows compares our default with itself; take --methods in another run.")
     if publish and development:
         raise PipelineError("--publish is for results; what --development finds is for choosing settings.")
-    names = _known(benchmark or [name for name in PRESETS if name not in FOR_A_GPU], [*PRESETS], "benchmark")
+    names = known(benchmark or [name for name in PRESETS if name not in FOR_A_GPU], [*PRESETS], "benchmark")
     every = [*METHODS, *(CANDIDATES if development and methods else ())]
-    entrants = by_size() if rows else chosen(_known(methods, every, "method"))
+    entrants = by_size() if rows else chosen(known(methods, every, "method"))
     require_clean()
     for name in names:
         networks = seeds or MORE_SEEDS.get(name, SEEDS)
@@ -92,14 +91,6 @@ def show(report: Json) -> None:
         found = cells(report, line)
         table.add_row(*(found[place] for place in kept))
     Console(width=200).print(table)
-
-
-def _known(asked: Sequence[str] | None, names: Sequence[str], what: str) -> list[str]:
-    """Return what is asked for, or everything; raises PipelineError where there is no such thing."""
-    for name in asked or ():
-        if name not in names:
-            raise PipelineError(f"{name!r} is no {what}; {nearest_name(name, names)}")
-    return [name for name in names if name in (asked or names)]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Run `python -m benchmarks.photographs`: our detectors beside what people would take, on folders of photographs.
 
 The folder of `--datasets` has the Parquet files that `folders.py` names. That of `--backbone` is written by
-`python -m benchmarks.efficientnet_lite0`. Each folder of photographs, contestant and seed is a part in
+`python -m benchmarks.weights.efficientnet_lite0`. Each folder of photographs, contestant and seed is a part in
 `benchmarks/results/photographs/`; a part that follows from the same images and settings is not computed again. The page
 `docs/benchmarks/photographs.md` is written from the parts. Ours is run by a new project of the last commit, under
 `.work/photographs/`. With `--table` nothing is run, and a short table is printed. With `--development` other classes
@@ -13,16 +13,15 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.leaderboard.names import known
 from benchmarks.photographs.comparison import compared
 from benchmarks.photographs.contestants import RUNS, run
 from benchmarks.photographs.folders import DEVELOPMENT, FINAL, write_images
 from benchmarks.photographs.page import COMPARISON, main_table, page, results_of
 from benchmarks.photographs.parts import Parts
 from pipeline.runtime.command import run as run_command
-from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import write_bytes, write_json
 from pipeline.runtime.text.terminal import say
-from pipeline.schema.spelling import nearest_name
 
 PAGE = Path("docs/benchmarks/photographs.md")
 Datasets = Annotated[
@@ -56,14 +55,6 @@ def main(  # noqa: PLR0913  # one argument per option
     if results and not (as_table or development):
         write_bytes(PAGE, page(results).encode())
         say(f"written: {PAGE}")
-
-
-def known(asked: list[str] | None, names: tuple[str, ...] | list[str], what: str) -> list[str]:
-    """Return what is asked for in the order of all names, or all; raises PipelineError for what is none of them."""
-    for name in asked or ():
-        if name not in names:
-            raise PipelineError(f"{name!r} is no {what}; {nearest_name(name, names)}.")
-    return [name for name in names if name in (asked or names)]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """The table of README, and the page about photographs, in Markdown."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from benchmarks.leaderboard.lines import difference, percent, table
 from benchmarks.photographs.contestants import CHOICE, CNN_SEEDS, CONTESTANTS, RUNS
@@ -69,16 +68,6 @@ def _cells(line: Json) -> list[str]:
         found.append(percent(line[name]) + score if name in line else "")
     apart = line.get("ours_minus")
     return [*found, *(difference(apart[group]) if apart else "" for group in GROUPS)]
-
-
-def require_table(text: str, results: Mapping[str, Json], where: Path) -> None:
-    """Raise ValueError where a document has a table with this heading that is not what the results say."""
-    (heading, *_) = wanted = main_table(results).splitlines()
-    lines = text.splitlines()
-    if heading in lines:
-        start = lines.index(heading)
-        if lines[start : start + len(wanted)] != wanted or lines[start + len(wanted) : start + len(wanted) + 1] != [""]:
-            raise ValueError(f"{where}: its table differs from `python -m benchmarks.photographs --table`")
 
 
 def page(results: Mapping[str, Json], folders: Sequence[Photographs] = FINAL) -> str:

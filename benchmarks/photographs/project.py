@@ -77,7 +77,7 @@ def make_project(folder: Path, photographs: Photographs, encoder: Encoder, backb
 def required(backbone: Path | None) -> Path:
     """Return the folder of the backbone; raises PipelineError where there is none."""
     if backbone is None or not (backbone / "config.json").is_file():
-        advice = "make one by `python -m benchmarks.efficientnet_lite0 FOLDER`, and name it by --backbone"
+        advice = "make one by `python -m benchmarks.weights.efficientnet_lite0 FOLDER`, and name it by --backbone"
         raise PipelineError(f"{backbone}: found no vision model, wanted one in the layout of transformers; {advice}.")
     return backbone
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
@@ -13,7 +13,7 @@ from pipeline.networks.encoders.hub_commit import commit_at_hand
 from pipeline.networks.encoders.pretrained import backbone_folder
 from pipeline.networks.encoders.published import input_size
 from pipeline.networks.encoders.vision_backbone import PARAMETER, VisionBackbone
-from pipeline.params.encoder import TransformersParams
+from pipeline.params.encoder import EncoderKind, TransformersParams
 from pipeline.runtime.errors import MissingExtraError, ModelError, PipelineError
 from pipeline.runtime.huggingface import import_transformers
 
@@ -22,9 +22,7 @@ DEFAULT = "facebook/dinov2-small"
 CHANNELS = 64
 """Principal channels that are kept of a wider backbone (docs/encoders.md)."""
 BATCH = 16
-"""Images per forward pass of a backbone. On a CPU larger batches take up to twice as long per image."""
-KINDS = ("diffusers", "transformers", "onnx")
-"""Kinds of encoders that are no name of a model."""
+"""Images per forward pass of a backbone. On a CPU larger batches take longer per image."""
 MODEL_ID = r"\w[\w.-]*(/\w[\w.-]*)?"
 """An id on the hub."""
 OPTION = "--encoder"
@@ -168,7 +166,7 @@ def _address(asked: str) -> tuple[str, str | None]:
             f"{asked}: found a file, wanted the folder of a backbone, or an id on the hub. A network in ONNX is named "
             f"in params.yaml: encoder.kind onnx."
         )
-    if asked in KINDS:
+    if asked in get_args(EncoderKind):
         raise ModelError(f"{asked}: found a kind that `new-project` does not set up. Set encoder.kind in params.yaml.")
     model_id, _, revision = asked.partition("@")
     if not re.fullmatch(MODEL_ID, model_id):

@@ -51,6 +51,18 @@ class Views:
         scaled = torch.from_numpy(self.pool.take(images * self.count + numbers - 1).astype(np.float32))
         return to_standardised(scaled.to(device), self.standardisation)
 
+    def replace_plain(
+        self,
+        values: Tensor,  # (n, c, h, w) plain latents of these images, changed in place
+        images: NDArray[np.int64],  # (n,)
+        numbers: NDArray[np.int64],  # (n,) of views; below 1: the plain latent stays
+    ) -> None:
+        """Put the views of images in the place of their plain latents."""
+        augmented = np.flatnonzero(numbers > 0)
+        if len(augmented):
+            views = self.take(images[augmented], numbers[augmented], values.device)
+            values[torch.from_numpy(augmented).to(values.device)] = views
+
 
 class TrainingRows:
     """The ID training latents as a training draws them: of each image the plain latent or one of its views.
@@ -78,9 +90,8 @@ class TrainingRows:
     ) -> Tensor:  # (n, c, h, w)
         """Return these encodings of these images, standardised, on the device."""
         values = self.values[rows.to(self.device)]
-        if self.views is not None and len(augmented := (numbers > 0).nonzero()[:, 0]):
-            views = self.views.take(rows[augmented].numpy(), numbers[augmented].numpy(), self.device)
-            values[augmented.to(self.device)] = views
+        if self.views is not None:
+            self.views.replace_plain(values, rows.numpy(), numbers.numpy())
         return values
 
 

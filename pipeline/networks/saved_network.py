@@ -7,15 +7,14 @@ from typing import Annotated, Literal, NamedTuple, Self
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors import SafetensorError
-from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
 from pipeline.networks.resnet import LatentResNet
-from pipeline.networks.tensor_file import read_tensors, require_finite, require_tensors
+from pipeline.networks.tensor_file import read_tensors, require_finite, require_tensors, write_tensors
 from pipeline.params.networks import HeadParams, NetworkParams
 from pipeline.runtime.device import full_float32
 from pipeline.runtime.errors import IncompatibleStoreError, ModelError, reason
-from pipeline.runtime.files import read_description, write_bytes, write_json
+from pipeline.runtime.files import read_description, write_json
 from pipeline.store.format import LatentSpace, Standardisation
 
 NETWORK, WEIGHTS, HISTORY = "network.json", "model.safetensors", "history.json"
@@ -68,12 +67,12 @@ class TrainedNetwork(NamedTuple):
 def save_network(folder: Path, network: LatentResNet, card: NetworkCard, history: list[dict[str, float]]) -> None:
     """Write weights, training history and, last, the card; raises ModelError when a weight is not finite."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    weights = network.state_dict()
     try:
         require_finite(weights)
     except ValueError as error:
         raise ModelError(f"{folder}: {error}. The training diverged: lower its learning_rate.") from error
-    write_bytes(folder / WEIGHTS, tensor_bytes(weights))
+    write_tensors(folder / WEIGHTS, weights)
     write_json(folder / HISTORY, history)
     write_json(folder / NETWORK, card.model_dump(mode="json"))
 

@@ -1,13 +1,19 @@
-"""Tensors of files that may come from strangers: exactly those that a network has, and all finite."""
+"""Tensors in files, which may come from strangers: exactly those that a network has, and all finite."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors.torch import load as tensors_of
+from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
-from pipeline.runtime.files import open_regular
+from pipeline.runtime.files import open_regular, write_bytes
 from pipeline.runtime.shortage import require_memory
+
+
+def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors of any device and memory layout to a safetensors file."""
+    write_bytes(file, tensor_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
 
 
 def read_tensors(file: Path, *, inside: Path) -> dict[str, Tensor]:

@@ -4,20 +4,17 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save as tensor_bytes
 
 from pipeline.networks.resnet import LatentResNet
-from pipeline.networks.tensor_file import read_tensors, require_finite, require_tensors
+from pipeline.networks.tensor_file import read_tensors, require_finite, require_tensors, write_tensors
 from pipeline.runtime.errors import ModelError, reason
-from pipeline.runtime.files import write_bytes
 
 FILE = "upper_half.safetensors"
 
 
 def save_upper_half(folder: Path, network: LatentResNet) -> None:
     """Write the weights into the folder of an encoder."""
-    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    write_bytes(folder / FILE, tensor_bytes(weights))
+    write_tensors(folder / FILE, network.state_dict())
 
 
 def take_over_upper_half(network: LatentResNet, folder: Path) -> None:

@@ -147,9 +147,8 @@ class Parents:
     ) -> Tensor:  # (n, c, h, w)
         """Return a copy of these encodings of the images. `index_select` is used, as it is faster than indexing."""
         values = self.values.index_select(0, torch.from_numpy(rows).to(self.values.device))
-        if self.views is not None and len(augmented := np.flatnonzero(numbers > 0)):
-            views = self.views.take(rows[augmented], numbers[augmented], values.device)
-            values[torch.from_numpy(augmented).to(values.device)] = views
+        if self.views is not None:
+            self.views.replace_plain(values, rows, numbers)
         return values
 
     def draw_views(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.int64]:

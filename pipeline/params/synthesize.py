@@ -59,6 +59,6 @@ class SynthesizeParams(OutlierStores):
         return self
 
 
-OTHERS = ("methods", "imported", "seed", "parents")
-METHODS = tuple(name for name in SynthesizeParams.model_fields if name not in OTHERS)
+OF_ALL_METHODS = ("methods", "imported", "seed", "parents")
+METHODS = tuple(name for name in SynthesizeParams.model_fields if name not in OF_ALL_METHODS)
 """Every synthesis method there is."""

@@ -14,7 +14,7 @@ from pipeline.runtime.device import chosen_device
 from pipeline.runtime.progress import progress
 
 BATCH = 16
-"""On a CPU a backbone takes twice as long per image in batches of 64."""
+"""Images per forward pass. On a CPU larger batches of a backbone take longer per image."""
 
 
 def fitted_reduction(model: EncoderModel, images: ImageSet, image_size: int, params: EncoderParams) -> Reduction | None:

@@ -14,12 +14,11 @@ from pipeline.detector.bundle import write_bundle
 from pipeline.detector.detector import Detector
 from pipeline.networks.encoders.encoder import Encoder
 from pipeline.networks.encoders.onnx_network import OnnxNetwork, OnnxSettings
-from pipeline.networks.encoders.pixel_classifier import PixelTrunk, SupervisedEncoder, SupervisedSettings
 from pipeline.networks.encoders.reduction import fit_reduction
 from pipeline.networks.encoders.vision_backbone import VisionBackbone
 from tests.detector.make import picture_files, tiny_bundle_parts
 from tests.helpers.make import ROOT
-from tests.helpers.models import encoder_of, random_kl, random_tiny, write_backbone, write_onnx
+from tests.helpers.models import encoder_of, random_kl, random_supervised, random_tiny, write_backbone, write_onnx
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 KINDS = ("trained", "supervised", "diffusers", "transformers", "onnx", "reduced")
@@ -32,8 +31,7 @@ def tiny_encoder(kind, folder):
         case "trained":
             return encoder_of(random_kl())
         case "supervised":
-            settings = SupervisedSettings(widths=(8, 8, 8))
-            return Encoder(SupervisedEncoder(PixelTrunk(settings.widths), settings))
+            return random_supervised()
         case "diffusers":
             return encoder_of(random_tiny())
         case "transformers":

@@ -6,6 +6,7 @@ import torch
 
 from pipeline.networks.encoders.diffusers_autoencoder import DiffusersAutoencoder
 from pipeline.networks.encoders.encoder import Encoder, load_encoder
+from pipeline.networks.encoders.pixel_classifier import PixelTrunk, SupervisedEncoder, SupervisedSettings
 
 LEVELS = 2
 KL = {
@@ -34,6 +35,12 @@ def random_tiny():
         encoder_block_out_channels=(8,) * 4, decoder_block_out_channels=(8,) * 4,
         num_encoder_blocks=(1,) * 4, num_decoder_blocks=(1,) * 4,
     ).eval()  # fmt: skip
+
+
+def random_supervised():
+    """The lower half of a classifier of pixels, tiny."""
+    settings = SupervisedSettings(widths=(8, 8, 8))
+    return Encoder(SupervisedEncoder(PixelTrunk(settings.widths), settings))
 
 
 def encoder_of(module):

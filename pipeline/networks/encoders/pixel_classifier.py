@@ -6,15 +6,14 @@ from typing import Any, Literal, Self
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from safetensors.torch import save as tensor_bytes
 from torch import Tensor, nn
 
 from pipeline.networks.encoders.model import EncoderModel, ModelSettings
 from pipeline.networks.fitting import require_fitting
+from pipeline.networks.tensor_file import write_tensors
 from pipeline.params.encoder import Widths
 from pipeline.runtime.device import full_float32
 from pipeline.runtime.errors import ModelError, reason
-from pipeline.runtime.files import write_bytes
 
 WEIGHTS = "model.safetensors"
 
@@ -105,5 +104,4 @@ class SupervisedEncoder(EncoderModel):
 
     def save(self, folder: Path) -> None:
         """Write the weights."""
-        weights = {name: value.cpu().contiguous() for name, value in self.trunk.state_dict().items()}
-        write_bytes(folder / WEIGHTS, tensor_bytes(weights))
+        write_tensors(folder / WEIGHTS, self.trunk.state_dict())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.leaderboard import __main__ as main_module
-from benchmarks.leaderboard.__main__ import _known, main, show, write_page
+from benchmarks.leaderboard.__main__ import main, show, write_page
 from benchmarks.leaderboard.page import PICTURE
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import write_json
@@ -14,16 +14,6 @@ from tests.benchmarks.leaderboard.make import by_rows, report
 from tests.helpers.make import ROOT
 
 PAGE = Path("docs/benchmarks/results.md")
-
-
-def test_a_word_that_is_not_known_is_answered_with_the_nearest():
-    with pytest.raises(PipelineError, match=re.escape("'npo' is no method; did you mean 'npos'?")):
-        _known(["npo"], ["vos", "npos"], "method")
-
-
-def test_nothing_asked_for_is_everything():
-    assert _known(None, ["vos", "npos"], "method") == ["vos", "npos"]
-    assert _known(["npos"], ["vos", "npos"], "method") == ["npos"]
 
 
 def test_every_method_is_printed(capsys):

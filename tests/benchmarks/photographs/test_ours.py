@@ -92,7 +92,7 @@ def params():
 
 @pytest.mark.parametrize("folder", [None, Path("nowhere")])
 def test_a_backbone_that_is_not_there_says_how_to_make_it(folder):
-    with pytest.raises(PipelineError, match=re.escape("python -m benchmarks.efficientnet_lite0 FOLDER")):
+    with pytest.raises(PipelineError, match=re.escape("python -m benchmarks.weights.efficientnet_lite0 FOLDER")):
         required(folder)
 
 

@@ -9,11 +9,10 @@ import torch
 
 from pipeline.detector.detector import Detector
 from pipeline.networks.encoders.encoder import Encoder, load_encoder
-from pipeline.networks.encoders.pixel_classifier import PixelTrunk, SupervisedEncoder, SupervisedSettings
 from pipeline.networks.encoders.vision_backbone import VisionBackbone
 from pipeline.runtime.errors import BundleError, ModelError, OutOfMemoryError
 from tests.detector.make import forged, tiny_bundle
-from tests.helpers.models import encoder_of, random_kl, write_backbone
+from tests.helpers.models import encoder_of, random_kl, random_supervised, write_backbone
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -65,12 +64,9 @@ def backbone():
     return Encoder(VisionBackbone.read(Path("given"), None))
 
 
-def supervised():
-    settings = SupervisedSettings(widths=(8, 8, 8))
-    return Encoder(SupervisedEncoder(PixelTrunk(settings.widths), settings))
-
-
-@pytest.mark.parametrize("make", [lambda: encoder_of(random_kl()), backbone, supervised], ids=["kl", "vit", "pixels"])
+@pytest.mark.parametrize(
+    "make", [lambda: encoder_of(random_kl()), backbone, random_supervised], ids=["kl", "vit", "pixels"]
+)
 def test_a_saved_encoder_is_refused(make):
     torch.manual_seed(0)
     make().save(Path("encoder"), 32)

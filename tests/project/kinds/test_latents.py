@@ -98,7 +98,7 @@ def test_efficientnet_lite0_with_its_real_weights(photos):
     require_efficientnet()
     from efficientnet_lite_pytorch import EfficientNet
 
-    from benchmarks.efficientnet_lite0 import MEAN, STD, published_weights, write_backbone
+    from benchmarks.weights.efficientnet_lite0 import MEAN, STD, published_weights, write_backbone
 
     write_backbone(GIVEN)
     images, store = encoded("transformers", 224, TRANSFORMERS)
@@ -117,7 +117,7 @@ def test_a_convolution_in_onnx(photos):
 
 @torch.no_grad()
 def test_taef2_with_its_real_weights(photos):
-    from benchmarks.cases.taef2 import pretrained_encoder, write_onnx
+    from benchmarks.weights.taef2 import pretrained_encoder, write_onnx
 
     network = pretrained_encoder(shared("weights/taef2"))
     write_onnx(network, Path("taef2.onnx"))

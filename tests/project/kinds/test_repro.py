@@ -44,7 +44,7 @@ def transformers(given):
 
 def efficientnet(given):
     require_efficientnet()
-    from benchmarks.efficientnet_lite0 import write_backbone
+    from benchmarks.weights.efficientnet_lite0 import write_backbone
 
     write_backbone(given)
     settings = {"source": str(given), "revision": None, "layer": None}
@@ -58,7 +58,7 @@ def onnx(given):
 
 
 def taef2(given):
-    from benchmarks.cases.taef2 import pretrained_encoder, write_onnx
+    from benchmarks.weights.taef2 import pretrained_encoder, write_onnx
 
     network = pretrained_encoder(shared("weights/taef2"))
     given.mkdir()

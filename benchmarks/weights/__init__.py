@@ -1,0 +1,1 @@
+"""Write public pretrained weights in the layouts that encoders are read from."""
