@@ -29,10 +29,7 @@ class BundleParams(Section):
             return []
         model = encoder.chosen
         if not isinstance(model, DiffusersParams | TransformersParams):
-            found, wanted = (
-                f"encoder.kind is {encoder.kind!r}",
-                "'diffusers' or 'transformers'",
-            )
+            found, wanted = f"encoder.kind is {encoder.kind!r}", "'diffusers' or 'transformers'"
         elif not re.fullmatch(HUB_ID, model.source):
             found, wanted = f"encoder.{encoder.kind}.source is {model.source!r}", "an id on the hub"
         elif not re.fullmatch(COMMIT, model.revision or ""):

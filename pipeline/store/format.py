@@ -116,22 +116,24 @@ class Header(Frozen):
         for name, kind in self.columns.items():
             if (wanted := COLUMN_KINDS.get(name.partition("_")[0])) and np.dtype(kind).kind not in wanted:
                 raise ValueError(f"columns.{name} is {kind}, wanted numbers of kind {' or '.join(wanted)}")
-        if _is_deeper(self.provenance, DEEPEST):
-            raise ValueError(f"provenance has more than {DEEPEST} levels")
-        if (files := self.provenance.get("files")) is not None:
-            counts = FileCounts.model_validate(files)
-            if self.provenance.get("part") not in [*counts.parts]:  # it may be of any kind, and have no hash
-                raise ValueError("provenance.part is not among provenance.files.parts")
-        if any(name.startswith("view_") for name in self.columns) and not isinstance(
-            self.provenance.get("views"), dict
-        ):
-            raise ValueError("columns has views, but provenance.views does not say of what")
         of_parents, of_views = (
             {name.removeprefix(f"{kind}_") for name in self.columns if name.startswith(f"{kind}_")}
             for kind in ("parent", "view")
         )
         if of_views and of_views != of_parents:
             raise ValueError(f"columns has views of {sorted(of_views)}, and parents {sorted(of_parents)}")
+        if of_views and not isinstance(self.provenance.get("views"), dict):
+            raise ValueError("columns has views, but provenance.views does not say of what")
+        return self
+
+    @model_validator(mode="after")
+    def _provenance_can_be_read(self) -> Self:
+        if _is_deeper(self.provenance, DEEPEST):
+            raise ValueError(f"provenance has more than {DEEPEST} levels")
+        if (files := self.provenance.get("files")) is not None:
+            counts = FileCounts.model_validate(files)
+            if self.provenance.get("part") not in [*counts.parts]:  # it may be of any kind, and have no hash
+                raise ValueError("provenance.part is not among provenance.files.parts")
         names = self.provenance.get("method_names", [])
         if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
             raise ValueError("provenance.method_names is no list of names")
