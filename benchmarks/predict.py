@@ -128,7 +128,8 @@ def write_random_bundle(folder: Path, params: AllParams, encoder: Encoder) -> No
     score, features = params.score.headline, torch.randn(ID_IMAGES, network.features)
     with torch.inference_mode():
         id_outputs = NetworkOutputs(network.eval().head(features).double(), features.double())
-    scorer = fit_scores(network, id_outputs, torch.arange(ID_IMAGES) % len(card.class_names), params.infer, (score,))
+    labels = torch.arange(ID_IMAGES) % len(card.class_names)
+    scorer = fit_scores(network, id_outputs, labels, id_outputs, params.infer, (score,))
     facts = {"threshold": 1.0, "id_rejection_target": 0.05, "id_rejection_validation": 0.05, "validation_images": 1}
     decision = Decision(seed=0, weights=digest(weights), score=score, **facts)
     write_bundle(folder, BundleParts(models / "encoder", weights, card, decision, scorer, "", None), "")

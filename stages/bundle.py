@@ -7,16 +7,18 @@ from pathlib import Path
 from pipeline.runtime.command import PARAMS_FILE, ParamsPath, run
 
 
-def bundle(id_train: Path, models: Path, metrics: Path, output: Path, params: ParamsPath = PARAMS_FILE) -> None:
-    """Put encoder, detector and decision of each seed in MODELS into OUTPUT; scores learn from ID_TRAIN again.
+def bundle(
+    id_train: Path, id_validation: Path, models: Path, metrics: Path, output: Path, params: ParamsPath = PARAMS_FILE
+) -> None:
+    """Put encoder, detector and decision of each seed in MODELS into OUTPUT.
 
-    The model card quotes METRICS.
+    Scores learn from ID_TRAIN and ID_VALIDATION again. The model card quotes METRICS.
     """
     from pipeline.detector.bundle import write_bundle
     from pipeline.detector.bundle_parts import bundle_parts
     from pipeline.detector.left_out import left_out_weights
     from pipeline.detector.model_card import model_card
-    from pipeline.latents.latents import load_id_train
+    from pipeline.latents.latents import load_id_train, load_latents
     from pipeline.params.bundle import BundleParams
     from pipeline.params.encoder import EncoderParams
     from pipeline.params.infer import InferParams
@@ -38,8 +40,9 @@ def bundle(id_train: Path, models: Path, metrics: Path, output: Path, params: Pa
     names = file.section("synthesize", OutlierStores).names
     stores = names if file.section("train", TrainParams).uses_outliers else ()
     prepare_torch(STAGE_THREADS)
-    latents, content = load_id_train(id_train), read_report(metrics, METRICS_FORMAT, "score")
-    inputs = [id_train, metrics, *(models / name for name in ("encoder", "detector", "decision"))]
+    known, content = load_id_train(id_train), read_report(metrics, METRICS_FORMAT, "score")
+    validation = load_latents(id_validation, known.header)
+    inputs = [id_train, id_validation, metrics, *(models / name for name in ("encoder", "detector", "decision"))]
     facts = {"seeds": file.seeds, "infer": infer.model_dump(mode="json"), "bundle": settings.model_dump(mode="json")}
     left_out = None if settings.copy_encoder else left_out_weights(models / "encoder", encoder)
     with (
@@ -47,7 +50,7 @@ def bundle(id_train: Path, models: Path, metrics: Path, output: Path, params: Pa
         progress("bundling detectors", len(file.seeds)) as advance,
     ):
         for seed in file.seeds:
-            parts = bundle_parts(models, seed, latents, infer, left_out)
+            parts = bundle_parts(models, seed, known, validation, infer, left_out)
             write_bundle(work / str(seed), parts, model_card(settings, stores, parts, content))
             advance(1)
 

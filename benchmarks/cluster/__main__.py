@@ -147,7 +147,7 @@ def write_params(folder: Path, rows: int = ROWS, seeds: int = SEEDS) -> None:
     params["seeds"] = list(range(seeds))
     params["synthesize"]["perturb"]["rows"] = rows
     params["synthesize"]["perturb"]["candidates"] = 1
-    params["teacher"]["network"] = {"width": 8, "blocks": [1]}
+    params["teacher"]["network"] = {"width": 8, "blocks": [1], "latent_mean": False}
     params["teacher"]["optimiser"]["epochs"] = EPOCHS
     (folder / "params.yaml").write_text(dump_yaml(params))
 

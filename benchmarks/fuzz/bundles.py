@@ -97,7 +97,7 @@ def _good_bundle(folder: Path, make_encoder: Callable[[Path], Encoder], score: s
     card = NetworkCard(
         role="detector",
         seed=0,
-        network=NetworkParams(width=8, blocks=(1,)),
+        network=NetworkParams(width=8, blocks=(1,), latent_mean=False),
         head=LinearParams(kind="linear"),
         space=LatentSpace(
             encoder=folder_digest(folder / ENCODER), scaling_factor=saved.encoder.scaling_factor,
@@ -110,7 +110,7 @@ def _good_bundle(folder: Path, make_encoder: Callable[[Path], Encoder], score: s
     labels = torch.arange(ROWS) % len(NAMES)
     outputs = network_outputs(network, torch.randn(ROWS, *saved.card.shape))
     small = {**infer, "knn_neighbours": 4, "combined": {**infer["combined"], "images_per_class": 5, "neighbours": 1}}
-    scorer = fit_scores(network, outputs, labels, validate(Path("params.yaml"), InferParams, small), (score,))
+    scorer = fit_scores(network, outputs, labels, outputs, validate(Path("params.yaml"), InferParams, small), (score,))
     weights = tensor_bytes({name: value.contiguous() for name, value in network.state_dict().items()})
     decision = Decision(
         seed=0, weights=digest(weights), score=score, threshold=1.0, id_rejection_target=0.05,

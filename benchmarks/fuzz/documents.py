@@ -89,10 +89,10 @@ def _bundle_card() -> dict[str, Any]:
     return {
         "format": BUNDLE_FORMAT,
         "network": {
-            "format": "latent-outliers-network/2",
+            "format": "latent-outliers-network/3",
             "role": "detector",
             "seed": 0,
-            "network": {"width": 8, "blocks": [1, 1]},
+            "network": {"width": 8, "blocks": [1, 1], "latent_mean": False},
             "head": {"kind": "linear"},
             "space": space,
             "standardisation": {"mean": [0.0] * 4, "std": [1.0] * 4},
@@ -113,7 +113,7 @@ def _bundle_card() -> dict[str, Any]:
             "gen": {"gamma": 0.1, "classes": None},
             "mahalanobis_pp_shrinkage": 0.5,
             "vim_principal": 0.5,
-            "combined": {"images_per_class": 100, "neighbours": 3, "gen_weight": 0.5},
+            "combined": {"images_per_class": 100, "neighbours": 3},
         },
         "id_train": "c" * 64,
         "files": {"network.safetensors": "d" * 64, "scorer.safetensors": "e" * 64, "encoder/encoder.json": "f" * 64},

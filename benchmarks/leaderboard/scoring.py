@@ -39,6 +39,7 @@ class ScoringUnit:
 
     networks: tuple[Path, ...]
     id_train: Path
+    id_validation: Path
     sets: tuple[tuple[str, Path], ...]
     params: InferParams
     output: Path
@@ -46,11 +47,11 @@ class ScoringUnit:
 
 def scoring(project: Project, name: str, networks: tuple[Path, ...]) -> ScoringUnit:
     """Return the unit that scores the networks of the method called `name`."""
-    id_train, sets = project.latents("id_train"), project.sets
+    id_train, id_validation, sets = project.latents("id_train"), project.latents("id_validation"), project.sets
     facts = {"params": project.params.infer.model_dump(mode="json"), "sets": [*sets]}
-    inputs = {"id_train": id_train, **sets, **{f"seed {place}": folder for place, folder in enumerate(networks)}}
+    inputs = {"id_train": id_train, "id_validation": id_validation, **sets, **{f"seed {place}": folder for place, folder in enumerate(networks)}}
     output = SCORED / project.task.name / f"{name}-{key('infer', facts, inputs)}"
-    return ScoringUnit(networks, id_train, tuple(sets.items()), project.params.infer, output)
+    return ScoringUnit(networks, id_train, id_validation, tuple(sets.items()), project.params.infer, output)
 
 
 def score_networks(unit: ScoringUnit) -> None:
@@ -58,12 +59,14 @@ def score_networks(unit: ScoringUnit) -> None:
     prepare_torch(UNIT_THREADS)
     id_train = load_id_train(unit.id_train)
     sets = {name: load_latents(folder, id_train.header).values for name, folder in unit.sets}
+    held_back = load_latents(unit.id_validation, id_train.header).values
     truth = load_latents(dict(unit.sets)["id_test"], id_train.header).labels
     found: dict[str, list[Array]] = {}
     for folder in unit.networks:
         network = load_network(folder, id_train.header.space, id_train.class_names).network.to(chosen_device())
         known = _finite(network_outputs(network, id_train.values), folder)
-        fitted = fit_scores(network, known, torch.from_numpy(id_train.labels).long(), unit.params)
+        validation = _finite(network_outputs(network, held_back), folder)
+        fitted = fit_scores(network, known, torch.from_numpy(id_train.labels).long(), validation, unit.params)
         for name, values in sets.items():
             of = _finite(network_outputs(network, values), folder)
             for score, scored in fitted(of).items():

@@ -33,7 +33,8 @@ def network_scores(head: nn.Linear, outputs: Mapping[str, NetworkOutputs], label
     """
     network = nn.Module()
     network.head = head
-    fitted = fit_scores(cast("LatentResNet", network), outputs["id_train"], labels, params)  # which reads the head only
+    known, validation = outputs["id_train"], outputs["id_validation"]
+    fitted = fit_scores(cast("LatentResNet", network), known, labels, validation, params)  # which reads the head only
     return {
         name: {score: values.numpy() for score, values in fitted(of).items()}
         for name, of in outputs.items()

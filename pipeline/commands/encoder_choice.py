@@ -19,8 +19,9 @@ from pipeline.runtime.huggingface import import_transformers
 
 DEFAULT = "facebook/dinov2-small"
 """The backbone that is taken where none is named: small, and trained without labels on 142 million photographs."""
-CHANNELS = 64
-"""Principal channels that are kept of a wider backbone (docs/encoders.md)."""
+SIDE = 2
+"""Places a side that are kept of a backbone's maps (docs/encoders.md): two, so that outliers can be made by moving and
+mixing places. All channels are kept."""
 BATCH = 16
 """Images per forward pass of a backbone. On a CPU larger batches take longer per image."""
 MODEL_ID = r"\w[\w.-]*(/\w[\w.-]*)?"
@@ -38,12 +39,20 @@ TRAININGS: dict[str, dict[str, Any]] = {
     },
     "transformers": {
         "synthesize": {"methods": ["perturb", "mixup", "shuffle"]},
-        "teacher": {"network": {"width": 96, "blocks": [1]}, "optimiser": {"epochs": 20, "learning_rate": 0.05}},
-        "train": {"optimiser": {"epochs": 20, "learning_rate": 0.05}, "mixing": {"weight": 0.0}},
+        "teacher": {
+            "network": {"width": 32, "blocks": [1], "latent_mean": True},
+            "optimiser": {"epochs": 20, "learning_rate": 0.01, "weight_decay": 0.01},
+        },
+        "train": {
+            "optimiser": {"epochs": 20, "learning_rate": 0.01, "weight_decay": 0.01},
+            "mixing": {"weight": 0.0},
+            "outlier_exposure": {"weight": 0.0},
+        },
     },
 }
-"""What differs from the preset, whose networks continue the classifier of a `supervised` encoder. Maps of a backbone
-want a small network and few epochs; mixes of classes are outliers there, and no ID rows."""
+"""What differs from the preset, whose networks continue the classifier of a `supervised` encoder. Latents of a backbone
+tell classes and outliers apart as they are: a small network beside their mean, and few epochs, change little of that.
+Predictions that are drawn to the uniform one on outliers would change it for the worse (docs/log.md)."""
 INSTALL = "pip install -c constraints.txt -e '.[pretrained]'"
 
 
@@ -55,16 +64,18 @@ class Backbone:
     model: VisionBackbone
     image_size: int  # the side in pixels of the images that it was made for
     channels: int  # of its map
+    side: int  # of its map, in places
 
     def lines(self, reason: str, median_side: float) -> list[str]:
         """Return sentences for the summary; `reason` says why it is this backbone."""
         commit = "" if self.params.revision is None else f" at commit {self.params.revision[:12]}"
-        kept = f"{CHANNELS} principal channels of {self.channels:,}" if self.channels > CHANNELS else "all channels"
+        kept_side = min(self.side, SIDE)
+        kept = f"{self.channels:,} channels at {kept_side} x {kept_side} places"
         other = f"{OPTION} supervised, trained or FOLDER_OR_ID takes another"
         views = "views.count 0, as each view takes as long to encode as an image; a few may help"
         found = [
             f"encoder: transformers, the pretrained backbone {self.params.source}{commit}, {reason}; {other}",
-            f"image_size {self.image_size}, which the backbone was made for; {kept}; {views}",
+            f"image_size {self.image_size}, which the backbone was made for; {kept} kept; {views}",
         ]
         if median_side < self.image_size:
             small = f"these images, of about {median_side:.0f} pixels a side, are enlarged to {self.image_size}"
@@ -92,7 +103,7 @@ class EncoderChoice:
         section = CommentedMap(self.backbone.params.model_dump(mode="json"))
         section.fa.set_flow_style()
         encoder["transformers"] = section
-        encoder["channels"] = CHANNELS if self.backbone.channels > CHANNELS else None
+        encoder["side"] = SIDE if self.backbone.side > SIDE else None
         params["data"]["image_size"] = self.backbone.image_size
         params["encode"]["batch_size"] = BATCH
         params["views"]["count"] = 0
@@ -188,5 +199,5 @@ def _opened(source: str, revision: str | None) -> Backbone:
     params = TransformersParams(source=source, revision=revision, layer=None)
     folder = backbone_folder(params)
     model, size = VisionBackbone.read(folder, params.layer), input_size(folder)
-    channels, _, _ = latent_shape(Encoder(model), size, source)
-    return Backbone(params, model, size, channels)
+    channels, side, _ = latent_shape(Encoder(model), size, source)
+    return Backbone(params, model, size, channels, side)

@@ -19,6 +19,7 @@ from pipeline.runtime.progress import waiting
 from pipeline.training.autoencoder import train_autoencoder
 from pipeline.training.curve import History
 from pipeline.training.pixel_classifier import train_classifier
+from pipeline.training.reduction import fitted_images
 
 READ, BATCH, ENOUGH = 32, 16, 1.0
 """Images that are read, images per timed pass, and seconds of passes after which no other is timed."""
@@ -91,8 +92,7 @@ def estimate(params: AllParams, speed: Speed, amount: Amount) -> str:
     sets, views = [amount.train, amount.test, *amount.others], params.views.count * amount.train
     probes = [amount.test] * (2 if encoder.kind == "trained" else 1)  # decoded and encoded again, and as JPEG
     filled = sum(math.ceil(images / batch) * batch for images in (*sets, *probes))  # the last batch is filled up
-    fitted = 0 if encoder.channels is encoder.side is None else min(encoder.fitted_to, amount.train)
-    encoding = speed.encoding(filled + fitted, views)
+    encoding = speed.encoding(filled + fitted_images(encoder, amount.train), views)
     views_text = f" and {views:,} views of them" if views else ""
     each = f"{1000 * (speed.read + speed.encode):.1f} ms each"
     text = f"encoding {sum(sets):,} images{views_text} will take about {about(encoding)} on this machine ({each})"

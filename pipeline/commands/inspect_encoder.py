@@ -25,10 +25,6 @@ def describe_encoder(folder: Path) -> dict[str, Any]:
     saved, device = load_encoder(folder), chosen_device()
     size, kept = saved.card.image_size, saved.card.reduction
     noise = np.random.default_rng(0).integers(0, 256, (BATCH, size, size, 3), np.uint8)
-    reduction = None
-    if kept is not None and saved.encoder.reduction is not None:
-        channels = saved.encoder.reduction.components.shape[1]
-        reduction = {"channels": channels, "variance": kept.variance, "side": kept.side, "averages": kept.pools}
     return {
         "encoder": str(folder),
         "kind": saved.card.model.kind,
@@ -37,7 +33,7 @@ def describe_encoder(folder: Path) -> dict[str, Any]:
         "image_size": size,
         "shape": list(saved.card.shape),
         "bytes_per_image": LATENT_DTYPE.itemsize * prod(saved.card.shape),
-        "reduction": reduction,
+        "reduction": None if kept is None else kept.model_dump(mode="json"),
         "can_decode": saved.encoder.can_decode,
         "device": str(device),
         "seconds_per_image": seconds_to_encode(saved.encoder, noise),
@@ -52,7 +48,7 @@ def print_encoder(report: dict[str, Any], console: Console) -> None:
         ("encoder", f"{report['encoder']}, kind {report['kind']}, {report['bytes']:,} bytes"),
         ("digest", report["digest"]),
         ("latents are", f"{shape}, {report['bytes_per_image']:,} bytes each, of {size}-pixel images"),
-        ("reduction", _reduction_text(report["reduction"], report["shape"][0])),
+        ("reduction", _reduction_text(report["reduction"])),
         ("decodes", "yes" if report["can_decode"] else "no: pictures are of images and parents"),
         ("encoding", f"{1000 * report['seconds_per_image']:.1f} ms an image on {report['device']}, measured now"),
     ):
@@ -60,9 +56,9 @@ def print_encoder(report: dict[str, Any], console: Console) -> None:
     console.print(table)
 
 
-def _reduction_text(reduction: dict[str, Any] | None, kept: int) -> str:
+def _reduction_text(reduction: dict[str, Any] | None) -> str:
     if reduction is None:
         return "none"
-    places = f", averaged to {reduction['side']} places a side" if reduction["averages"] else ""
-    share = f"{100 * reduction['variance']:.1f} % of the variance"
-    return f"{kept} principal channels of {reduction['channels']:,}{places}; they keep {share}"
+    channels = "all channels" if reduction["channels"] is None else f"{reduction['channels']} principal channels"
+    places = f", averaged to {reduction['side']} places a side" if reduction["pools"] else ""
+    return f"{channels}{places}; {100 * reduction['variance']:.1f} % of the variance are kept"

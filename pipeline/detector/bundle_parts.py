@@ -16,9 +16,14 @@ from pipeline.runtime.device import chosen_device
 
 
 def bundle_parts(
-    models: Path, seed: int, id_train: Latents, params: InferParams, left_out: LeftOutWeights | None
+    models: Path,
+    seed: int,
+    id_train: Latents,
+    id_validation: Latents,
+    params: InferParams,
+    left_out: LeftOutWeights | None,
 ) -> BundleParts:
-    """Return the parts of a seed's bundle; its score is fitted to the ID training latents again, as in `infer`.
+    """Return the parts of a seed's bundle; its score is fitted to the ID latents again, as in `infer`.
 
     left_out: the weights of the encoder that the bundle does not hold.
 
@@ -29,7 +34,9 @@ def bundle_parts(
     decision = read_decision(models / "decision" / f"{seed}.json")
     network.to(chosen_device())
     labels = torch.from_numpy(id_train.labels).long()
-    id_outputs = network_outputs(network, id_train.values).to(torch.device("cpu"))
-    scorer = fit_scores(network, id_outputs, labels, params, (decision.score,))
+    outputs, validation = (
+        network_outputs(network, latents.values).to(torch.device("cpu")) for latents in (id_train, id_validation)
+    )
+    scorer = fit_scores(network, outputs, labels, validation, params, (decision.score,))
     weights = (folder / WEIGHTS).read_bytes()
     return BundleParts(models / "encoder", weights, card, decision, scorer, id_train.digest, left_out)

@@ -21,6 +21,10 @@ class LatentResNet(nn.Module):
 
     Differs from the paper in its group normalisation (Wu and He 2018). With it, the prediction of a row does not depend
     on the other rows of its batch, and outliers are among these.
+
+    The features are the mean over places of its last map, after the mean of the latent itself where
+    `params.latent_mean` asks for it. Normalised maps do not tell how strong a latent is, and latents of a pretrained
+    backbone tell ID images from others as they are.
     """
 
     def __init__(self, latent_channels: int, classes: int, params: NetworkParams, head: HeadParams) -> None:
@@ -34,12 +38,15 @@ class LatentResNet(nn.Module):
                 channels = width
         layers += [_norm(channels), nn.ReLU()]
         self.body = nn.Sequential(*layers)
-        self.features = channels
-        self.head = build_head(head, channels, classes)
+        self.latent_mean = params.latent_mean
+        self.features = channels + latent_channels * params.latent_mean
+        self.head = build_head(head, self.features, classes)
 
     def forward(self, latents: Tensor) -> Prediction:
         """Return logits (n, k) and features (n, d) of standardised latents (n, c, h, w)."""
         features = self.body(latents).mean((2, 3))  # a pooling layer has no repeatable gradient on a GPU
+        if self.latent_mean:
+            features = torch.cat([latents.mean((2, 3)), features], dim=1)
         return Prediction(self.head(features), features)
 
     def take_over(self, other: Self) -> None:

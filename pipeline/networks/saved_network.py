@@ -25,7 +25,7 @@ class NetworkCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal["latent-outliers-network/2"] = "latent-outliers-network/2"
+    format: Literal["latent-outliers-network/3"] = "latent-outliers-network/3"
     role: Literal["teacher", "detector"]
     seed: int
     network: NetworkParams

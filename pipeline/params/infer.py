@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from pipeline.schema.section import Count, Fraction, Section, Weight
+from pipeline.schema.section import Count, Fraction, Section
 from pipeline.schema.spelling import nearest_name
 
 _MODULES = Path(__file__).parents[1] / "posthoc/scores"
@@ -46,8 +46,6 @@ class CombinedParams(Section):
     """ID training images of a class, at most, whose features are kept to look for neighbours among."""
     neighbours: Count
     """The neighbour whose distance counts."""
-    gen_weight: Weight
-    """Weight of GEN, where the distances to neighbours and to class means have 1 each."""
 
 
 class InferParams(Section):

@@ -15,6 +15,8 @@ class NetworkParams(Section):
     """Channels of the first stage; every further stage doubles them and halves the sides."""
     blocks: tuple[Annotated[Count, Field(le=64)], ...] = Field(min_length=1, max_length=8)
     """Residual blocks of each stage."""
+    latent_mean: bool
+    """Whether the mean over places of the latent itself stands among the features as well."""
 
 
 class OptimiserParams(Section):

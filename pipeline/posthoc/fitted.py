@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pipeline.networks.resnet import LatentResNet
 from pipeline.params.infer import SCORES, InferParams, ScoreName
-from pipeline.posthoc.score import IdTraining, NetworkOutputs, PosthocScore, head_of
+from pipeline.posthoc.score import IdImages, NetworkOutputs, PosthocScore, head_of
 
 
 def score_class(name: ScoreName) -> type[PosthocScore]:
@@ -24,7 +24,7 @@ def score_class(name: ScoreName) -> type[PosthocScore]:
 
 
 class FittedScores:
-    """Fitted post-hoc scores of one network; they no longer need the ID training images.
+    """Fitted post-hoc scores of one network; they no longer need the ID images.
 
     names: the scores; tensors: their learnt tensors, by the names in each score's `learns`.
     """
@@ -48,14 +48,15 @@ def fit_scores(
     network: LatentResNet,
     outputs: NetworkOutputs,  # of the ID training images
     labels: Tensor,  # (m,), their classes
+    validation: NetworkOutputs,  # of the ID validation images
     params: InferParams,
     names: Sequence[ScoreName] = SCORES,
 ) -> FittedScores:
     """Fit the scores called `names`. `knn` needs at least `knn_neighbours` ID training images."""
     device = outputs.features.device
-    id_training = IdTraining(outputs, labels.to(device), *head_of(network, device))
+    known = IdImages(outputs, labels.to(device), validation, *head_of(network, device))
     tensors: dict[str, Tensor] = {}
     for kind in map(score_class, names):
         if not tensors.keys() >= set(kind.learns):
-            tensors |= kind.fit(id_training, params)
+            tensors |= kind.fit(known, params)
     return FittedScores(names, tensors, params)

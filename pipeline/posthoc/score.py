@@ -1,4 +1,4 @@
-"""The base class of all post-hoc scores: a score learns from ID training images, then scores any images.
+"""The base class of all post-hoc scores: a score learns from ID images, then scores any images.
 
 Symbols: n images, k ID classes, d feature dimensions, m ID training images. Scores are float64, larger = more outlier.
 """
@@ -26,11 +26,12 @@ class NetworkOutputs(NamedTuple):
         return type(self)(self.logits.to(device), self.features.to(device))
 
 
-class IdTraining(NamedTuple):
-    """The data that scores learn from: a network's outputs on the ID training images, their labels, and its head."""
+class IdImages(NamedTuple):
+    """The data that scores learn from: a network's outputs on ID images, and its head."""
 
-    outputs: NetworkOutputs
-    labels: Tensor  # (m,)
+    outputs: NetworkOutputs  # of the m ID training images
+    labels: Tensor  # (m,) of these
+    validation: NetworkOutputs  # of the ID validation images, which the network has not learnt from
     weight: Tensor  # (k, d), of the head
     bias: Tensor  # (k,), of the head; zeros if the head has no bias
 
@@ -53,8 +54,8 @@ class PosthocScore(ABC):
         self.params, self.tensors = params, {name: tensors[name] for name in self.learns}
 
     @classmethod
-    def fit(cls, id_training: IdTraining, params: InferParams) -> dict[str, Tensor]:  # noqa: ARG003  # most learn nothing
-        """Return the tensors listed in `learns`, learnt from the ID training images."""
+    def fit(cls, known: IdImages, params: InferParams) -> dict[str, Tensor]:  # noqa: ARG003  # most learn nothing
+        """Return the tensors listed in `learns`, learnt from ID images."""
         return {}
 
     @abstractmethod

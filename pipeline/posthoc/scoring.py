@@ -42,9 +42,12 @@ def score_table(
             folder = networks[side] / str(seed)
             network = _network(folder, id_train)
             id_outputs = _finite(network_outputs(network, id_train.values), folder, "id_train")
-            fitted = fit_scores(network, id_outputs, torch.from_numpy(id_train.labels).long(), params)
-            for name, latents in sets.items():
-                outputs = _finite(network_outputs(network, latents.values), folder, name)
+            of_sets = {
+                name: _finite(network_outputs(network, latents.values), folder, name) for name, latents in sets.items()
+            }
+            labels = torch.from_numpy(id_train.labels).long()
+            fitted = fit_scores(network, id_outputs, labels, of_sets["id_validation"], params)
+            for name, outputs in of_sets.items():
                 predicted[side, name].append(outputs.logits.argmax(1).cpu().numpy().astype(np.int32))
                 for score, values in fitted(outputs).items():
                     scores[side, name, score].append(_finite_scores(values.numpy(), folder, f"{score} of {name}"))

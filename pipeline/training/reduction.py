@@ -13,6 +13,8 @@ from pipeline.params.encoder import EncoderParams
 from pipeline.runtime.device import chosen_device
 from pipeline.runtime.progress import progress
 
+ESTIMATED_FROM = 128
+"""Images of which the variance that averaging keeps is estimated."""
 BATCH = 16
 """Images per forward pass. On a CPU larger batches of a backbone take longer per image."""
 
@@ -20,13 +22,14 @@ BATCH = 16
 def fitted_reduction(model: EncoderModel, images: ImageSet, image_size: int, params: EncoderParams) -> Reduction | None:
     """Return the reduction that the parameters ask for, or None where maps stay as they are.
 
-    It is fitted to `params.fitted_to` images, evenly spaced over the set.
+    It is fitted to `params.fitted_to` images, evenly spaced over the set; without principal channels only the share of
+    the variance is estimated, of fewer.
     """
-    if params.channels is None and params.side is None:
+    if not (count := fitted_images(params, len(images))):
         return None
-    rows = np.linspace(0, len(images) - 1, min(params.fitted_to, len(images))).astype(int)
+    rows = np.linspace(0, len(images) - 1, count).astype(int)
     model.to(chosen_device())
-    with progress("fitting principal channels, images", len(rows)) as advance:
+    with progress("fitting the reduction, images", len(rows)) as advance:
 
         def maps() -> Iterator[Tensor]:
             for start in range(0, len(rows), BATCH):
@@ -38,3 +41,11 @@ def fitted_reduction(model: EncoderModel, images: ImageSet, image_size: int, par
         reduction = fit_reduction(maps(), params.channels, params.side)
     model.to(torch.device("cpu"))
     return reduction
+
+
+def fitted_images(params: EncoderParams, images: int) -> int:
+    """Return how many of so many ID training images a reduction is fitted to."""
+    if params.channels is None and params.side is None:
+        return 0
+    most = params.fitted_to if params.channels else min(params.fitted_to, ESTIMATED_FROM)
+    return min(most, images)

@@ -39,26 +39,28 @@ def test_a_backbone_sets_what_depends_on_it(photos, given):
     encoder = params["encoder"]
     assert encoder["kind"] == "transformers"
     assert encoder["transformers"] == {"source": str(given.resolve()), "revision": None, "layer": None}
-    assert (encoder["channels"], params["data"]["image_size"], params["views"]["count"]) == (None, 64, 0)
+    reduced = (encoder["channels"], encoder["side"])
+    assert (reduced, params["data"]["image_size"], params["views"]["count"]) == ((None, 2), 64, 0)
+    assert params["teacher"]["network"] == {"width": 32, "blocks": [1], "latent_mean": True}
     assert params["encode"]["batch_size"] == 16
     assert (params["teacher"]["start"], params["train"]["start"]) == ("scratch", "scratch")
     assert params["synthesize"]["methods"] == ["perturb", "mixup", "shuffle"]
     assert load_all(PROJECT / "params.yaml").encoder.kind == "transformers"
     assert f"encoder: transformers, the pretrained backbone {given.resolve()}, as --encoder says" in told
-    assert "image_size 64, which the backbone was made for; all channels; views.count 0" in told
+    assert "image_size 64, which the backbone was made for; 32 channels at 2 x 2 places kept; views.count 0" in told
     assert "of about 40 pixels a side, are enlarged to 64" in told
     assert re.search(r"encoding 30 images will take about \d+ (s|min) on this machine", told)
 
 
-def test_a_wide_backbone_is_reduced_and_large_images_are_not_called_enlarged(given):
+def test_a_map_of_one_place_stays_as_it_is_and_large_images_are_not_called_enlarged(given):
     found = choose_encoder(str(given)).backbone
-    wide = Backbone(found.params, found.model, 64, 384)
-    told = " ".join(EncoderChoice("transformers", "", wide).lines(median_side=64))
-    assert "64 principal channels of 384" in told
+    small = Backbone(found.params, found.model, 64, 384, side=1)
+    told = " ".join(EncoderChoice("transformers", "", small).lines(median_side=64))
+    assert "384 channels at 1 x 1 places kept" in told
     assert "enlarged" not in told
     content = load_yaml(preset_text(ROOT / "presets/imagefolder.yaml"))
-    EncoderChoice("transformers", "", wide).set_in(content)
-    assert content["encoder"]["channels"] == 64
+    EncoderChoice("transformers", "", small).set_in(content)
+    assert content["encoder"]["side"] is None
 
 
 @pytest.mark.parametrize("kind", ["supervised", "trained"])

@@ -16,7 +16,7 @@ TOO_MUCH = {
     "encode__batch_size": 10**9,
     "data__sources__noise__images": 10**13,
     "data__image_size": 2**24,
-    "teacher__network": {"width": 2**13, "blocks": [64] * 8},
+    "teacher__network": {"width": 2**13, "blocks": [64] * 8, "latent_mean": False},
     "train__outlier_batch_size": 10**13,
     "train__reconstruction__hidden": 10**13,
     "encoder__trained__channels": [8, 16, 32, 2**22],

@@ -16,7 +16,7 @@ from pipeline.detector import bundle as layout
 from pipeline.detector.bundle import write_bundle
 from pipeline.detector.bundle_card import sealed, tensor_entries
 from pipeline.detector.bundle_parts import bundle_parts
-from pipeline.latents.latents import load_id_train
+from pipeline.latents.latents import load_id_train, load_latents
 from pipeline.networks.encoders.encoder import load_encoder
 from pipeline.networks.saved_network import NetworkCard, save_network
 from pipeline.params.infer import InferParams
@@ -47,7 +47,7 @@ def picture_files(folder, count):
 
 
 def tiny_models(folder, score="knn", seeds=(0,), head=None, encoder=None):
-    """Write `models/` and the store `id_train` into a folder, as the stages before `bundle` leave them.
+    """Write `models/` and the stores of ID latents into a folder, as the stages before `bundle` leave them.
 
     encoder: an autoencoder if None.
     """
@@ -58,13 +58,14 @@ def tiny_models(folder, score="knn", seeds=(0,), head=None, encoder=None):
     space = LatentSpace(encoder=saved.digest, scaling_factor=scaling, image_size=32, shape=saved.card.shape)
     channels = space.shape[0]
     standardisation = Standardisation(mean=(0.0,) * channels, std=(1.0,) * channels)
-    latents_store(folder / "id_train", space=space, standardisation=standardisation)
+    for seed, name in enumerate(("id_train", "id_validation")):
+        latents_store(folder / name, seed=seed, space=space, standardisation=standardisation)
     decisions = []
     for seed in seeds:
         card = NetworkCard(
             role="detector",
             seed=seed,
-            network=NetworkParams(width=8, blocks=(1,)),
+            network=NetworkParams(width=8, blocks=(1,), latent_mean=False),
             head=head or LinearParams(kind="linear"),
             space=space,
             standardisation=standardisation,
@@ -94,7 +95,9 @@ def tiny_bundle_parts(folder, score="knn", head=None, encoder=None, left_out=Non
     """Return the parts of a bundle; left_out: says of the folder of the encoder which weights are left out."""
     tiny_models(folder, score, head=head, encoder=encoder)
     weights = None if left_out is None else left_out(folder / "models/encoder")
-    return bundle_parts(folder / "models", 0, load_id_train(folder / "id_train"), INFER, weights)
+    known = load_id_train(folder / "id_train")
+    validation = load_latents(folder / "id_validation", known.header)
+    return bundle_parts(folder / "models", 0, known, validation, INFER, weights)
 
 
 @functools.cache

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from pipeline.detector.detector import Detector, ImagePrediction
-from pipeline.latents.latents import load_id_train, to_standardised
+from pipeline.latents.latents import load_id_train, load_latents, to_standardised
 from pipeline.networks.encoders.encoder import load_encoder
 from pipeline.networks.saved_network import load_network
 from pipeline.params.infer import SCORES
@@ -41,7 +41,8 @@ def test_scores_are_those_of_infer(score, tmp_path):
     batch = torch.from_numpy(np.stack([pixels(Image.fromarray(image), 32) for image in images]))
     scaled = load_encoder(tmp_path / "models/encoder").encoder.encode(batch).half().float()
     outputs = network_outputs(network, to_standardised(scaled, id_train.header.standardisation))
-    wanted = fit_scores(network, id_outputs, labels, INFER)(outputs)[score]
+    held_back = network_outputs(network, load_latents(tmp_path / "id_validation", id_train.header).values)
+    wanted = fit_scores(network, id_outputs, labels, held_back, INFER)(outputs)[score]
     answers = Detector.load(tiny_bundle(tmp_path / "bundle", score)).predict(images)
     np.testing.assert_allclose([answer.outlier_score for answer in answers], wanted, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(

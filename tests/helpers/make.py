@@ -50,7 +50,7 @@ def tiny_params(**changes):
         encoder__trained__epochs=1,
         data__sources__photographs__images=40,
         data__sources__noise__images=40,
-        teacher__network={"width": 8, "blocks": [1]},
+        teacher__network={"width": 8, "blocks": [1], "latent_mean": False},
         teacher__optimiser__epochs=2,
         train__optimiser__epochs=2,
         denoiser__channels=[8, 16],
@@ -121,7 +121,7 @@ def network_card(role):
     return NetworkCard(
         role=role,
         seed=0,
-        network=NetworkParams(width=8, blocks=(1,)),
+        network=NetworkParams(width=8, blocks=(1,), latent_mean=False),
         head=LinearParams(kind="linear"),
         space=SPACE,
         standardisation=UNIT,

@@ -66,21 +66,20 @@ def mahalanobis_pp(row, bank, labels, shrinkage):
     return min(squared_distance(row, centre, inverse) for centre in means.values())
 
 
-def combined(row, logits, known, kept, labels, settings):
-    """Distances to the k-th of the kept images and to the nearest class, and GEN, each over its spread of all known.
+def combined(row, logits, bank, kept, labels, held_back, settings):
+    """Distances to the k-th of the kept images and to the nearest class, and GEN, each over its spread of others.
 
-    known: features and logits; kept: the numbers of the images among which neighbours are, none of which is its own.
+    bank: features. kept: the numbers of those among which neighbours are. held_back: logits and features of the others.
     """
-    neighbours, shrinkage, gamma, gen_weight = settings
+    neighbours, shrinkage, gamma = settings
 
-    def parts(row, logits, itself=None):
-        apart = sorted(math.dist(unit(row), unit(known[0][place])) for place in kept if place != itself)
-        return apart[neighbours - 1], mahalanobis_pp(row, known[0], labels, shrinkage), gen(logits, gamma, None)
+    def parts(row, logits):
+        apart = sorted(math.dist(unit(row), unit(bank[place])) for place in kept)
+        return apart[neighbours - 1], mahalanobis_pp(row, bank, labels, shrinkage), gen(logits, gamma, None)
 
-    columns = zip(*[parts(*one, place) for place, one in enumerate(zip(*known, strict=True))], strict=True)
+    columns = zip(*[parts(row, logits) for logits, row in zip(*held_back, strict=True)], strict=True)
     spreads = [math.sqrt(sum((x - sum(column) / len(column)) ** 2 for x in column) / len(column)) for column in columns]
-    weights = (1, 1, gen_weight)
-    return sum(w * part / spread for w, part, spread in zip(weights, parts(row, logits), spreads, strict=True))
+    return sum(part / spread for part, spread in zip(parts(row, logits), spreads, strict=True))
 
 
 def relative_mahalanobis(row, bank, labels):

@@ -16,7 +16,7 @@ from pipeline.training.loop import fit, ignore_history
 from tests.helpers.make import SPACE, UNIT
 
 NAMES = ("a", "b", "c")
-PARAMS = NetworkParams(width=8, blocks=(1, 1))
+PARAMS = NetworkParams(width=8, blocks=(1, 1), latent_mean=False)
 LINEAR = LinearParams(kind="linear")
 CARD = NetworkCard(
     role="teacher", seed=0, network=PARAMS, head=LINEAR, space=SPACE, standardisation=UNIT, class_names=NAMES
@@ -36,6 +36,20 @@ def test_a_network_comes_back_as_it_was_saved(folder):
     assert found.card == CARD
     latents = torch.randn(5, 4, 4, 4)
     torch.testing.assert_close(found.network(latents).logits, network(latents).logits)
+
+
+def test_the_mean_of_the_latent_over_places_can_be_among_the_features():
+    """Scaled latents have scaled features then, where those of a normalised map stay as they are."""
+    both = PARAMS.model_copy(update={"latent_mean": True})
+    network = LatentResNet(4, 3, both, LINEAR).eval()
+    latents = torch.randn(5, 4, 4, 4)
+    features = network(latents).features
+    assert features.shape == (5, network.features) == (5, 4 + 16)
+    for row, latent in zip(features, latents, strict=True):
+        for channel in range(4):
+            assert row[channel].item() == pytest.approx(sum(latent[channel].flatten().tolist()) / 16, abs=1e-6)
+    assert torch.equal(features[:, 4:], network.body(latents).mean((2, 3)))
+    assert network.head.weight.shape == (3, 20)
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ GAUSSIAN_CLUB = {"synthesize__methods": ["gaussian", "label_mixup"], "train__mic
 DREAM = {"synthesize__methods": ["dream"], "synthesize__dream__model": {"source": "sd", "revision": None}}
 UPPER_HALF = {
     "encoder__kind": "supervised",
-    "encoder__supervised__network": {"width": 32, "blocks": [2, 2]},
+    "encoder__supervised__network": {"width": 32, "blocks": [2, 2], "latent_mean": False},
     "teacher__start": "encoder",
 }
 VAE = {"source": "sd", "subfolder": "vae", "revision": None, "variant": None}

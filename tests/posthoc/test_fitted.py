@@ -19,12 +19,13 @@ WEIGHT, BIAS = RNG.standard_normal((3, 5)), RNG.standard_normal(3)
 LABELS = np.arange(30) % 3
 BANK = RNG.standard_normal((30, 5)) + 2 * WEIGHT[LABELS]
 IMAGES = RNG.standard_normal((4, 5))
+HELD_BACK = RNG.standard_normal((9, 5)) + 2 * WEIGHT[LABELS[:9]]
 PARAMS = InferParams(
     knn_neighbours=3,
     gen=GenParams(gamma=0.1, classes=None),
     mahalanobis_pp_shrinkage=0.3,
     vim_principal=0.4,
-    combined=CombinedParams(images_per_class=4, neighbours=2, gen_weight=0.5),
+    combined=CombinedParams(images_per_class=4, neighbours=2),
 )
 
 
@@ -41,7 +42,7 @@ def network(bias=BIAS):
 
 @pytest.fixture
 def scores():
-    return fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), PARAMS)(outputs_of(IMAGES))
+    return fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), outputs_of(HELD_BACK), PARAMS)(outputs_of(IMAGES))
 
 
 def test_there_is_every_score_in_float64(scores):
@@ -51,7 +52,7 @@ def test_there_is_every_score_in_float64(scores):
 
 @pytest.mark.parametrize("score", SCORES)
 def test_a_score_by_itself_learns_what_it_needs_and_is_the_same(score, scores):
-    alone = fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), PARAMS, (score,))
+    alone = fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), outputs_of(HELD_BACK), PARAMS, (score,))
     assert tuple(alone.tensors) == score_class(score).learns
     assert torch.equal(alone(outputs_of(IMAGES))[score], scores[score])
 
@@ -69,14 +70,14 @@ def test_relative_mahalanobis_is_less_the_distance_to_all(scores):
 @pytest.mark.parametrize("shrinkage", [0.0, 0.3, 1.0])
 def test_mahalanobis_plus_plus_is_of_features_of_unit_length_with_a_shrunk_covariance(shrinkage):
     params = PARAMS.model_copy(update={"mahalanobis_pp_shrinkage": shrinkage})
-    fitted = fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), params, ("mahalanobis_pp",))
+    fitted = fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), outputs_of(HELD_BACK), params, ("mahalanobis_pp",))
     scores = fitted(outputs_of(IMAGES))
     wanted = [oracles_scores.mahalanobis_pp(row, BANK, LABELS, shrinkage) for row in IMAGES]
     np.testing.assert_allclose(scores["mahalanobis_pp"], wanted, rtol=1e-9)
 
 
 def test_how_long_a_feature_is_makes_no_difference_to_mahalanobis_plus_plus(scores):
-    longer = fit_scores(network(), outputs_of(7 * BANK), torch.tensor(LABELS), PARAMS)(outputs_of(3 * IMAGES))
+    longer = fit_scores(network(), outputs_of(7 * BANK), torch.tensor(LABELS), outputs_of(HELD_BACK), PARAMS)(outputs_of(3 * IMAGES))
     np.testing.assert_allclose(longer["mahalanobis_pp"], scores["mahalanobis_pp"], rtol=1e-9)
 
 
@@ -84,29 +85,23 @@ def test_how_long_a_feature_is_makes_no_difference_to_mahalanobis_plus_plus(scor
 def test_the_combined_score_is_a_sum_of_three_on_one_scale(neighbours):
     nearest = PARAMS.combined.model_copy(update={"neighbours": neighbours})
     params = PARAMS.model_copy(update={"combined": nearest})
-    scores = fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), params, ("combined",))(outputs_of(IMAGES))
-    logits, features = (rows.tolist() for rows in outputs_of(BANK))
+    scores = fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), outputs_of(HELD_BACK), params, ("combined",))(outputs_of(IMAGES))
+    held_back = [rows.tolist() for rows in outputs_of(HELD_BACK)]
     kept = [row for label in range(3) for row in np.flatnonzero(label == LABELS)[[0, 2, 5, 7]]]
     wanted = [
-        oracles_scores.combined(feature, logit, (features, logits), kept, LABELS, (neighbours, 0.3, 0.1, 0.5))
+        oracles_scores.combined(feature, logit, BANK.tolist(), kept, LABELS, held_back, (neighbours, 0.3, 0.1))
         for logit, feature in zip(*(rows.tolist() for rows in outputs_of(IMAGES)), strict=True)
     ]
     np.testing.assert_allclose(scores["combined"], wanted, rtol=1e-9)
 
 
 def test_a_part_of_the_combined_score_that_does_not_vary_has_no_say():
-    id_outputs = NetworkOutputs(torch.ones(30, 3, dtype=torch.float64), torch.tensor(BANK))
-    with_gen, without = (
-        fit_scores(
-            network(),
-            id_outputs,
-            torch.tensor(LABELS),
-            PARAMS.model_copy(update={"combined": PARAMS.combined.model_copy(update={"gen_weight": weight})}),
-        )
-        for weight in (0.5, 0.0)
-    )
-    assert with_gen.tensors["spreads"][2] == 0
-    torch.testing.assert_close(with_gen(outputs_of(IMAGES))["combined"], without(outputs_of(IMAGES))["combined"])
+    held_back = NetworkOutputs(torch.ones(9, 3, dtype=torch.float64), torch.tensor(HELD_BACK))
+    fitted = fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), held_back, PARAMS)
+    assert fitted.tensors["spreads"][2] == 0
+    images = outputs_of(IMAGES)
+    others = images._replace(logits=7 * images.logits)  # which only GEN looks at
+    torch.testing.assert_close(fitted(images)["combined"], fitted(others)["combined"])
 
 
 def test_images_of_every_class_are_kept_at_even_steps():
@@ -118,7 +113,7 @@ def test_images_of_every_class_are_kept_at_even_steps():
 def test_neighbours_are_no_more_than_the_images_that_are_kept():
     few = PARAMS.combined.model_copy(update={"images_per_class": 1, "neighbours": 9})
     params = PARAMS.model_copy(update={"combined": few})
-    fitted = fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), params, ("combined",))
+    fitted = fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), outputs_of(HELD_BACK), params, ("combined",))
     assert fitted.tensors["kept"].shape == (3, 5)
     assert fitted(outputs_of(IMAGES))["combined"].isfinite().all()
 
@@ -129,7 +124,7 @@ def test_vim_is_the_scaled_residual_plus_the_energy(bias):
     id_outputs, images = (
         NetworkOutputs(torch.tensor(rows @ WEIGHT.T + shift), torch.tensor(rows)) for rows in (BANK, IMAGES)
     )
-    vim = fit_scores(network(bias), id_outputs, torch.tensor(LABELS), PARAMS)(images)["vim"]
+    vim = fit_scores(network(bias), id_outputs, torch.tensor(LABELS), outputs_of(HELD_BACK), PARAMS)(images)["vim"]
     wanted = [
         oracles_scores.vim(row, logits, (BANK, id_outputs.logits.tolist()), WEIGHT, shift, kept=2)
         for row, logits in zip(IMAGES, images.logits.tolist(), strict=True)
@@ -168,6 +163,6 @@ def test_every_score_is_higher_for_a_feature_of_no_class():
     rows = 9 * weight[torch.tensor(LABELS)] + 0.1 * torch.tensor(RNG.standard_normal((30, 5)))
     odd = torch.tensor([[9.0, 0, 0, 0, 0], [0.5, 0.5, 0.5, 6, 0]], dtype=torch.float64)
     head = SimpleNamespace(head=SimpleNamespace(weight=weight))
-    fitted = fit_scores(head, NetworkOutputs(rows @ weight.T, rows), torch.tensor(LABELS), PARAMS)
+    fitted = fit_scores(head, NetworkOutputs(rows @ weight.T, rows), torch.tensor(LABELS), outputs_of(HELD_BACK), PARAMS)
     for score, (typical, outlier) in fitted(NetworkOutputs(odd @ weight.T, odd)).items():
         assert outlier > typical, score

@@ -52,7 +52,7 @@ def test_the_network_and_its_training_are_those_of_openood_on_latents_of_256_pix
     params = preset(name)
     assert params["data"]["image_size"] == 256
     assert params["encoder"]["diffusers"]["source"] == "stabilityai/sd-vae-ft-mse"
-    assert params["teacher"]["network"] == {"width": 64, "blocks": [2, 2, 2, 2]}
+    assert params["teacher"]["network"] == {"width": 64, "blocks": [2, 2, 2, 2], "latent_mean": False}
     wanted = {"epochs": 100, "batch_size": 128, "momentum": 0.9, "weight_decay": 0.0005}
     for stage in ("teacher", "train"):
         assert wanted.items() <= params[stage]["optimiser"].items()

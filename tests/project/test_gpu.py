@@ -73,7 +73,7 @@ def test_a_classifier_trains_repeatably_recorded_or_not(recordable):
 
     def trained(*, recordable):
         torch.manual_seed(0)
-        network = LatentResNet(4, 3, NetworkParams(width=8, blocks=(1, 1)), LinearParams(kind="linear")).to(GPU)
+        network = LatentResNet(4, 3, NetworkParams(width=8, blocks=(1, 1), latent_mean=False), LinearParams(kind="linear")).to(GPU)
         latents, labels = torch.randn(60, 4, 4, 4).to(GPU), torch.arange(60).to(GPU) % 3
         params = OptimiserParams(epochs=2, batch_size=16, learning_rate=0.05, momentum=0.9, weight_decay=0.0)
 
@@ -157,10 +157,12 @@ def test_scores_agree_with_the_cpu():
     head = torch.nn.Linear(16, 3)
     network = SimpleNamespace(head=head)
     params = section(InferParams, tiny_params()["infer"])
-    known, asked = (NetworkOutputs(torch.randn(n, 3).double(), torch.randn(n, 16).double()) for n in (90, 40))
+    known, validation, asked = (
+        NetworkOutputs(torch.randn(n, 3).double(), torch.randn(n, 16).double()) for n in (90, 20, 40)
+    )
     labels = torch.arange(90) % 3
-    on_cpu = fit_scores(network, known, labels, params)(asked)
-    fitted = fit_scores(network, known.to(GPU), labels, params)
+    on_cpu = fit_scores(network, known, labels, validation, params)(asked)
+    fitted = fit_scores(network, known.to(GPU), labels, validation.to(GPU), params)
     for found in (fitted(asked.to(GPU)), fitted.to(torch.device("cpu"))(asked)):
         assert {values.device.type for values in found.values()} == {"cpu"}
         for score, values in found.items():
@@ -214,7 +216,7 @@ def test_every_peer_trains_repeatably(peer):
     """The published methods that our default is compared with."""
     latents_store(Path("id"))
     latents_store(Path("exposure"), seed=7)
-    network = NetworkParams(width=16, blocks=(1,))
+    network = NetworkParams(width=16, blocks=(1,), latent_mean=False)
     optimiser = OptimiserParams(epochs=5, batch_size=32, learning_rate=0.05, momentum=0.9, weight_decay=0.0005)
     for name in ("a", "b"):
         train_peer(

@@ -24,7 +24,9 @@ from tests.helpers.models import random_kl
 from tests.images.hub_server import NAME, the_hub
 from tests.images.hugging import COMMIT
 
-ID_TRAIN, MODELS, METRICS, OUT = map(Path, ("id_train", "models", "metrics.json", "models/bundle"))
+ID_TRAIN, ID_VALIDATION, MODELS, METRICS, OUT = map(
+    Path, ("id_train", "id_validation", "models", "metrics.json", "models/bundle")
+)
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +38,7 @@ def inputs():
 
 
 def made(**changes):
-    bundle(ID_TRAIN, MODELS, METRICS, OUT, write_params(Path(), tiny_params(**changes)))
+    bundle(ID_TRAIN, ID_VALIDATION, MODELS, METRICS, OUT, write_params(Path(), tiny_params(**changes)))
     return OUT
 
 

@@ -38,7 +38,7 @@ def saved(side, seed, card=CARD, scale=1.0):
 @pytest.fixture
 def latents():
     id_train = load_id_train(latents_store(Path("id_train")))
-    names = {"id_test": 5, "noise": 6}
+    names = {"id_validation": 4, "id_test": 5, "noise": 6}
     sets = {
         name: load_latents(latents_store(Path(name), seed=seed, per_class=10), id_train.header)
         for name, seed in names.items()
@@ -94,7 +94,7 @@ def test_a_network_that_diverged_is_named(latents, monkeypatch):
 def test_a_score_that_is_not_finite_is_named(latents, monkeypatch):
     saved("baseline", 0)
     monkeypatch.setattr(Energy, "score", lambda _, outputs: torch.full((len(outputs.logits),), torch.nan))
-    with pytest.raises(ScoreError, match="teachers/0: its score energy of id_test is not finite for 30 of 30 images"):
+    with pytest.raises(ScoreError, match="teachers/0: its score energy of id_validation is not finite for 30 of 30 images"):
         score_table((0,), NETWORKS, *latents, PARAMS, lambda _: None)
 
 

@@ -16,7 +16,7 @@ from pipeline.networks.encoders.diffusers_autoencoder import DiffusersAutoencode
 from pipeline.networks.encoders.model import EncoderModel
 from pipeline.networks.encoders.onnx_network import OnnxNetwork, OnnxSettings
 from pipeline.networks.encoders.pixel_classifier import SupervisedEncoder, SupervisedSettings
-from pipeline.networks.encoders.reduction import Reduction
+from pipeline.networks.encoders.reduction import Projection, Reduction
 from pipeline.networks.encoders.vision_backbone import BackboneSettings, VisionBackbone
 from pipeline.networks.fitting import require_room
 from pipeline.runtime.errors import ModelError, PipelineError, reason
@@ -42,14 +42,16 @@ class ReductionCard(_Frozen):
 
     side: Annotated[int, Field(ge=1, le=1024)]
     pools: bool
+    channels: Annotated[int, Field(ge=1, le=2**20)] | None
+    """Principal channels that are kept; None: all channels, as they are."""
     variance: Annotated[float, Field(ge=0, le=1)]
-    """Share of the maps' variance that the kept channels hold."""
+    """Share of the maps' variance that is kept."""
 
 
 class EncoderCard(_Frozen):
     """The content of encoder.json."""
 
-    format: Literal["latent-outliers-encoder/1"] = "latent-outliers-encoder/1"
+    format: Literal["latent-outliers-encoder/2"] = "latent-outliers-encoder/2"
     model: Settings
     reduction: ReductionCard | None
     image_size: Annotated[int, Field(ge=1, le=2**14)]
@@ -101,9 +103,11 @@ class Encoder:
         self.model.save(folder / MODEL)
         reduction = None
         if self.reduction is not None:
-            self.reduction.save(folder)
-            kept = self.reduction
-            reduction = ReductionCard(side=kept.side, pools=kept.pools, variance=kept.variance)
+            kept, channels = self.reduction, None
+            if kept.projection is not None:
+                kept.projection.save(folder)
+                channels = len(kept.projection.components)
+            reduction = ReductionCard(side=kept.side, pools=kept.pools, channels=channels, variance=kept.variance)
         settings: Any = self.model.settings
         card = EncoderCard(model=settings, reduction=reduction, image_size=image_size, shape=shape)
         write_json(folder / CARD, card.model_dump(mode="json"))
@@ -155,7 +159,10 @@ def _model(folder: Path, settings: Settings) -> EncoderModel:
 
 
 def _reduction(folder: Path, card: ReductionCard | None) -> Reduction | None:
-    return None if card is None else Reduction.load(folder, card.side, pools=card.pools, variance=card.variance)
+    if card is None:
+        return None
+    projection = None if card.channels is None else Projection.load(folder, card.channels)
+    return Reduction(card.side, card.pools, projection, card.variance)
 
 
 def read_card(folder: Path) -> EncoderCard:

@@ -19,29 +19,19 @@ FILE = "reduction.safetensors"
 
 
 @dataclass(frozen=True)
-class Reduction:
-    """Average pooling to `side` places a side, then the projection onto principal channels.
+class Projection:
+    """The projection of places onto principal channels: components (place - mean)."""
 
-        reduced = components (pooled - mean)
-
-    Principal channels are those of all places of all maps that the reduction was fitted to.
-    """
-
-    side: int
     mean: Tensor  # (c,)
     components: Tensor  # (k, c) orthonormal rows
-    pools: bool
-    """Whether maps had more places, which have no way back."""
-    variance: float
-    """Share of the pooled maps' variance that the components keep."""
 
     def __call__(self, maps: Tensor) -> Tensor:
-        """Return maps (n, c, h, w) reduced to (n, k, side, side)."""
-        centred = pooled(maps, self.side) - self.mean.to(maps.device)[:, None, None]
+        """Return maps (n, c, h, w) as (n, k, h, w)."""
+        centred = maps - self.mean.to(maps.device)[:, None, None]
         return torch.einsum("kc,nchw->nkhw", self.components.to(maps.device), centred)
 
     def undone(self, reduced: Tensor) -> Tensor:
-        """Return maps (n, c, side, side) of reduced ones; what the left-out channels held is lost."""
+        """Return maps (n, c, h, w) of projected ones; what the left-out channels held is lost."""
         maps = torch.einsum("kc,nkhw->nchw", self.components.to(reduced.device), reduced)
         return maps + self.mean.to(reduced.device)[:, None, None]
 
@@ -50,18 +40,42 @@ class Reduction:
         write_bytes(folder / FILE, tensor_bytes({"mean": self.mean, "components": self.components}))
 
     @classmethod
-    def load(cls, folder: Path, side: int, *, pools: bool, variance: float) -> Self:
-        """Read the tensors; raises ModelError when they are damaged or do not fit each other."""
+    def load(cls, folder: Path, channels: int) -> Self:
+        """Read the tensors; raises ModelError when they are damaged, or do not keep so many channels."""
         try:
             tensors = read_tensors(folder / FILE, inside=folder)
             require_finite(tensors)
             mean, components = tensors["mean"], tensors["components"]
         except (OSError, KeyError, ValueError, SafetensorError) as error:
             raise ModelError(f"{folder / FILE}: no reduction could be read ({reason(error)}).") from error
-        if mean.ndim != 1 or components.ndim != 2 or components.shape[1] != len(mean):
+        if mean.ndim != 1 or components.shape != (channels, len(mean)):
             found = f"mean {tuple(mean.shape)}, components {tuple(components.shape)}"
-            raise ModelError(f"{folder / FILE}: found {found}, wanted (c,) and (k, c).")
-        return cls(side, mean, components, pools, variance)
+            raise ModelError(f"{folder / FILE}: found {found}, wanted (c,) and ({channels}, c).")
+        return cls(mean, components)
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """Average pooling to `side` places a side, then the projection onto principal channels if there is one.
+
+    Principal channels are those of all places of all maps that the reduction was fitted to.
+    """
+
+    side: int
+    pools: bool
+    """Whether maps had more places, which have no way back."""
+    projection: Projection | None
+    variance: float
+    """Share of the maps' variance that is kept."""
+
+    def __call__(self, maps: Tensor) -> Tensor:
+        """Return maps (n, c, h, w) reduced to (n, k, side, side)."""
+        kept = pooled(maps, self.side)
+        return kept if self.projection is None else self.projection(kept)
+
+    def undone(self, reduced: Tensor) -> Tensor:
+        """Return maps (n, c, side, side) of reduced ones; what the left-out channels held is lost."""
+        return reduced if self.projection is None else self.projection.undone(reduced)
 
 
 def pooled(maps: Tensor, side: int) -> Tensor:
@@ -71,7 +85,7 @@ def pooled(maps: Tensor, side: int) -> Tensor:
 
 def fit_reduction(
     batches: Iterable[Tensor],  # of maps (n, c, h, w)
-    channels: int | None,  # to keep; None keeps all
+    channels: int | None,  # to keep; None keeps all, as they are
     side: int | None,  # places to keep; None keeps all
 ) -> Reduction:
     """Return the reduction that keeps most variance of these maps (principal component analysis, Pearson 1901).
@@ -79,17 +93,43 @@ def fit_reduction(
     Sums are float64. A component's sign is that of its largest entry, so that the result does not depend on the
     library of linear algebra.
     """
-    count, total, square, width = 0, torch.zeros(()), torch.zeros(()), 0
+    whole, kept, width = _Moments(), _Moments(covary=channels is not None), 0
     for maps in batches:
         width = maps.shape[-1]
         side = min(side or width, width)
-        rows = pooled(maps, side).double().permute(0, 2, 3, 1).flatten(0, 2).cpu()
-        count, total, square = count + len(rows), total + rows.sum(0), square + rows.T @ rows
+        whole.add(maps)
+        kept.add(pooled(maps, side))
     assert side is not None  # there is at least one batch
-    mean = total / count
-    variances, vectors = torch.linalg.eigh(square / count - torch.outer(mean, mean))
-    kept = min(channels or len(mean), len(mean))
-    components = vectors.flip(1)[:, :kept].T
+    pools = side < width
+    if channels is None:
+        return Reduction(side, pools, None, kept.variance / whole.variance)
+    variances, vectors = torch.linalg.eigh(kept.square / kept.count - torch.outer(kept.mean, kept.mean))
+    channels = min(channels, len(variances))
+    components = vectors.flip(1)[:, :channels].T
     largest = components.gather(1, components.abs().argmax(1, keepdim=True))
-    share = variances.flip(0)[:kept].sum() / variances.sum()
-    return Reduction(side, mean.float(), (components * largest.sign()).float().contiguous(), side < width, float(share))
+    projection = Projection(kept.mean.float(), (components * largest.sign()).float().contiguous())
+    return Reduction(side, pools, projection, float(variances.flip(0)[:channels].sum()) / whole.variance)
+
+
+class _Moments:
+    """Sums over the places of maps, in float64: of values, and of squares or of products of two channels."""
+
+    def __init__(self, *, covary: bool = False) -> None:
+        self.covary, self.count, self.total, self.square = covary, 0, torch.zeros(()), torch.zeros(())
+
+    def add(self, maps: Tensor) -> None:
+        """Count the places of maps (n, c, h, w)."""
+        places = maps.double().permute(0, 2, 3, 1).flatten(0, 2).cpu()
+        squares = places.T @ places if self.covary else places.square().sum(0)
+        self.count, self.total, self.square = self.count + len(places), self.total + places.sum(0), self.square + squares
+
+    @property
+    def mean(self) -> Tensor:  # (c,)
+        """Return the mean of each channel."""
+        return self.total / self.count
+
+    @property
+    def variance(self) -> float:
+        """Return the sum of the channels' variances."""
+        squares = self.square.diagonal() if self.covary else self.square
+        return float((squares / self.count - self.mean.square()).sum())

@@ -6,19 +6,20 @@ from torch.nn.functional import normalize
 
 from pipeline.latents.neighbours import evenly_spaced_rows, kth_distance
 from pipeline.params.infer import InferParams
-from pipeline.posthoc.score import IdTraining, NetworkOutputs, PosthocScore
+from pipeline.posthoc.score import IdImages, NetworkOutputs, PosthocScore
 from pipeline.posthoc.scores.gen import Gen
 from pipeline.posthoc.scores.mahalanobis_pp import MahalanobisPP
 
 
 class Combined(PosthocScore):
-    """The sum of three scores, each divided by its standard deviation over the ID training images.
+    """The sum of three scores, each divided by its standard deviation over the ID validation images.
 
-        near / std(near) + mahalanobis_pp / std(mahalanobis_pp) + gen_weight * gen / std(gen)
+        near / std(near) + mahalanobis_pp / std(mahalanobis_pp) + gen / std(gen)
 
     near is the distance to the k-th nearest kept feature; a few ID training images per class are kept. Some outliers
     are far from every image of a class. Some differ from the images of a class as a whole. Some belong to no class by
-    their logits. The sum detects all three kinds. A score that does not vary over the ID training images is ignored.
+    their logits. The sum detects all three kinds. A score that does not vary over the ID validation images is ignored.
+    Training images would not do: the network and the covariance are fitted to them, so that their scores vary less.
     """
 
     title = "combined"
@@ -26,22 +27,18 @@ class Combined(PosthocScore):
     learns = ("unit_means", "unit_whitening", "kept", "spreads")  # as in Mahalanobis++; (p, d), unit length; (3,)
 
     @classmethod
-    def fit(cls, id_training: IdTraining, params: InferParams) -> dict[str, Tensor]:
+    def fit(cls, known: IdImages, params: InferParams) -> dict[str, Tensor]:
         """Return the tensors of Mahalanobis++, the kept features, and the standard deviation of each part."""
-        features = id_training.outputs.features
-        kept = evenly_spaced(id_training.labels, params.combined.images_per_class)
-        tensors = MahalanobisPP.fit(id_training, params) | {"kept": normalize(features[kept], dim=1)}
-        parts = _parts(id_training.outputs, tensors, params)
-        neighbours = min(params.combined.neighbours + 1, len(kept))  # one more: the nearest is the image itself
-        parts[0, kept] = kth_distance(normalize(features[kept], dim=1), tensors["kept"], neighbours)
+        kept = evenly_spaced(known.labels, params.combined.images_per_class)
+        tensors = MahalanobisPP.fit(known, params) | {"kept": normalize(known.outputs.features[kept], dim=1)}
+        parts = _parts(known.validation, tensors, params)
         varies = parts.amax(1) > parts.amin(1)
         return tensors | {"spreads": torch.where(varies, parts.std(1, correction=0), 0.0)}
 
     def score(self, outputs: NetworkOutputs) -> Tensor:
         """Return the score of each image, (n,)."""
         scales = self.tensors["spreads"]
-        weights = scales.new_tensor([1.0, 1.0, self.params.combined.gen_weight])
-        return torch.where(scales > 0, weights / scales, 0.0) @ _parts(outputs, self.tensors, self.params)
+        return torch.where(scales > 0, 1 / scales, 0.0) @ _parts(outputs, self.tensors, self.params)
 
 
 def _parts(outputs: NetworkOutputs, tensors: dict[str, Tensor], params: InferParams) -> Tensor:  # (3, n)

@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from pipeline.params.infer import InferParams
-from pipeline.posthoc.score import IdTraining, NetworkOutputs, PosthocScore
+from pipeline.posthoc.score import IdImages, NetworkOutputs, PosthocScore
 
 
 class Cosine(PosthocScore):
@@ -18,9 +18,9 @@ class Cosine(PosthocScore):
     learns = ("class_weights",)  # (k, d)
 
     @classmethod
-    def fit(cls, id_training: IdTraining, params: InferParams) -> dict[str, Tensor]:  # noqa: ARG003  # same signature for every score
+    def fit(cls, known: IdImages, params: InferParams) -> dict[str, Tensor]:  # noqa: ARG003  # same signature for every score
         """Return the weights of the head."""
-        return {"class_weights": id_training.weight}
+        return {"class_weights": known.weight}
 
     def score(self, outputs: NetworkOutputs) -> Tensor:
         """Return the score of each image, (n,)."""

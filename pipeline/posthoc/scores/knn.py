@@ -7,7 +7,7 @@ from torch.nn.functional import normalize
 
 from pipeline.latents.neighbours import Bank, kth_distance
 from pipeline.params.infer import InferParams
-from pipeline.posthoc.score import IdTraining, NetworkOutputs, PosthocScore
+from pipeline.posthoc.score import IdImages, NetworkOutputs, PosthocScore
 
 
 class Knn(PosthocScore):
@@ -22,9 +22,9 @@ class Knn(PosthocScore):
         self._bank = Bank(self.tensors["bank"])
 
     @classmethod
-    def fit(cls, id_training: IdTraining, params: InferParams) -> dict[str, Tensor]:  # noqa: ARG003  # same signature for every score
+    def fit(cls, known: IdImages, params: InferParams) -> dict[str, Tensor]:  # noqa: ARG003  # same signature for every score
         """Return the ID training features, scaled to unit length."""
-        return {"bank": normalize(id_training.outputs.features, dim=1)}
+        return {"bank": normalize(known.outputs.features, dim=1)}
 
     def score(self, outputs: NetworkOutputs) -> Tensor:
         """Return the score of each image, (n,); raises ValueError if there are fewer ID training images than k."""

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from pipeline.params.infer import InferParams
 from pipeline.posthoc.covariance import class_covariance, mahalanobis_distances
-from pipeline.posthoc.score import IdTraining, NetworkOutputs, PosthocScore
+from pipeline.posthoc.score import IdImages, NetworkOutputs, PosthocScore
 
 
 class Mahalanobis(PosthocScore):
@@ -15,9 +15,9 @@ class Mahalanobis(PosthocScore):
     learns = ("class_means", "class_whitening")  # (k, d), (d, r)
 
     @classmethod
-    def fit(cls, id_training: IdTraining, params: InferParams) -> dict[str, Tensor]:  # noqa: ARG003  # same signature for every score
+    def fit(cls, known: IdImages, params: InferParams) -> dict[str, Tensor]:  # noqa: ARG003  # same signature for every score
         """Return class means and whitening of the ID training features."""
-        return dict(zip(cls.learns, class_covariance(id_training.outputs.features, id_training.labels), strict=True))
+        return dict(zip(cls.learns, class_covariance(known.outputs.features, known.labels), strict=True))
 
     def score(self, outputs: NetworkOutputs) -> Tensor:
         """Return the score of each image, (n,)."""

@@ -5,7 +5,7 @@ from torch.nn.functional import normalize
 
 from pipeline.params.infer import InferParams
 from pipeline.posthoc.covariance import class_covariance, mahalanobis_distances
-from pipeline.posthoc.score import IdTraining, NetworkOutputs, PosthocScore
+from pipeline.posthoc.score import IdImages, NetworkOutputs, PosthocScore
 
 
 class MahalanobisPP(PosthocScore):
@@ -19,10 +19,10 @@ class MahalanobisPP(PosthocScore):
     learns = ("unit_means", "unit_whitening")  # (k, d), (d, r), of unit-length features
 
     @classmethod
-    def fit(cls, id_training: IdTraining, params: InferParams) -> dict[str, Tensor]:
+    def fit(cls, known: IdImages, params: InferParams) -> dict[str, Tensor]:
         """Return class means and whitening of the unit-length ID training features."""
-        unit = normalize(id_training.outputs.features, dim=1)
-        covariance = class_covariance(unit, id_training.labels, shrinkage=params.mahalanobis_pp_shrinkage)
+        unit = normalize(known.outputs.features, dim=1)
+        covariance = class_covariance(unit, known.labels, shrinkage=params.mahalanobis_pp_shrinkage)
         return dict(zip(cls.learns, covariance, strict=True))
 
     def score(self, outputs: NetworkOutputs) -> Tensor:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from pipeline.params.infer import InferParams
 from pipeline.posthoc.covariance import class_covariance, mahalanobis_distances
-from pipeline.posthoc.score import IdTraining, NetworkOutputs, PosthocScore
+from pipeline.posthoc.score import IdImages, NetworkOutputs, PosthocScore
 
 
 class RelativeMahalanobis(PosthocScore):
@@ -19,9 +19,9 @@ class RelativeMahalanobis(PosthocScore):
     learns = ("class_means", "class_whitening", "mean", "whitening")  # (k, d), (d, r), (1, d), (d, r)
 
     @classmethod
-    def fit(cls, id_training: IdTraining, params: InferParams) -> dict[str, Tensor]:  # noqa: ARG003  # same signature for every score
+    def fit(cls, known: IdImages, params: InferParams) -> dict[str, Tensor]:  # noqa: ARG003  # same signature for every score
         """Return class means and within-class whitening, then mean and whitening of all ID training features."""
-        features, labels = id_training.outputs.features, id_training.labels
+        features, labels = known.outputs.features, known.labels
         within, overall = class_covariance(features, labels), class_covariance(features, torch.zeros_like(labels))
         return dict(zip(cls.learns, (*within, *overall), strict=True))
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pipeline.params.infer import InferParams
-from pipeline.posthoc.score import IdTraining, NetworkOutputs, PosthocScore
+from pipeline.posthoc.score import IdImages, NetworkOutputs, PosthocScore
 from pipeline.posthoc.scores.energy import Energy
 
 
@@ -26,9 +26,9 @@ class Vim(PosthocScore):
     learns = ("vim_origin", "vim_residual", "vim_alpha")  # (d,), (d, r), ()
 
     @classmethod
-    def fit(cls, id_training: IdTraining, params: InferParams) -> dict[str, Tensor]:
+    def fit(cls, known: IdImages, params: InferParams) -> dict[str, Tensor]:
         """Return origin, residual space and alpha."""
-        tensors = fit_vim(id_training.outputs, id_training.weight, id_training.bias, params.vim_principal)
+        tensors = fit_vim(known.outputs, known.weight, known.bias, params.vim_principal)
         return dict(zip(cls.learns, tensors, strict=True))
 
     def score(self, outputs: NetworkOutputs) -> Tensor:

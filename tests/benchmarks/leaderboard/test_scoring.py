@@ -33,7 +33,8 @@ def unit():
     sets = {name: latents_store(Path(name), seed=seed, per_class=10) for name, seed in SETS.items()}
     params = section(InferParams, default_params()["infer"] | {"knn_neighbours": 4})
     networks = (Path("trained/0"), Path("trained/1"))
-    return ScoringUnit(networks, latents_store(Path("id_train")), tuple(sets.items()), params, Path("scored"))
+    known, validation = (latents_store(Path(name), seed=seed) for seed, name in enumerate(("id_train", "id_validation")))
+    return ScoringUnit(networks, known, validation, tuple(sets.items()), params, Path("scored"))
 
 
 def test_scores_are_those_of_each_network_on_each_set(unit):

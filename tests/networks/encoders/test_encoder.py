@@ -60,7 +60,7 @@ def test_the_digest_is_of_the_content(tmp_path):
 def test_reduced_channels_decode_and_averaged_places_do_not(tmp_path):
     model = autoencoder(tmp_path)
     latents = model.encode(images())
-    whole = Encoder(model, fit_reduction([latents], None, None))
+    whole = Encoder(model, fit_reduction([latents], latents.shape[1], None))
     assert whole.can_decode
     torch.testing.assert_close(whole.decode(whole.encode(images())), model.decode(latents), atol=1e-3, rtol=1e-3)
     assert not Encoder(model, fit_reduction([latents], None, 4)).can_decode
@@ -85,7 +85,8 @@ def change(**entries):
         (change(image_size=10**6), "no encoder could be read"),
         (change(image_size=-8), "no encoder could be read"),
         (change(model={"kind": "pickle"}), "no encoder could be read"),
-        (change(reduction={"side": 2, "pools": True, "variance": 0.5}), "no reduction could be read"),
+        (change(reduction={"side": 2, "pools": True, "channels": 3, "variance": 0.5}), "no reduction could be read"),
+        (change(reduction={"side": 2, "pools": True, "channels": None, "variance": 0.5}), r"the shape \(4, 2, 2\)"),
         (change(more=1), "no encoder could be read"),
     ],
 )

@@ -20,7 +20,7 @@ def write_small_bundle(folder, models, id_train):
     card = NetworkCard(
         role="detector",
         seed=0,
-        network=NetworkParams(width=8, blocks=(1,)),
+        network=NetworkParams(width=8, blocks=(1,), latent_mean=False),
         head=LinearParams(kind="linear"),
         space=latents.header.space,
         standardisation=latents.header.standardisation,
@@ -30,4 +30,4 @@ def write_small_bundle(folder, models, id_train):
     detector = Path(models, "detector/0")
     save_network(detector, card.build(), card, [])
     write_decisions(models / "decision", [decision(0, file_digest(detector / "model.safetensors"), "knn")])
-    write_bundle(folder, bundle_parts(models, 0, latents, INFER, None), "a card\n")
+    write_bundle(folder, bundle_parts(models, 0, latents, latents, INFER, None), "a card\n")

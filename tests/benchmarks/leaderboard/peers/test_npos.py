@@ -35,7 +35,7 @@ def largest(values, count):
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    return LatentResNet(4, 2, NetworkParams(width=8, blocks=(1,)), LinearParams(kind="linear"))
+    return LatentResNet(4, 2, NetworkParams(width=8, blocks=(1,), latent_mean=False), LinearParams(kind="linear"))
 
 
 @pytest.mark.parametrize(("neighbours", "points"), [(1, 2), (3, 4)])

@@ -17,7 +17,7 @@ from pipeline.runtime.files import folder_digest, read_json
 from pipeline.training.teacher import TeacherUnit, train_teacher
 from tests.helpers.make import latents_store
 
-NETWORK = NetworkParams(width=16, blocks=(1,))
+NETWORK = NetworkParams(width=16, blocks=(1,), latent_mean=False)
 OPTIMISER = OptimiserParams(epochs=20, batch_size=32, learning_rate=0.05, momentum=0.9, weight_decay=0.0005)
 
 

@@ -77,7 +77,7 @@ def test_a_class_without_weight_gets_no_gradient_and_none_of_the_others_is_lost(
 
 def test_outliers_come_after_the_start_and_the_loss_is_that_of_a_logistic_regression():
     torch.manual_seed(0)
-    network = LatentResNet(4, 2, NetworkParams(width=8, blocks=(1,)), LinearParams(kind="linear"))
+    network = LatentResNet(4, 2, NetworkParams(width=8, blocks=(1,), latent_mean=False), LinearParams(kind="linear"))
     peer = Vos(Setting((3, 3), 8, 10, np.random.default_rng(0), None))
     values, labels = torch.randn(6, 4, 4, 4), torch.tensor([0, 1] * 3)
     steps = [peer(network, values, labels) for _ in range(5)]
