@@ -49,7 +49,8 @@ def scoring(project: Project, name: str, networks: tuple[Path, ...]) -> ScoringU
     """Return the unit that scores the networks of the method called `name`."""
     id_train, id_validation, sets = project.latents("id_train"), project.latents("id_validation"), project.sets
     facts = {"params": project.params.infer.model_dump(mode="json"), "sets": [*sets]}
-    inputs = {"id_train": id_train, "id_validation": id_validation, **sets, **{f"seed {place}": folder for place, folder in enumerate(networks)}}
+    inputs = {"id_train": id_train, "id_validation": id_validation, **sets}
+    inputs |= {f"seed {place}": folder for place, folder in enumerate(networks)}
     output = SCORED / project.task.name / f"{name}-{key('infer', facts, inputs)}"
     return ScoringUnit(networks, id_train, id_validation, tuple(sets.items()), project.params.infer, output)
 

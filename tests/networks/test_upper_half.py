@@ -12,7 +12,8 @@ from pipeline.runtime.errors import ModelError
 
 def network(seed, *, width=8, classes=3):
     torch.manual_seed(seed)
-    return LatentResNet(4, classes, NetworkParams(width=width, blocks=(1,), latent_mean=False), LinearParams(kind="linear"))
+    params = NetworkParams(width=width, blocks=(1,), latent_mean=False)
+    return LatentResNet(4, classes, params, LinearParams(kind="linear"))
 
 
 def test_a_network_takes_over_what_was_saved(tmp_path):

@@ -33,6 +33,10 @@ def outputs_of(features):
     return NetworkOutputs(torch.tensor(features @ WEIGHT.T + BIAS), torch.tensor(features))
 
 
+def fitted_scores(bank=BANK, params=PARAMS, names=SCORES):
+    return fit_scores(network(), outputs_of(bank), torch.tensor(LABELS), outputs_of(HELD_BACK), params, names)
+
+
 def network(bias=BIAS):
     head = SimpleNamespace(weight=torch.tensor(WEIGHT))
     if bias is not None:
@@ -42,7 +46,7 @@ def network(bias=BIAS):
 
 @pytest.fixture
 def scores():
-    return fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), outputs_of(HELD_BACK), PARAMS)(outputs_of(IMAGES))
+    return fitted_scores()(outputs_of(IMAGES))
 
 
 def test_there_is_every_score_in_float64(scores):
@@ -52,7 +56,7 @@ def test_there_is_every_score_in_float64(scores):
 
 @pytest.mark.parametrize("score", SCORES)
 def test_a_score_by_itself_learns_what_it_needs_and_is_the_same(score, scores):
-    alone = fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), outputs_of(HELD_BACK), PARAMS, (score,))
+    alone = fitted_scores(names=(score,))
     assert tuple(alone.tensors) == score_class(score).learns
     assert torch.equal(alone(outputs_of(IMAGES))[score], scores[score])
 
@@ -70,14 +74,14 @@ def test_relative_mahalanobis_is_less_the_distance_to_all(scores):
 @pytest.mark.parametrize("shrinkage", [0.0, 0.3, 1.0])
 def test_mahalanobis_plus_plus_is_of_features_of_unit_length_with_a_shrunk_covariance(shrinkage):
     params = PARAMS.model_copy(update={"mahalanobis_pp_shrinkage": shrinkage})
-    fitted = fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), outputs_of(HELD_BACK), params, ("mahalanobis_pp",))
+    fitted = fitted_scores(params=params, names=("mahalanobis_pp",))
     scores = fitted(outputs_of(IMAGES))
     wanted = [oracles_scores.mahalanobis_pp(row, BANK, LABELS, shrinkage) for row in IMAGES]
     np.testing.assert_allclose(scores["mahalanobis_pp"], wanted, rtol=1e-9)
 
 
 def test_how_long_a_feature_is_makes_no_difference_to_mahalanobis_plus_plus(scores):
-    longer = fit_scores(network(), outputs_of(7 * BANK), torch.tensor(LABELS), outputs_of(HELD_BACK), PARAMS)(outputs_of(3 * IMAGES))
+    longer = fitted_scores(7 * BANK)(outputs_of(3 * IMAGES))
     np.testing.assert_allclose(longer["mahalanobis_pp"], scores["mahalanobis_pp"], rtol=1e-9)
 
 
@@ -85,7 +89,7 @@ def test_how_long_a_feature_is_makes_no_difference_to_mahalanobis_plus_plus(scor
 def test_the_combined_score_is_a_sum_of_three_on_one_scale(neighbours):
     nearest = PARAMS.combined.model_copy(update={"neighbours": neighbours})
     params = PARAMS.model_copy(update={"combined": nearest})
-    scores = fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), outputs_of(HELD_BACK), params, ("combined",))(outputs_of(IMAGES))
+    scores = fitted_scores(params=params, names=("combined",))(outputs_of(IMAGES))
     held_back = [rows.tolist() for rows in outputs_of(HELD_BACK)]
     kept = [row for label in range(3) for row in np.flatnonzero(label == LABELS)[[0, 2, 5, 7]]]
     wanted = [
@@ -113,7 +117,7 @@ def test_images_of_every_class_are_kept_at_even_steps():
 def test_neighbours_are_no_more_than_the_images_that_are_kept():
     few = PARAMS.combined.model_copy(update={"images_per_class": 1, "neighbours": 9})
     params = PARAMS.model_copy(update={"combined": few})
-    fitted = fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), outputs_of(HELD_BACK), params, ("combined",))
+    fitted = fitted_scores(params=params, names=("combined",))
     assert fitted.tensors["kept"].shape == (3, 5)
     assert fitted(outputs_of(IMAGES))["combined"].isfinite().all()
 
@@ -163,6 +167,8 @@ def test_every_score_is_higher_for_a_feature_of_no_class():
     rows = 9 * weight[torch.tensor(LABELS)] + 0.1 * torch.tensor(RNG.standard_normal((30, 5)))
     odd = torch.tensor([[9.0, 0, 0, 0, 0], [0.5, 0.5, 0.5, 6, 0]], dtype=torch.float64)
     head = SimpleNamespace(head=SimpleNamespace(weight=weight))
-    fitted = fit_scores(head, NetworkOutputs(rows @ weight.T, rows), torch.tensor(LABELS), outputs_of(HELD_BACK), PARAMS)
+    fitted = fit_scores(
+        head, NetworkOutputs(rows @ weight.T, rows), torch.tensor(LABELS), outputs_of(HELD_BACK), PARAMS
+    )
     for score, (typical, outlier) in fitted(NetworkOutputs(odd @ weight.T, odd)).items():
         assert outlier > typical, score

@@ -73,7 +73,9 @@ def test_a_classifier_trains_repeatably_recorded_or_not(recordable):
 
     def trained(*, recordable):
         torch.manual_seed(0)
-        network = LatentResNet(4, 3, NetworkParams(width=8, blocks=(1, 1), latent_mean=False), LinearParams(kind="linear")).to(GPU)
+        network = LatentResNet(
+            4, 3, NetworkParams(width=8, blocks=(1, 1), latent_mean=False), LinearParams(kind="linear")
+        ).to(GPU)
         latents, labels = torch.randn(60, 4, 4, 4).to(GPU), torch.arange(60).to(GPU) % 3
         params = OptimiserParams(epochs=2, batch_size=16, learning_rate=0.05, momentum=0.9, weight_decay=0.0)
 

@@ -71,7 +71,9 @@ def test_encoder_and_network_compute_in_full_float32(monkeypatch):
         compute = getattr(of, name)
         monkeypatch.setattr(of, name, lambda self, x, compute=compute: seen.append(switches()) or compute(self, x))
     latents = encoder_of(random_kl()).encode(torch.zeros(1, 3, 32, 32))
-    network = LatentResNet(latents.shape[1], 3, NetworkParams(width=8, blocks=(1,), latent_mean=False), LinearParams(kind="linear"))
+    network = LatentResNet(
+        latents.shape[1], 3, NetworkParams(width=8, blocks=(1,), latent_mean=False), LinearParams(kind="linear")
+    )
     predict(network, latents)
     assert seen == [(False, True)] * 2
     assert switches() == (True, False)

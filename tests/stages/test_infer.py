@@ -94,7 +94,9 @@ def test_a_network_that_diverged_is_named(latents, monkeypatch):
 def test_a_score_that_is_not_finite_is_named(latents, monkeypatch):
     saved("baseline", 0)
     monkeypatch.setattr(Energy, "score", lambda _, outputs: torch.full((len(outputs.logits),), torch.nan))
-    with pytest.raises(ScoreError, match="teachers/0: its score energy of id_validation is not finite for 30 of 30 images"):
+    with pytest.raises(
+        ScoreError, match="teachers/0: its score energy of id_validation is not finite for 30 of 30 images"
+    ):
         score_table((0,), NETWORKS, *latents, PARAMS, lambda _: None)
 
 

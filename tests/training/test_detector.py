@@ -52,7 +52,9 @@ def latents(tmp_path):
 def make_step(latents, **changes):
     params = section(TrainParams, changed(default_params()["train"], **(LOSSES | changes)))
     torch.manual_seed(0)
-    network = LatentResNet(4, 3, NetworkParams(width=8, blocks=(1,), latent_mean=False), ArcFaceParams(kind="arcface", scale=8, margin=1))
+    network = LatentResNet(
+        4, 3, NetworkParams(width=8, blocks=(1,), latent_mean=False), ArcFaceParams(kind="arcface", scale=8, margin=1)
+    )
     teacher, outliers = TeacherOutputs(torch.randn(90, 3), torch.randn(90, 7)), Always()
     mixing = Mixing(params.mixing, 3, torch.Generator().manual_seed(0))
     rows, labels = TrainingRows(latents, None, CPU), torch.from_numpy(latents.labels).long()

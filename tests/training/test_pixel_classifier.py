@@ -11,7 +11,12 @@ from pipeline.training.loop import ignore_history
 from pipeline.training.pixel_classifier import steps, train_classifier
 from tests.helpers.make import changed, pixel_batch, section, tiny_params
 
-SMALL = {"widths": [8, 8, 8], "network": {"width": 8, "blocks": [1], "latent_mean": False}, "epochs": 1, "batch_size": 32}
+SMALL = {
+    "widths": [8, 8, 8],
+    "network": {"width": 8, "blocks": [1], "latent_mean": False},
+    "epochs": 1,
+    "batch_size": 32,
+}
 SMALL |= {"augmentation__flip": 0.0}
 
 

@@ -121,7 +121,8 @@ class _Moments:
         """Count the places of maps (n, c, h, w)."""
         places = maps.double().permute(0, 2, 3, 1).flatten(0, 2).cpu()
         squares = places.T @ places if self.covary else places.square().sum(0)
-        self.count, self.total, self.square = self.count + len(places), self.total + places.sum(0), self.square + squares
+        self.count, self.total = self.count + len(places), self.total + places.sum(0)
+        self.square = self.square + squares
 
     @property
     def mean(self) -> Tensor:  # (c,)

@@ -33,7 +33,7 @@ def unit():
     sets = {name: latents_store(Path(name), seed=seed, per_class=10) for name, seed in SETS.items()}
     params = section(InferParams, default_params()["infer"] | {"knn_neighbours": 4})
     networks = (Path("trained/0"), Path("trained/1"))
-    known, validation = (latents_store(Path(name), seed=seed) for seed, name in enumerate(("id_train", "id_validation")))
+    known, validation = latents_store(Path("id_train")), latents_store(Path("id_validation"), seed=1)
     return ScoringUnit(networks, known, validation, tuple(sets.items()), params, Path("scored"))
 
 
