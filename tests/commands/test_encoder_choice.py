@@ -40,16 +40,18 @@ def test_a_backbone_sets_what_depends_on_it(photos, given):
     assert encoder["kind"] == "transformers"
     assert encoder["transformers"] == {"source": str(given.resolve()), "revision": None, "layer": None}
     reduced = (encoder["channels"], encoder["side"])
-    assert (reduced, params["data"]["image_size"], params["views"]["count"]) == ((None, 2), 64, 0)
+    assert (reduced, params["data"]["image_size"], params["views"]["count"]) == ((None, 2), 64, 2)
     assert params["teacher"]["network"] == {"width": 32, "blocks": [1], "latent_mean": True}
     assert params["encode"]["batch_size"] == 16
     assert (params["teacher"]["start"], params["train"]["start"]) == ("scratch", "scratch")
     assert params["synthesize"]["methods"] == ["perturb", "mixup", "shuffle"]
     assert load_all(PROJECT / "params.yaml").encoder.kind == "transformers"
     assert f"encoder: transformers, the pretrained backbone {given.resolve()}, as --encoder says" in told
-    assert "image_size 64, which the backbone was made for; 32 channels at 2 x 2 places kept; views.count 0" in told
+    assert (
+        "image_size 64, which the backbone was made for; 32 channels at 2 x 2 places kept; views.count 2: each" in told
+    )
     assert "of about 40 pixels a side, are enlarged to 64" in told
-    assert re.search(r"encoding 30 images will take about \d+ (s|min) on this machine", told)
+    assert re.search(r"encoding 30 images and 36 views of them will take about \d+ (s|min) on this machine", told)
 
 
 def test_a_map_of_one_place_stays_as_it_is_and_large_images_are_not_called_enlarged(given):
