@@ -28,7 +28,7 @@ import typer
 from PIL import Image
 
 from benchmarks.bench import hardware
-from benchmarks.cases.encode import tiny_encoder
+from benchmarks.cases.encode import tiny_autoencoder
 from pipeline.commands.compose import load_preset
 from pipeline.detector.bundle import BundleParts, write_bundle
 from pipeline.detector.detector import BATCH_SIZE, Detector
@@ -73,7 +73,7 @@ def main(
         write_images(many, MANY)
         params = load_preset(Path("presets") / f"{PRESET}.yaml")
         write_random_bundle(preset, params, preset_encoder(params))
-        write_random_bundle(taesd, params, tiny_encoder())
+        write_random_bundle(taesd, params, Encoder(tiny_autoencoder()))
         target = Path(name) / "answers.parquet"
         speeds = {
             "throughput_vs_bare_networks": measured_speed(bundle, few, target, TIMED),

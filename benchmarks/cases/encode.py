@@ -1,6 +1,7 @@
 """Encode images in files, against the bare forward pass of the same model on tensors that lie in memory."""
 
 import shutil
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -46,31 +47,49 @@ def encode_cases(folder: Path) -> dict[str, Case]:
 
     On a GPU, which has nothing to do at 32 px, with Stable Diffusion's size in place of the small one.
     """
+    diffusion = Size(LARGE, BATCH)
     if chosen_device().type == "cuda":
-        large, tiny = stable_diffusion_encoder(), tiny_encoder()
         return {
-            "encode_256px_stable_diffusion_vs_bare_encoder": _case(folder / "large", large, LARGE, 6 * BATCH, 3),
-            "encode_256px_taesd_vs_bare_encoder": _case(folder / "tiny", tiny, LARGE, 16 * BATCH, 3),
+            "encode_256px_stable_diffusion_vs_bare_encoder": _case(
+                folder / "large", stable_diffusion_autoencoder(), diffusion, 6 * BATCH, 3
+            ),
+            "encode_256px_taesd_vs_bare_encoder": _case(folder / "tiny", tiny_autoencoder(), diffusion, 16 * BATCH, 3),
         }
+    (folder / "backbone").mkdir()
+    backbone = random_efficientnet(folder / "backbone/model")
+    photographic = Size(BACKBONE, BACKBONE_BATCH, file=PHOTOGRAPH)
     return {
-        "encode_32px_small_vs_bare_encoder": _case(folder / "small", small_encoder(), SMALL, 50 * BATCH, 7),
-        "encode_256px_taesd_vs_bare_encoder": _case(folder / "tiny", tiny_encoder(), LARGE, 2 * BATCH, 3),
-        "encode_224px_efficientnet_vs_bare_model": _backbone_case(folder / "backbone", 12 * BACKBONE_BATCH, 5),
+        "encode_32px_small_vs_bare_encoder": _case(
+            folder / "small", small_autoencoder(), Size(SMALL, BATCH), 50 * BATCH, 7
+        ),
+        "encode_256px_taesd_vs_bare_encoder": _case(folder / "tiny", tiny_autoencoder(), diffusion, 2 * BATCH, 3),
+        "encode_224px_efficientnet_vs_bare_model": _case(
+            folder / "backbone/images", backbone, photographic, 12 * BACKBONE_BATCH, 5
+        ),
     }
 
 
-def _backbone_case(folder: Path, count: int, rounds: int) -> Case:
-    """Return a case whose plain side is the model of transformers alone, without the normalisation of pixels."""
+@dataclass(frozen=True)
+class Size:
+    """Sides in pixels of encoded images and of the JPEG files that become these, and images in a forward pass."""
+
+    pixels: int
+    batch: int
+    file: int = 32
+
+
+def _case(folder: Path, model: DiffusersAutoencoder | VisionBackbone, size: Size, count: int, rounds: int) -> Case:
+    """Return a case whose plain side is the module of diffusers or transformers alone, on pixels in memory."""
     folder.mkdir()
-    backbone = random_efficientnet(folder / "model")
-    encoder = Encoder(backbone).to(chosen_device())
-    images = photographs(folder, count, PHOTOGRAPH)
-    batches = BatchEncoder(encoder, "bench", BACKBONE, BACKBONE_BATCH)
-    held = _pixels(images, BACKBONE).contiguous(memory_format=torch.channels_last).split(BACKBONE_BATCH)
+    encoder = Encoder(model).to(chosen_device())
+    images = photographs(folder, count, size.file)
+    batches = BatchEncoder(encoder, "bench", size.pixels, size.batch)
+    held = _pixels(images, size.pixels).contiguous(memory_format=torch.channels_last).split(size.batch)
+    bare = model.module if isinstance(model, VisionBackbone) else model.module.encode
 
     @torch.inference_mode()
     def plain() -> list[Any]:
-        return [backbone.module(batch).last_hidden_state for batch in held]
+        return [bare(batch) for batch in held]
 
     return Case(
         plain,
@@ -95,25 +114,6 @@ def random_efficientnet(folder: Path) -> VisionBackbone:
     transformers.EfficientNetModel(lite0_config()).save_pretrained(folder)
     write_json(folder / PREPROCESSOR, {"image_mean": [MEAN] * 3, "image_std": [STD] * 3})
     return VisionBackbone.read(folder, None)
-
-
-def _case(folder: Path, encoder: Encoder, size: int, count: int, rounds: int) -> Case:
-    folder.mkdir()
-    images = photographs(folder, count)
-    batches = BatchEncoder(encoder, "bench", size, BATCH)
-    held = _pixels(images, size).split(BATCH)
-
-    def clear() -> None:
-        shutil.rmtree(folder / "store", ignore_errors=True)
-
-    return Case(
-        lambda: [encoder.encode(batch) for batch in held],
-        lambda: write_latents(folder / "store", images, batches, {}, "bench"),
-        0.9,
-        rounds=rounds,
-        threads=STAGE_THREADS,
-        clear=clear,
-    )
 
 
 def photographs(folder: Path, count: int, side: int = 32) -> ImageSet:
@@ -146,27 +146,27 @@ def files_of(folder: Path, encoded: list[bytes]) -> ImageSet:
     return source.open("all")
 
 
-def small_encoder() -> Encoder:
-    """Return the encoder of the default parameters before its training; what it encodes costs the same."""
+def small_autoencoder() -> DiffusersAutoencoder:
+    """Return the autoencoder of the default parameters before its training; what it encodes costs the same."""
     torch.manual_seed(0)
     module = untrained(ParamsFile(PARAMS_FILE).section("encoder", EncoderParams).trained, SMALL)
     module.register_to_config(scaling_factor=1.0)
-    return Encoder(DiffusersAutoencoder(module)).to(chosen_device())
+    return DiffusersAutoencoder(module)
 
 
-def tiny_encoder() -> Encoder:
+def tiny_autoencoder() -> DiffusersAutoencoder:
     """Return an autoencoder of TAESD's size with random weights."""
     from diffusers import AutoencoderTiny
 
     torch.manual_seed(0)
     module: Any = AutoencoderTiny()
-    return Encoder(DiffusersAutoencoder(module)).to(chosen_device())
+    return DiffusersAutoencoder(module)
 
 
-def stable_diffusion_encoder() -> Encoder:
+def stable_diffusion_autoencoder() -> DiffusersAutoencoder:
     """Return an autoencoder of Stable Diffusion's size with random weights; what it computes costs the same."""
     from diffusers import AutoencoderKL
 
     torch.manual_seed(0)
     module: Any = AutoencoderKL(**STABLE_DIFFUSION)
-    return Encoder(DiffusersAutoencoder(module)).to(chosen_device())
+    return DiffusersAutoencoder(module)

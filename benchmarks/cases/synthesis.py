@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.cases.case import Case
-from benchmarks.cases.encode import stable_diffusion_encoder
+from benchmarks.cases.encode import stable_diffusion_autoencoder
 from benchmarks.cases.store import SHAPE, id_latents, random_rows, write_raw
 from pipeline.latents.latents import to_scaled
 from pipeline.outliers.method import ANCESTRY, Method, Parents, block_generator, block_rows
@@ -39,7 +39,7 @@ def synthesis_cases(folder: Path) -> dict[str, Case]:
     torch.set_num_threads(2)
     parents = Parents(id_latents(folder / "id", ID_ROWS, CLASSES), chosen_device())
     mixup, perturb = Mixup(parents, MIXUP), Perturb(parents, PERTURB)
-    rows, encoder = random_rows(STORE_ROWS), stable_diffusion_encoder()
+    rows, encoder = random_rows(STORE_ROWS), stable_diffusion_autoencoder().to(chosen_device())
     latents = to_scaled(parents.values[:DECODED].cpu(), parents.header.standardisation).to(parents.values.device)
     written, held = folder / "made", parents.values.flatten(1).cpu().numpy()
 
