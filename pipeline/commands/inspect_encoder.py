@@ -61,4 +61,4 @@ def _reduction_text(reduction: dict[str, Any] | None) -> str:
         return "none"
     channels = "all channels" if reduction["channels"] is None else f"{reduction['channels']} principal channels"
     places = f", averaged to {reduction['side']} places a side" if reduction["pools"] else ""
-    return f"{channels}{places}; {100 * reduction['variance']:.1f} % of the variance are kept"
+    return f"{channels}{places}; {100 * reduction['variance']:.1f} % of the variance is kept"

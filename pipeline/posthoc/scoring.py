@@ -42,12 +42,10 @@ def score_table(
             folder = networks[side] / str(seed)
             network = _network(folder, id_train)
             id_outputs = _finite(network_outputs(network, id_train.values), folder, "id_train")
-            of_sets = {
-                name: _finite(network_outputs(network, latents.values), folder, name) for name, latents in sets.items()
-            }
-            labels = torch.from_numpy(id_train.labels).long()
-            fitted = fit_scores(network, id_outputs, labels, of_sets["id_validation"], params)
-            for name, outputs in of_sets.items():
+            validation = _finite(network_outputs(network, sets["id_validation"].values), folder, "id_validation")
+            fitted = fit_scores(network, id_outputs, torch.from_numpy(id_train.labels).long(), validation, params)
+            for name, latents in sets.items():
+                outputs = _finite(network_outputs(network, latents.values), folder, name)
                 predicted[side, name].append(outputs.logits.argmax(1).cpu().numpy().astype(np.int32))
                 for score, values in fitted(outputs).items():
                     scores[side, name, score].append(_finite_scores(values.numpy(), folder, f"{score} of {name}"))

@@ -213,7 +213,7 @@ def test_an_encoder_is_described_with_its_width_and_what_its_reduction_keeps(bac
     print_encoder(report, Console(out, width=140))
     told = out.getvalue()
     assert "5 x 2 x 2, 40 bytes each, of 32-pixel images" in told
-    assert f"5 principal channels; {100 * report['reduction']['variance']:.1f} % of the variance are kept" in told
+    assert f"5 principal channels; {100 * report['reduction']['variance']:.1f} % of the variance is kept" in told
     assert "no: pictures are of images and parents" in told
     assert "ms an image on cpu, measured now" in told
 

@@ -102,13 +102,18 @@ def fit_reduction(
     assert side is not None  # there is at least one batch
     pools = side < width
     if channels is None:
-        return Reduction(side, pools, None, kept.variance / whole.variance)
+        return Reduction(side, pools, None, _share(kept.variance, whole.variance))
     variances, vectors = torch.linalg.eigh(kept.square / kept.count - torch.outer(kept.mean, kept.mean))
     channels = min(channels, len(variances))
     components = vectors.flip(1)[:, :channels].T
     largest = components.gather(1, components.abs().argmax(1, keepdim=True))
     projection = Projection(kept.mean.float(), (components * largest.sign()).float().contiguous())
-    return Reduction(side, pools, projection, float(variances.flip(0)[:channels].sum()) / whole.variance)
+    return Reduction(side, pools, projection, _share(float(variances.flip(0)[:channels].sum()), whole.variance))
+
+
+def _share(kept: float, whole: float) -> float:
+    """Return the share of a variance that is kept, which rounding may put above 1; all of none is kept."""
+    return min(1.0, max(0.0, kept / whole)) if whole else 1.0
 
 
 class _Moments:

@@ -60,6 +60,19 @@ def test_all_channels_kept_lose_nothing_and_come_back():
     np.testing.assert_allclose(found.undone(found(values)).numpy(), values.numpy(), atol=1e-4)
 
 
+@pytest.mark.parametrize("channels", [None, 3])
+def test_maps_that_do_not_vary_lose_nothing(channels):
+    found = fit_reduction([torch.zeros(4, 6, 4, 4)], channels, 2)
+    assert found.variance == 1.0
+    assert torch.equal(found(torch.zeros(1, 6, 4, 4)), torch.zeros(1, channels or 6, 2, 2))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_more_than_all_variance_is_kept(seed):
+    torch.manual_seed(seed)
+    assert 1 - 1e-9 < fit_reduction([torch.randn(7, 5, 3, 3)], channels=5, side=None).variance <= 1
+
+
 def test_batches_do_not_matter():
     values = maps()
     one, many = fit_reduction([values], 3, 2), fit_reduction(values.split(1), 3, 2)
