@@ -80,7 +80,7 @@ def test_a_reader_that_takes_too_long_is_found(readers, monkeypatch):
 
 def test_a_reader_that_takes_too_much_memory_is_found(readers, monkeypatch):
     monkeypatch.setattr("benchmarks.fuzz.run.MEMORY", 2**25)
-    found = fuzz(readers["image reader"]._replace(read=lambda _: np.ones(2**26, np.uint8).sum()), 1, seed=0)
+    found = fuzz(readers["image reader"]._replace(read=lambda _: np.ones(2**28, np.uint8).sum()), 1, seed=0)
     assert "bytes of memory" in found.failures[0]
     assert found.largest > 2**25
 
