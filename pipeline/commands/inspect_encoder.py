@@ -8,7 +8,7 @@ import numpy as np
 from rich.table import Table
 
 from pipeline.commands.encoder_speed import BATCH, seconds_to_encode
-from pipeline.networks.encoders.encoder import CARD, load_encoder
+from pipeline.networks.encoders.encoder import CARD, SavedEncoder, load_encoder
 from pipeline.runtime.device import STAGE_THREADS, chosen_device, prepare_torch
 from pipeline.runtime.text.terminal import Console
 from pipeline.store.format import LATENT_DTYPE
@@ -33,7 +33,7 @@ def describe_encoder(folder: Path) -> dict[str, Any]:
         "image_size": size,
         "shape": list(saved.card.shape),
         "bytes_per_image": LATENT_DTYPE.itemsize * prod(saved.card.shape),
-        "reduction": None if kept is None else kept.model_dump(mode="json"),
+        "reduction": None if kept is None else kept.model_dump(mode="json") | {"of_channels": _channels(saved)},
         "can_decode": saved.encoder.can_decode,
         "device": str(device),
         "seconds_per_image": seconds_to_encode(saved.encoder, noise),
@@ -56,9 +56,16 @@ def print_encoder(report: dict[str, Any], console: Console) -> None:
     console.print(table)
 
 
+def _channels(saved: SavedEncoder) -> int:
+    """Return the number of channels of the maps before any reduction."""
+    projection = saved.encoder.reduction.projection if saved.encoder.reduction else None
+    return saved.card.shape[0] if projection is None else projection.components.shape[1]
+
+
 def _reduction_text(reduction: dict[str, Any] | None) -> str:
     if reduction is None:
         return "none"
-    channels = "all channels" if reduction["channels"] is None else f"{reduction['channels']} principal channels"
+    kept, every = reduction["channels"], reduction["of_channels"]
+    channels = f"all {every:,} channels" if kept is None else f"{kept} principal channels of {every:,}"
     places = f", averaged to {reduction['side']} places a side" if reduction["pools"] else ""
     return f"{channels}{places}; {100 * reduction['variance']:.1f} % of the variance is kept"

@@ -206,14 +206,14 @@ def test_an_encoder_is_described_with_its_width_and_what_its_reduction_keeps(bac
     report = describe_encoder(Path("models/encoder"))
     assert (report["kind"], report["shape"], report["bytes_per_image"]) == ("transformers", [5, 2, 2], 40)
     assert report["reduction"] == {
-        "channels": 5, "variance": backbone.card.reduction.variance, "side": 2, "pools": False,
+        "channels": 5, "variance": backbone.card.reduction.variance, "side": 2, "pools": False, "of_channels": 32,
     }  # fmt: skip
     assert report["seconds_per_image"] > 0
     out = io.StringIO()
     print_encoder(report, Console(out, width=140))
     told = out.getvalue()
     assert "5 x 2 x 2, 40 bytes each, of 32-pixel images" in told
-    assert f"5 principal channels; {100 * report['reduction']['variance']:.1f} % of the variance is kept" in told
+    assert f"5 principal channels of 32; {100 * report['reduction']['variance']:.1f} % of the variance is kept" in told
     assert "no: pictures are of images and parents" in told
     assert "ms an image on cpu, measured now" in told
 
