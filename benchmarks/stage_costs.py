@@ -2,7 +2,9 @@
 
 Run `python -m benchmarks.stage_costs NAME` in a clone where nothing has run yet, with the parameters to be measured. It
 runs every stage by itself, as `dvc repro --single-item` does, so that each figure has the start of DVC and of Python in
-it, prints a table and writes `benchmarks/results/stage-costs-NAME.json`.
+it, prints a table and writes `benchmarks/results/stage-costs-NAME.json`. Stages that are up to date have no figure: so
+after a change of parameters in the same clone, under another NAME, it measures what the change reruns. What the run
+reached and what its latents take stand in the file as well.
 """
 
 import json
@@ -11,16 +13,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import networkx as nx
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.bench import hardware
-from pipeline.runtime.files import write_json
+from pipeline.runtime.files import read_json, write_json
 from pipeline.runtime.run_log import git_revision
 
-RESULTS = Path("benchmarks/results")
+RESULTS, METRICS = Path("benchmarks/results"), Path("reports/metrics.json")
+REACHED = ("seeds", "id_accuracy", "groups", "sizes", "latents")
+"""Sections of METRICS that say what a run reached, and what its latents take."""
 KIB = 1 if sys.platform == "darwin" else 1024
 """Bytes in the unit of ru_maxrss."""
 MEASURED = """
@@ -36,8 +41,8 @@ process for the least that it had, and this one here has PyTorch loaded."""
 def main() -> None:
     """Run all stages, and print and write what each of them cost."""
     name = sys.argv[1]
-    stages = {stage: _cost(stage) for stage in _in_order()}
-    report = {"hardware": hardware(), "revision": git_revision(), "stages": stages}
+    stages = {stage: _cost(stage) for stage in _in_order() if _is_out_of_date(stage)}
+    report = {"hardware": hardware(), "revision": git_revision(), "stages": stages, "reached": _reached()}
     write_json(RESULTS / f"stage-costs-{name}.json", report)
     table = Table("stage", "seconds", "processor seconds", "peak memory, MiB", "load at its start")
     for stage, cost in [*stages.items(), ("all", _total(stages))]:
@@ -51,6 +56,18 @@ def _in_order() -> list[str]:
 
     graph = Repo().index.graph  # from a stage to what it depends on
     return [stage.addressing for stage in reversed(list(nx.topological_sort(graph)))]
+
+
+def _is_out_of_date(stage: str) -> bool:
+    """Return whether DVC would run a stage."""
+    from dvc.repo import Repo
+
+    return bool(Repo().status(targets=[stage]))
+
+
+def _reached() -> dict[str, Any]:
+    """Return what the run reached; empty where its stages write no report."""
+    return {name: read_json(METRICS)[name] for name in REACHED} if METRICS.exists() else {}
 
 
 def _cost(stage: str) -> dict[str, float]:

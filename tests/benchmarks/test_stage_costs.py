@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import stage_costs
-from pipeline.runtime.files import read_json
+from pipeline.runtime.files import read_json, write_json
 from tests.helpers.project import call, make_repository
 
 PIPELINE = """stages:
@@ -71,6 +71,23 @@ def test_every_stage_runs_once_after_what_it_depends_on(monkeypatch, capsys):
     assert Path("middle").exists()
     assert "all" in capsys.readouterr().out
     assert call(Path(), "dvc", "status").strip() == "Data and pipelines are up to date."
+    assert report["reached"] == {}
+
+
+@pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # of a library of DVC's
+def test_what_is_up_to_date_is_not_measured_and_what_was_reached_stands_in_the_file(monkeypatch, capsys):
+    make_repository(Path())
+    Path("dvc.yaml").write_text(PIPELINE)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    call(Path(), "dvc", "repro")
+    Path("dvc.yaml").write_text(PIPELINE.replace("touch middle", "touch middle again"))
+    sections = dict.fromkeys(stage_costs.REACHED, {"some": "figures"})
+    write_json(Path("reports/metrics.json"), sections | {"warnings": []})
+    monkeypatch.setattr(sys, "argv", ["stage_costs", "again"])
+    stage_costs.main()
+    report = read_json(Path("benchmarks/results/stage-costs-again.json"))
+    assert (set(report["stages"]), report["reached"]) == ({"middle"}, sections)
+    assert "first" not in capsys.readouterr().out
 
 
 def test_times_add_up_and_memory_does_not():

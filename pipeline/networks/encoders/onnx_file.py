@@ -46,6 +46,27 @@ def require_harmless(content: bytes, source: str) -> None:
     _require_small_tensors(model, source)
 
 
+def needed_for(output: str, content: bytes, source: str) -> bytes:
+    """Return the part of a harmless file that computes one of its outputs; onnxruntime would compute all of them.
+
+    Raises ModelError when there is no such output. A file with graphs within its graph is returned whole, since these
+    read tensors that are not among the inputs of their operators.
+    """
+    onnx, model = import_onnx(), _parsed(content, source)
+    if output not in (outputs := [entry.name for entry in model.graph.output]):
+        raise ModelError(f"{source}: found the outputs {', '.join(outputs)}, wanted {output!r} among them.")
+    if len(list(_graphs(model.graph))) > 1:
+        return content
+    model.graph.ClearField("quantization_annotation")  # which Extractor refuses, and nothing here reads
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [entry.name for entry in model.graph.input if entry.name not in weights]
+    try:
+        part: bytes = onnx.utils.Extractor(model).extract_model(inputs, [output]).SerializeToString()
+    except Exception as error:  # its errors have no common class
+        raise ModelError(f"{source}: found no valid network ({reason(error)}). Export it again.") from error
+    return part
+
+
 def import_onnx(package: str = "onnx") -> Any:
     """Return a package of the extra; raises MissingExtraError where it is not installed."""
     try:

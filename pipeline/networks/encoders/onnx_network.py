@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pipeline.networks.encoders.model import EncoderModel, ModelSettings
-from pipeline.networks.encoders.onnx_file import import_onnx, require_harmless
+from pipeline.networks.encoders.onnx_file import import_onnx, needed_for, require_harmless
 from pipeline.networks.encoders.vision_backbone import Colours, per_colour
 from pipeline.runtime.errors import ModelError, reason
 from pipeline.runtime.files import open_regular, write_bytes
@@ -42,12 +42,8 @@ class OnnxNetwork(EncoderModel):
         self.content, self.settings = content, settings
         self._mean, self._std = per_colour(settings.mean), per_colour(settings.std)
         require_harmless(content, source)
-        self._session = _session(content, source)
+        self._session = _session(needed_for(settings.output, content, source), source)
         self._input = _only_input(self._session, source)
-        outputs = [entry.name for entry in self._session.get_outputs()]
-        if settings.output not in outputs:
-            found = ", ".join(outputs)
-            raise ModelError(f"{source}: found the outputs {found}, wanted {settings.output!r} among them.")
 
     @classmethod
     def read(cls, file: Path, settings: OnnxSettings) -> Self:

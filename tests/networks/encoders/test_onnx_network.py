@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import conv2d
 
+from pipeline.networks.encoders.onnx_file import needed_for
 from pipeline.networks.encoders.onnx_network import OnnxNetwork, OnnxSettings
 from pipeline.runtime.errors import ModelError
 from tests.helpers.models import write_onnx
@@ -84,3 +85,51 @@ def test_a_shape_beyond_all_memory_is_one_error_of_the_network(tmp_path):
     onnx.save_model(model, tmp_path / "m.onnx")
     with pytest.raises((ModelError, RuntimeError)):
         OnnxNetwork.read(tmp_path / "m.onnx", SETTINGS).encode(torch.zeros(1, 3, 32, 32))
+
+
+def network_of_two_halves():
+    """A network with the outputs `map` and, one operator later, `last`; a branch within makes `map` twice the pixels."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    def values(name):
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, "h", "w"])
+
+    twice = helper.make_graph([helper.make_node("Add", ["pixels", "pixels"], ["sum"])], "twice", [], [values("sum")])
+    nodes = [
+        helper.make_node("If", ["yes"], ["map"], then_branch=twice, else_branch=twice),
+        helper.make_node("Neg", ["map"], ["last"]),
+    ]
+    weights = [numpy_helper.from_array(np.array(True), "yes")]
+    graph = helper.make_graph(nodes, "halves", [values("pixels")], [values("map"), values("last")], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def operators(content):
+    import onnx
+
+    return [node.op_type for node in onnx.load_model_from_string(content).graph.node]
+
+
+def test_only_what_an_output_needs_is_run():
+    import onnx
+
+    model = network_of_two_halves()
+    model.graph.node[0].CopyFrom(onnx.helper.make_node("Add", ["pixels", "pixels"], ["map"]))
+    content = model.SerializeToString()
+    assert operators(needed_for("map", content, "it")) == ["Add"]
+    assert operators(needed_for("last", content, "it")) == ["Add", "Neg"]
+
+
+def test_a_network_with_a_branch_is_run_whole_as_the_branch_reads_tensors_of_the_rest(tmp_path):
+    (tmp_path / "m.onnx").write_bytes(network_of_two_halves().SerializeToString())
+    settings = OnnxSettings(output="map", mean=(0.0,) * 3, std=(1.0,) * 3)
+    found = OnnxNetwork.read(tmp_path / "m.onnx", settings).encode(torch.zeros(1, 3, 8, 8))
+    assert torch.equal(found, torch.ones(1, 3, 8, 8))  # twice 0.5
+
+
+def test_a_tensor_that_two_operators_make_is_one_error(tmp_path):
+    model = network_of_two_halves()
+    model.graph.node[1].output[0] = "map"
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match=r"m.onnx: (found no valid network|onnxruntime cannot load)"):
+        OnnxNetwork.read(tmp_path / "m.onnx", SETTINGS)
