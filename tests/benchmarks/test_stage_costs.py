@@ -81,7 +81,7 @@ def test_what_is_up_to_date_is_not_measured_and_what_was_reached_stands_in_the_f
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     call(Path(), "dvc", "repro")
     Path("dvc.yaml").write_text(PIPELINE.replace("touch middle", "touch middle again"))
-    sections = dict.fromkeys(stage_costs.REACHED, {"some": "figures"})
+    sections = {name: {"some": "figures"} for name in stage_costs.REACHED}
     write_json(Path("reports/metrics.json"), sections | {"warnings": []})
     monkeypatch.setattr(sys, "argv", ["stage_costs", "again"])
     stage_costs.main()

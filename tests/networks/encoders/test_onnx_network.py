@@ -88,7 +88,7 @@ def test_a_shape_beyond_all_memory_is_one_error_of_the_network(tmp_path):
 
 
 def network_of_two_halves():
-    """A network with the outputs `map` and, one operator later, `last`; a branch within makes `map` twice the pixels."""
+    """A network with the outputs `map` and, then, `last`; a branch makes `map` twice the pixels."""
     from onnx import TensorProto, helper, numpy_helper
 
     def values(name):
