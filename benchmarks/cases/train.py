@@ -151,6 +151,7 @@ class BareLoop:
             mixed_logits=logits[2],
             mixed_targets=mixed.targets,
             outliers=Prediction(logits[1], features[1]),
+            outlier_targets=torch.full_like(logits[1], 1 / logits[1].shape[1]),
             parent_features=features[0][:0],
             child_features=features[0][:0],
             teacher=TeacherOutputs(*(values[rows] for values in self.teacher_outputs)),

@@ -17,9 +17,11 @@ class MixingParams(Section):
 
 
 class OutlierExposureParams(Section):
-    """Predictions on outliers are drawn to the uniform one."""
+    """Predictions on outliers are drawn to the uniform one, or to the classes that they lie between."""
 
     weight: Weight
+    label_mix: Annotated[float, Field(ge=0, le=1)]
+    """Share of its mixed label in the target of a row between classes; the rest of the target is uniform."""
 
 
 class EnergyBoundParams(Section):

@@ -116,10 +116,12 @@ class Header(Frozen):
         for name, kind in self.columns.items():
             if (wanted := COLUMN_KINDS.get(name.partition("_")[0])) and np.dtype(kind).kind not in wanted:
                 raise ValueError(f"columns.{name} is {kind}, wanted numbers of kind {' or '.join(wanted)}")
-        of_parents, of_views = (
+        of_classes, of_shares, of_parents, of_views = (
             {name.removeprefix(f"{kind}_") for name in self.columns if name.startswith(f"{kind}_")}
-            for kind in ("parent", "view")
+            for kind in ("class", "lam", "parent", "view")
         )
+        if without := of_shares - of_classes:
+            raise ValueError(f"columns has shares of {sorted(without)}, and no classes of them")
         if of_views and of_views != of_parents:
             raise ValueError(f"columns has views of {sorted(of_views)}, and parents {sorted(of_parents)}")
         if of_views and not isinstance(self.provenance.get("views"), dict):

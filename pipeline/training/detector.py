@@ -1,6 +1,7 @@
 """Train a detector: a network of its teacher's architecture, on ID latents and outliers."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from pipeline.training.gradients import Losses, Step, StepInputs
 from pipeline.training.loop import fit, ignore_history
 from pipeline.training.mixing import Mixing
 from pipeline.training.objective import BatchOutputs, Objective
+from pipeline.training.outlier_targets import outlier_targets
 from pipeline.training.ranks import RankedNetwork, is_first, shared_by_ranks
 
 RECORDABLE_HEADS = ("linear", "logit_norm", "cosface", "arcface")
@@ -62,7 +64,9 @@ def train_detector(unit: DetectorUnit) -> None:
         objective = Objective(params, network.features, teacher_features, shape, device)
     order = torch.Generator().manual_seed(unit.seed)
     rows, labels = load_training_rows(unit.views, latents, device), torch.from_numpy(latents.labels).long()
-    outliers = OutlierBatches(open_outliers(unit.outliers, latents, rows.views), params.outlier_batch_size, order)
+    target = partial(outlier_targets, class_count=len(latents.class_names), label_mix=params.outlier_exposure.label_mix)
+    stores = open_outliers(unit.outliers, latents, rows.views)
+    outliers = OutlierBatches(stores, params.outlier_batch_size, order, target)
     mixing = Mixing(params.mixing, len(latents.class_names), order)
     batches = Batches(outliers, mixing, order)
     detector_step = DetectorStep(shared_by_ranks(network), objective, rows, labels, teacher_outputs, batches)
@@ -119,14 +123,15 @@ class DetectorStep:
         parents = self.rows.encodings(outlier_batch.parents[children], outlier_batch.views[children])
         mixed = self.batches.mixing(values, labels)
         teacher = (output[rows] for output in self.teacher)
-        outliers = outlier_batch.values.to(self.device).float()
-        return values, labels, outliers, parents, children.to(self.device), *mixed, *teacher
+        outliers, targets = outlier_batch.values.to(self.device).float(), outlier_batch.targets.to(self.device)
+        return values, labels, outliers, targets, parents, children.to(self.device), *mixed, *teacher
 
     def losses(
         self,
         values: Tensor,  # (n, c, h, w) of ID rows
         labels: Tensor,  # (n,)
         outliers: Tensor,  # (m, c, h, w)
+        outlier_targets: Tensor,  # (m, k)
         parents: Tensor,  # (p, c, h, w) ID rows
         children: Tensor,  # (p,) indices of the outliers that were made from these parents
         *others: Tensor,  # mixed ID rows, their targets, and the teacher's logits and features of the ID rows
@@ -145,6 +150,7 @@ class DetectorStep:
                 mixed_logits=logits[3],
                 mixed_targets=mixed_targets,
                 outliers=Prediction(logits[1], features[1]),
+                outlier_targets=outlier_targets,
                 parent_features=features[2],
                 child_features=features[1][children],
                 teacher=TeacherOutputs(*teacher),
@@ -168,6 +174,7 @@ class DetectorStep:
         params = self.objective.params
         if not params.uses_outliers:
             none = torch.empty(0, dtype=torch.int64)
-            return OutlierBatch(torch.empty(0, *self.rows.values.shape[1:]), none, none)
+            values, targets = torch.empty(0, *self.rows.values.shape[1:]), torch.empty(0, self.teacher.logits.shape[1])
+            return OutlierBatch(values, none, none, targets)
         batch = self.batches.outliers.draw()
         return batch if params.micl.club.weight else batch._replace(parents=torch.full_like(batch.parents, NOBODY))

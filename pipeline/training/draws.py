@@ -1,9 +1,9 @@
 """Open the outlier stores that a detector is trained on, and draw batches in equal parts from all stores."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from pipeline.runtime.errors import DamagedStoreError, PipelineError
 from pipeline.store.format import Header
 from pipeline.store.pool import RowPool
 from pipeline.store.reader import Store
+
+Target = Callable[[NDArray[np.int64], NDArray[np.float32]], NDArray[np.float32]]
+"""Classes (m, c) and their shares (m, c) to probabilities (m, k)."""
 
 
 class LatentRows(Protocol):
@@ -34,6 +37,8 @@ class OutlierRows:
     latents: LatentRows
     parents: NDArray[np.int64]  # (m,) row of the ID training latents; NOBODY for no parent among them
     views: NDArray[np.int64]  # (m,) number of the view that the parent is; below 1 for the plain latent
+    classes: NDArray[np.int64]  # (m, c) classes that the row lies between, or one class repeated; NOBODY for none
+    shares: NDArray[np.float32]  # (m, c) of these classes in the row
 
 
 class OutlierBatch(NamedTuple):
@@ -42,6 +47,7 @@ class OutlierBatch(NamedTuple):
     values: Tensor  # (m, c, h, w) float16 as stored, on the CPU
     parents: Tensor  # (m,) row of the ID training latents, or NOBODY
     views: Tensor  # (m,) number of the view that the parent is; below 1 for the plain latent
+    targets: Tensor  # (m, k) float32, what should be predicted
 
 
 def open_outliers(folders: Sequence[Path], id_train: Latents, views: Views | None) -> list[OutlierRows]:
@@ -50,7 +56,10 @@ def open_outliers(folders: Sequence[Path], id_train: Latents, views: Views | Non
     views: of these ID latents; parents may be some of them. Raises IncompatibleStoreError unless every store was made
     from latents like `id_train`: same encoder, image size, scaling, standardisation and classes.
     """
-    return [OutlierRows(pool, *_parents(pool.store, id_train, views)) for pool in _pools(folders, id_train.header)]
+    return [
+        OutlierRows(pool, *_parents(pool.store, id_train, views), *_classes(pool.store))
+        for pool in _pools(folders, id_train.header)
+    ]
 
 
 def check_outliers(folders: Sequence[Path], id_train: Header) -> None:
@@ -91,17 +100,12 @@ def _parents(
     from_views = any(name.startswith("view_") for name in store.header.columns)
     if from_views and (views is None or store.header.provenance.get("views") != views.identity):
         return nobody, plain
-    suffixes = sorted(name.removeprefix("lam_") for name in store.header.columns if name.startswith("lam_"))
-    if any(f"parent_{suffix}" not in store.header.columns for suffix in suffixes):
+    if any(f"parent_{suffix}" not in store.header.columns for suffix in _suffixes(store)):
         return nobody, plain  # rows between classes that are not mixed from ID rows
-    further_shares = [store.column(f"lam_{suffix}") for suffix in suffixes]
-    share_b = 1 - store.column("lam") - sum(further_shares)
-    shares = np.stack([store.column("lam"), share_b, *further_shares], axis=1)
-    largest = shares.argmax(1)[:, None]
+    largest = _shares(store).argmax(1)[:, None]
 
     def of_main(kind: str) -> NDArray[np.int64]:
-        columns = np.stack([store.column(f"{kind}_{suffix}") for suffix in ("a", "b", *suffixes)], axis=1)
-        return np.take_along_axis(columns, largest, axis=1)[:, 0].astype(np.int64)
+        return np.take_along_axis(_of_all(store, kind), largest, axis=1)[:, 0]
 
     if not from_views or views is None:
         return of_main("parent"), plain
@@ -110,15 +114,36 @@ def _parents(
     return of_main("parent"), numbers
 
 
+def _classes(store: Store) -> tuple[NDArray[np.int64], NDArray[np.float32]]:  # (m, c) each
+    """Return the classes of each row, and their shares."""
+    return _of_all(store, "class"), _shares(store)
+
+
+def _suffixes(store: Store) -> list[str]:
+    """Return what the columns of each part of a row end in."""
+    return ["a", "b", *sorted(name.removeprefix("lam_") for name in store.header.columns if name.startswith("lam_"))]
+
+
+def _of_all(store: Store, kind: str) -> NDArray[np.int64]:  # (m, c)
+    """Return class, parent or view of every part of each row."""
+    return np.stack([store.column(f"{kind}_{suffix}") for suffix in _suffixes(store)], axis=1).astype(np.int64)
+
+
+def _shares(store: Store) -> NDArray[np.float32]:  # (m, c)
+    """Return the share of every part of each row; that of the second follows from the others."""
+    first, *further = (store.column(f"lam{suffix}") for suffix in ("", *(f"_{end}" for end in _suffixes(store)[2:])))
+    return np.stack([first, 1 - first - sum(further), *further], axis=1)
+
+
 class OutlierBatches:
     """Draws outliers from each store without replacement; a store whose rows are used up starts over in a new order.
 
     Every store contributes the same number of rows. Where a batch cannot be divided equally, the stores take turns in
-    contributing one row more.
+    contributing one row more. `target` gives the targets of rows of some classes and shares.
     """
 
-    def __init__(self, stores: Sequence[OutlierRows], batch_size: int, order: torch.Generator) -> None:
-        self.stores = stores
+    def __init__(self, stores: Sequence[OutlierRows], batch_size: int, order: torch.Generator, target: Target) -> None:
+        self.stores, self.target = stores, target
         self.order = order
         self.share, self.remainder = divmod(batch_size, len(stores))
         self.batches_drawn = 0
@@ -131,10 +156,13 @@ class OutlierBatches:
         self.batches_drawn += 1
         counts = [self.share + (turn < self.remainder) for turn in turns]
         row_indices = [self._next_rows(index, count).numpy() for index, count in enumerate(counts)]
-        latents = [store.latents.take(rows) for store, rows in zip(self.stores, row_indices, strict=True)]
-        parents = [store.parents[rows] for store, rows in zip(self.stores, row_indices, strict=True)]
-        views = [store.views[rows] for store, rows in zip(self.stores, row_indices, strict=True)]
-        return OutlierBatch(*(torch.from_numpy(np.concatenate(parts)) for parts in (latents, parents, views)))
+        parts = [self._batch(store, rows) for store, rows in zip(self.stores, row_indices, strict=True)]
+        return OutlierBatch(*(torch.from_numpy(np.concatenate(columns)) for columns in zip(*parts, strict=True)))
+
+    def _batch(self, store: OutlierRows, rows: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+        """Return some rows of a store, in the order of OutlierBatch."""
+        targets = self.target(store.classes[rows], store.shares[rows])
+        return store.latents.take(rows), store.parents[rows], store.views[rows], targets
 
     def _next_rows(self, index: int, count: int) -> Tensor:
         while len(self.unused_rows[index]) < count:

@@ -37,6 +37,7 @@ class BatchOutputs(NamedTuple):
     mixed_logits: Tensor  # (n or 0, k) of ID rows that were mixed with each other
     mixed_targets: Tensor  # (n or 0, k) their labels, mixed in the same shares
     outliers: Prediction  # of m outliers, from the same network
+    outlier_targets: Tensor  # (m, k) what should be predicted for them
     parent_features: Tensor  # (p, d) of the ID rows from which p of the outliers were made
     child_features: Tensor  # (p, d) of these outliers
     teacher: TeacherOutputs  # of the same n ID rows
@@ -46,11 +47,12 @@ class Objective(nn.Module):
     """Computes the weighted mean of each loss whose weight is not 0.
 
         cross_entropy(margin logits) + w cross_entropy(mixed logits, mixed labels)
-        + w KL(u || p_outlier) + w (hinge_ID + hinge_outlier) + w (decoder(features) - latent)^2
+        + w KL(y || p_outlier) + w (hinge_ID + hinge_outlier) + w (decoder(features) - latent)^2
         + w InfoNCE(ID, outliers as negatives) + w CLUB(parent, outlier) + w paper
         + w t^2 KL(q || p) + w t^2 KL(translated teacher features || features)
 
-    The weight w and temperature t of each loss are in its section of the parameters. Translator and decoder are parts
+    The weight w and temperature t of each loss are in its section of the parameters; the target y of an outlier comes
+    from `pipeline.training.outlier_targets`. Translator and decoder are parts
     of this module and are trained with the network. The posterior of CLUB is no part: only its likelihood fits it.
 
     Source: the parts of the loss of OAL, https://arxiv.org/abs/2406.16525. Differs in that outliers pass through the
@@ -93,7 +95,8 @@ class Objective(nn.Module):
         exposure, energy = self.params.outlier_exposure, self.params.energy_bound
         losses = {}
         if exposure.weight:
-            losses["outlier_exposure"] = exposure.weight * outlier_exposure(outputs.outliers.logits).mean()
+            divergence = outlier_exposure(outputs.outliers.logits, outputs.outlier_targets)
+            losses["outlier_exposure"] = exposure.weight * divergence.mean()
         if energy.weight:
             bounds = {"id_energy": energy.id_energy, "outlier_energy": energy.outlier_energy}
             bound = energy_bound(outputs.id_rows.logits, outputs.outliers.logits, **bounds)

@@ -34,8 +34,13 @@ def kl(p, q):
     return sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
 
 
-def outlier_exposure(logits):
-    return [kl([1 / len(row)] * len(row), softmax(row)) for row in logits]
+def outlier_exposure(logits, targets=None):
+    """Divergences from targets, or from uniform ones; a probability of 0 adds nothing."""
+    targets = targets or [[1 / len(row)] * len(row) for row in logits]
+    return [
+        sum(y * math.log(y / p) for y, p in zip(target, softmax(row), strict=True) if y)
+        for target, row in zip(targets, logits, strict=True)
+    ]
 
 
 def reconstruction(decoded, latents):

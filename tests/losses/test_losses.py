@@ -62,20 +62,34 @@ def test_info_nce_has_the_gradient_of_its_value():
     assert torch.autograd.gradcheck(contrast, inputs)
 
 
+TARGETS = [oracles.softmax(row) for row in TEACHER]
+
+
 def test_outlier_exposure_equals_its_equation():
-    np.testing.assert_allclose(outlier_exposure(torch.tensor(STUDENT)), oracles.outlier_exposure(STUDENT), rtol=1e-10)
+    found = outlier_exposure(torch.tensor(STUDENT), torch.tensor(TARGETS, dtype=torch.float64))
+    np.testing.assert_allclose(found, oracles.outlier_exposure(STUDENT, TARGETS), rtol=1e-10)
 
 
-def test_outlier_exposure_of_a_uniform_prediction_is_zero():
-    assert outlier_exposure(torch.full((2, 5), 3.0, dtype=torch.float64)).abs().max() < 1e-12
+def test_a_target_of_one_class_is_cross_entropy():
+    targets = torch.eye(len(STUDENT[0]), dtype=torch.float64)[: len(STUDENT)]
+    found = outlier_exposure(torch.tensor(STUDENT)[: len(targets)], targets)
+    wanted = torch.nn.functional.cross_entropy(torch.tensor(STUDENT)[: len(targets)], targets, reduction="none")
+    torch.testing.assert_close(found, wanted)
+
+
+def test_outlier_exposure_of_a_prediction_like_its_target_is_zero():
+    assert outlier_exposure(torch.tensor(TEACHER), torch.tensor(TARGETS, dtype=torch.float64)).abs().max() < 1e-12
 
 
 def test_outlier_exposure_of_nothing_is_nothing():
-    assert outlier_exposure(torch.zeros(0, 4)).shape == (0,)
+    assert outlier_exposure(torch.zeros(0, 4), torch.zeros(0, 4)).shape == (0,)
 
 
 def test_outlier_exposure_has_the_gradient_of_its_value():
-    assert torch.autograd.gradcheck(outlier_exposure, torch.tensor(STUDENT, requires_grad=True))
+    logits = torch.tensor(STUDENT, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda values: outlier_exposure(values, torch.tensor(TARGETS, dtype=torch.float64)), logits
+    )
 
 
 @pytest.mark.parametrize("distillation", [logit_distillation, feature_distillation])

@@ -35,6 +35,7 @@ HEADERS = {
     "classes of fractions": {"columns": {"class_a": "<f4"}},
     "columns beyond count": {"columns": {f"c{number}": "<f4" for number in range(10_000)}},
     "a column of latents": {"columns": {"latent": "<f2"}},
+    "a share without its class": {"columns": {"lam_3": "<f4"}},
     "columns in a list": {"columns": ["lam"]},
     "latents beyond memory": {"space": {"shape": [2**16, 2**16, 2**16]}},
     "latents of no side": {"space": {"shape": [4, 0, 4]}},

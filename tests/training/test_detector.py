@@ -21,7 +21,12 @@ from tests.helpers.make import changed, default_params, latents_store, section, 
 CPU = torch.device("cpu")
 ROWS = torch.tensor([70, 3, 41, 5, 88])
 VALUES = torch.randn(6, 4, 4, 4, generator=torch.Generator().manual_seed(0))
-OUTLIERS = OutlierBatch(VALUES, parents=torch.tensor([3, -1] * 3), views=torch.zeros(6, dtype=torch.int64))
+OUTLIERS = OutlierBatch(
+    VALUES,
+    parents=torch.tensor([3, -1] * 3),
+    views=torch.zeros(6, dtype=torch.int64),
+    targets=torch.rand(6, 3, generator=torch.Generator().manual_seed(1)).softmax(1),
+)
 
 
 LOSSES = {
@@ -76,6 +81,7 @@ def test_a_step_is_the_objective_of_its_rows(latents):
             mixed_logits=network(mixed.values).logits,
             mixed_targets=mixed.targets,
             outliers=network(OUTLIERS.values),
+            outlier_targets=OUTLIERS.targets,
             parent_features=id_rows.features[:0],
             child_features=id_rows.features[:0],
             teacher=TeacherOutputs(*(values[ROWS] for values in step.teacher)),

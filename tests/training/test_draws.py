@@ -23,7 +23,7 @@ def id_train(tmp_path):
 
 def test_stores_like_the_latents_are_read(tmp_path, id_train):
     pools = open_outliers([outliers_store(tmp_path / "s")], id_train, None)
-    batch = OutlierBatches(pools, 40, torch.Generator()).draw().values
+    batch = batches_of(pools, 40).draw().values
     assert (batch.shape, batch.dtype) == ((40, 4, 4, 4), torch.float16)
     assert sorted(batch.flatten().tolist()) == sorted(Store(tmp_path / "s").latents().flatten().tolist())
 
@@ -54,12 +54,21 @@ def numbered(rows, offset):
     """Return rows whose only value is their number, and whose parent is a hundred more."""
     numbers = offset + np.arange(rows)
     values = Values(numbers.astype(np.float16)[:, None, None, None])
-    return OutlierRows(values, numbers + 100, numbers % 3)
+    return OutlierRows(values, numbers + 100, numbers % 3, numbers[:, None], np.ones((rows, 1), np.float32))
+
+
+def named(classes, shares):
+    """Return the number of a row in the place of its targets."""
+    return (classes * shares).astype(np.float32)
+
+
+def batches_of(stores, batch_size, seed=0):
+    return OutlierBatches(stores, batch_size, torch.Generator().manual_seed(seed), named)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 8, 9])
 def test_every_method_gives_the_same_number_of_rows(batch_size):
-    batches = OutlierBatches([numbered(50, 0), numbered(7, 100), numbered(9, 200)], batch_size, torch.Generator())
+    batches = batches_of([numbered(50, 0), numbered(7, 100), numbered(9, 200)], batch_size)
     drawn = [Counter(int(value) // 100 for value in batches.draw().values.flatten()) for _ in range(30)]
     assert all(sum(origin.values()) == batch_size for origin in drawn)
     assert all(max(origin.values()) - batch_size // 3 <= 1 for origin in drawn)
@@ -67,15 +76,24 @@ def test_every_method_gives_the_same_number_of_rows(batch_size):
 
 
 def test_every_row_is_drawn_once_before_any_is_drawn_again():
-    batches = OutlierBatches([numbered(7, 0)], 3, torch.Generator().manual_seed(0))
+    batches = batches_of([numbered(7, 0)], 3)
     drawn = [int(value) for _ in range(7) for value in batches.draw().values.flatten()]
     assert all(sorted(drawn[start : start + 7]) == list(range(7)) for start in (0, 7, 14))
 
 
-def test_a_row_travels_with_its_parent():
-    batch = OutlierBatches([numbered(7, 0)], 5, torch.Generator().manual_seed(0)).draw()
+def test_a_row_travels_with_its_parent_and_its_target():
+    batch = batches_of([numbered(7, 0)], 5).draw()
     assert (batch.values.flatten().long() + 100).tolist() == batch.parents.tolist()
     assert (batch.values.flatten().long() % 3).tolist() == batch.views.tolist()
+    assert batch.values.flatten().tolist() == batch.targets.flatten().tolist()
+
+
+def test_a_row_has_the_classes_and_shares_of_its_columns(tmp_path, id_train):
+    columns = {"class_a": np.array([0, 1, 2]), "class_b": np.array([1, 1, 0]), "class_3": np.array([2, 1, 1])}
+    shares = {"lam": np.array([0.25, 0.5, 0.0]), "lam_3": np.array([0.5, 0.25, 0.125])}
+    (rows,) = open_outliers([outliers_store(tmp_path / "s", rows=3, **columns, **shares)], id_train, None)
+    assert rows.classes.tolist() == [[0, 1, 2], [1, 1, 1], [2, 0, 1]]
+    assert rows.shares.tolist() == [[0.25, 0.25, 0.5], [0.5, 0.25, 0.25], [0.0, 0.875, 0.125]]
 
 
 def with_parents(folder, made_from):
@@ -91,6 +109,7 @@ def test_the_parent_of_a_row_is_the_one_with_the_larger_share(tmp_path, id_train
 def test_of_three_parents_the_one_with_the_largest_share_is_taken(tmp_path, id_train):
     shares = {"lam": np.array([0.2, 0.5, 0.2, 0.5]), "lam_3": np.array([0.65, 0.1, 0.2, 0.0])}
     parents = {"parent_a": np.full(4, 1), "parent_b": np.full(4, 2), "parent_3": np.array([3, 3, 3, NOBODY])}
+    parents |= {"class_3": np.full(4, 2)}
     (rows,) = open_outliers(
         [outliers_store(tmp_path / "s", rows=4, latents=id_train.digest, **parents, **shares)], id_train, None
     )

@@ -56,6 +56,7 @@ OUTPUTS = BatchOutputs(
     mixed_logits=normal(5, 3),
     mixed_targets=normal(5, 3).softmax(1),
     outliers=Prediction(normal(6, 3), normal(6, 5)),
+    outlier_targets=normal(6, 3).softmax(1),
     parent_features=normal(5, 5),
     child_features=normal(5, 5),
     teacher=TeacherOutputs(normal(4, 3), normal(4, 7)),
@@ -93,7 +94,8 @@ def test_each_loss_is_its_weighted_mean():
     wanted = {
         "cross_entropy": -mean(np.log(hits)),
         "mixing": 0.8 * mean(unsure),
-        "outlier_exposure": 0.3 * mean(oracles.outlier_exposure(outliers.logits.tolist())),
+        "outlier_exposure": 0.3
+        * mean(oracles.outlier_exposure(outliers.logits.tolist(), OUTPUTS.outlier_targets.tolist())),
         "info_nce": 0.7 * mean(contrast),
         "logit_distillation": 0.9
         * mean(oracles.distillation(id_rows.logits.tolist(), OUTPUTS.teacher.logits.tolist(), logits)),

@@ -35,9 +35,10 @@ class OutlierExposure(Peer):
         """Return cross-entropy and outlier exposure, with the next outliers."""
         outliers = self.draw(OUTLIERS_PER_ROW * len(values)).to(values.device)
         known, unknown = network(torch.cat([values, outliers])).logits.split([len(values), len(outliers)])
+        uniform = torch.full_like(unknown, 1 / unknown.shape[1])
         return {
             "cross_entropy": cross_entropy(known, labels),
-            "outlier_exposure": WEIGHT * outlier_exposure(unknown).mean(),
+            "outlier_exposure": WEIGHT * outlier_exposure(unknown, uniform).mean(),
         }
 
     def draw(self, wanted: int) -> Tensor:  # (wanted, c, h, w)

@@ -93,7 +93,7 @@ def test_to_be_unsure_of_copies_is_to_smooth_labels():
     assert dict(how.weights) == {name: value for name, value in OUR_WEIGHTS if name != "info_nce"}
     rng = torch.Generator().manual_seed(0)
     logits, labels = torch.randn(7, 5, generator=rng, requires_grad=True), torch.arange(7) % 5
-    of_copies = cross_entropy(logits, labels) + weight * outlier_exposure(logits).mean()
+    of_copies = cross_entropy(logits, labels) + weight * outlier_exposure(logits, torch.full((7, 5), 1 / 5)).mean()
     of_smoothed = (1 + weight) * cross_entropy(logits, labels, label_smoothing=weight / (1 + weight))
     (found,), (wanted,) = torch.autograd.grad(of_copies, logits), torch.autograd.grad(of_smoothed, logits)
     torch.testing.assert_close(found, wanted)
