@@ -23,8 +23,8 @@ from pipeline.report.sentences import joined_words
 TITLES = {
     "digits": "Digits",
     "fashion_mnist": "Fashion-MNIST",
-    "cifar10": "CIFAR-10, reduced",
-    "cifar10_full": "CIFAR-10",
+    "cifar10_layer3": "CIFAR-10 on a classifier's last map",
+    "cifar10_layer2": "CIFAR-10 on a classifier's middle map",
 }
 INTRODUCTION = """# Leaderboard
 
@@ -58,8 +58,11 @@ latents, or Gaussian latents, in place of outliers. Alone: one synthesis method,
 default."""
 ROWS = """Our default with other numbers of outliers of each synthesis method (`--rows`), and all else as it is: batches
 and steps too, so that fewer outliers are seen more often."""
-FROM_TINY_IMAGENET = "The real outliers are images of Tiny ImageNet that the near set lacks: of its own distribution."
-REFERENCES = {"cifar10": FROM_TINY_IMAGENET, "cifar10_full": FROM_TINY_IMAGENET}
+FROM_CIFAR100 = (
+    "The encoder is a public ResNet-56 that was trained on all training images, those of ID validation too. The real "
+    "outliers are the 1,000 images of CIFAR-100 that OpenOOD's near set lacks: of its own distribution."
+)
+REFERENCES = dict.fromkeys(("cifar10_layer3", "cifar10_layer2"), FROM_CIFAR100)
 PICTURE = "../images/outliers_needed.png"
 """From the page."""
 

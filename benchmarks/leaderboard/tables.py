@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from benchmarks.leaderboard.drawn import drawn_pictures
-from pipeline.images.image_set import ImageSet, content_hash
+from pipeline.images.image_set import ImageSet
 from pipeline.images.sources.parquet import ParquetImagesSource
+from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import write_bytes
 
 FOLDER = Path("data/leaderboard")
@@ -29,17 +30,20 @@ class Table:
     origin: str
     """Path of the Parquet file from the project's root, DIGITS or DRAWN."""
     images: int | None = None
-    """At most so many, drawn with seed 0; None: all that there are."""
+    """At most so many, drawn with seed 0; None: all that there are, or all that a list chooses."""
     gray_pixels: int | None = None
     """Made gray and reduced to this side, so that neither colour nor sharpness gives anything away; None: as is."""
-    other_than: int = 0
-    """Without the pictures that a source of so many images, drawn with seed 0, takes of the same file."""
+    only: str | None = None
+    """A text file with the paths of the images that are taken, a line each; None: all."""
+    left_out: str | None = None
+    """One of those that are left out."""
 
     @property
     def file(self) -> Path:
         """Where it lies in a project; another name for other settings, as DVC knows a file by its name."""
-        changes = {"": self.images, "px-gray": self.gray_pixels, "other": self.other_than}
+        changes = {"": self.images, "px-gray": self.gray_pixels}
         words = [self.name, *(f"{value}{unit}" for unit, value in changes.items() if value)]
+        words += [f"{kind}-{Path(name).stem}" for kind, name in (("only", self.only), ("not", self.left_out)) if name]
         return FOLDER / f"{'-'.join(words)}.parquet"
 
     def source(self) -> dict[str, Any]:
@@ -69,23 +73,28 @@ def _pictures(table: Table, project: Path) -> Iterator[Image.Image]:
         scans = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
         yield from map(Image.fromarray, scans)
         return
-    taken = _contents(_drawn(project / table.origin, table.other_than)) if table.other_than else set()
-    everything = _drawn(project / table.origin, None if taken else table.images)
-    left = len(everything) if table.images is None else table.images
-    for index in range(len(everything)):
-        picture = everything.read(index)
-        if left and content_hash(picture) not in taken:
-            left -= 1
-            yield picture
+    if table.only or table.left_out:
+        yield from _listed(table, project)
+        return
+    drawn = _drawn(project / table.origin, table.images)
+    yield from (drawn.read(index) for index in range(len(drawn)))
+
+
+def _listed(table: Table, project: Path) -> Iterator[Image.Image]:
+    """Yield the pictures that a list of paths takes, or all others; raises PipelineError where it has another path."""
+    file = project / (table.only or str(table.left_out))
+    named = set(file.read_text(encoding="utf-8").splitlines())
+    rows = pq.read_table(project / table.origin, columns=["image"])["image"].to_pylist()
+    if missing := named - {row["path"] for row in rows}:
+        raise PipelineError(
+            f"{file}: found {min(missing)!r}, wanted paths of images in {project / table.origin} alone."
+        )
+    yield from (Image.open(BytesIO(row["bytes"])) for row in rows if (row["path"] in named) == bool(table.only))
 
 
 def _drawn(file: Path, images: int | None) -> ImageSet:
     source = {"kind": "parquet_images", "file": str(file), "image": "image", "images": images, "seed": 0}
     return ParquetImagesSource.model_validate(source).open("all")
-
-
-def _contents(images: ImageSet) -> set[int]:
-    return {content_hash(images.read(index)) for index in range(len(images))}
 
 
 def _changed(picture: Image.Image, table: Table) -> Image.Image:

@@ -4,7 +4,7 @@ Final tasks are what results are told of. Development tasks are what settings ma
 pairs of classes, and their far set is drawn by a program.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,9 @@ CACHE = WORK / "cache"
 EXPOSURE = "exposure"
 """Image set of real outliers, which one method is trained on; never scored."""
 EXPOSURE_IMAGES = 5000
-PRESETS = {
-    "digits": "digits",
-    "fashion_mnist": "fashion_mnist",
-    "cifar10": "cifar10_small",
-    "cifar10_full": "cifar10_64",
-}
+PRESETS = {name: name for name in ("digits", "fashion_mnist", "cifar10_layer3", "cifar10_layer2")}
 """Preset of each benchmark: what images it is of, and everything that is trained."""
-FOR_A_GPU = frozenset({"cifar10_full"})
+NO_CLASS: tuple[tuple[str, ...], ...] = ((),)
 FINAL: dict[str, tuple[tuple[str, ...], ...]] = {
     "digits": (("8", "9"), ("2", "5"), ("3", "7")),
     "fashion_mnist": (
@@ -38,8 +33,8 @@ FINAL: dict[str, tuple[tuple[str, ...], ...]] = {
         ("Dress", "Shirt"),
         ("Coat", "Sneaker"),
     ),
-    "cifar10": ((),),
-    "cifar10_full": ((),),
+    "cifar10_layer3": NO_CLASS,
+    "cifar10_layer2": NO_CLASS,
 }
 DEVELOPMENT: dict[str, tuple[tuple[str, ...], ...]] = {
     "digits": (("1", "6"), ("0", "4"), ("1", "4"), ("0", "6")),
@@ -52,13 +47,21 @@ DEVELOPMENT: dict[str, tuple[tuple[str, ...], ...]] = {
         ("Trouser", "Pullover"),
         ("Sandal", "Shirt"),
     ),
-    "cifar10": (("bird", "truck"), ("cat", "ship")),
-    "cifar10_full": (("bird", "truck"), ("cat", "ship")),
+    "cifar10_layer3": NO_CLASS,
+    "cifar10_layer2": NO_CLASS,
 }
-CIFAR10, CIFAR10_TEST = "data/cifar10/train.parquet", "data/cifar10/test.parquet"
+"""The encoder of CIFAR-10 has seen all of its classes, so that none can be held out. Development tasks have other near
+images there."""
+CIFAR10, CIFAR10_TEST, RESNET56 = (
+    "data/cifar10/train.parquet",
+    "data/cifar10/test.parquet",
+    "data/cifar10/resnet56.onnx",
+)
 FASHION_MNIST, FASHION_MNIST_TEST = "data/fashion_mnist/train.parquet", "data/fashion_mnist/test.parquet"
 MNIST, TINY_IMAGENET = "data/mnist/test.parquet", "data/tiny_imagenet/openood.parquet"
-CIFAR10_FILES = (CIFAR10, CIFAR10_TEST, TINY_IMAGENET, MNIST, FASHION_MNIST_TEST)
+CIFAR100, TEXTURES = "data/cifar100/test.parquet", "data/textures/dtd10.parquet"
+NOT_IN_OPENOOD = "data/cifar100/not_in_openood.txt"
+"""Paths of the 1,000 images of CIFAR-100 that OpenOOD's near set lacks, a line each."""
 
 
 @dataclass(frozen=True)
@@ -66,36 +69,56 @@ class Images:
     """What a benchmark reads beside what its preset does."""
 
     files: tuple[str, ...]
-    """Parquet files that have to be there."""
+    """Files that have to be there."""
+    own: Mapping[str, str]
+    """The OOD sets of its preset that final tasks are judged by, and their groups."""
     exposure: Table
     development_far: Table
+    near: tuple[Table, ...] = ()
+    """Tables made for near sets, by their names."""
     far: tuple[Table, ...] = ()
-    """Tables made for far sets, by their names."""
+    development_near: tuple[Table, ...] = ()
+    development_exposure: Table | None = None
+    """None: the same as of final tasks."""
 
 
+CIFAR10_IMAGES = Images(
+    files=(
+        CIFAR10,
+        CIFAR10_TEST,
+        RESNET56,
+        CIFAR100,
+        NOT_IN_OPENOOD,
+        TINY_IMAGENET,
+        MNIST,
+        TEXTURES,
+        FASHION_MNIST_TEST,
+    ),
+    own={"tiny_imagenet": "near", "mnist": "far"},
+    exposure=Table("cifar100_not_in_openood", CIFAR100, only=NOT_IN_OPENOOD),
+    near=(Table("cifar100", CIFAR100, left_out=NOT_IN_OPENOOD),),
+    far=(Table("textures", TEXTURES),),
+    development_near=(Table("cifar100_not_in_openood", CIFAR100, only=NOT_IN_OPENOOD),),
+    development_far=Table("drawn", DRAWN, images=1000),
+    development_exposure=Table("fashion_mnist", FASHION_MNIST_TEST, images=1000),
+)
 IMAGES = {
     "digits": Images(
         files=(FASHION_MNIST_TEST, CIFAR10),
+        own={"photographs": "far", "noise": "far"},
         exposure=Table("cifar10", CIFAR10, images=EXPOSURE_IMAGES, gray_pixels=8),
-        development_far=Table("drawn", DRAWN, images=1000, gray_pixels=8),
         far=(Table("fashion_mnist", FASHION_MNIST_TEST, images=1000, gray_pixels=8),),
+        development_far=Table("drawn", DRAWN, images=1000, gray_pixels=8),
     ),
     "fashion_mnist": Images(
         files=(FASHION_MNIST, FASHION_MNIST_TEST, MNIST, CIFAR10),
+        own={"noise": "far"},
         exposure=Table("cifar10", CIFAR10, images=EXPOSURE_IMAGES, gray_pixels=28),
+        far=(Table("mnist", MNIST, images=1000), Table("digits", DIGITS)),
         development_far=Table("drawn", DRAWN, images=1000, gray_pixels=28),
-        far=(Table("digits", DIGITS),),
     ),
-    "cifar10": Images(
-        files=CIFAR10_FILES,
-        exposure=Table("tiny_imagenet", TINY_IMAGENET, images=EXPOSURE_IMAGES, other_than=2000),
-        development_far=Table("drawn", DRAWN, images=1000),
-    ),
-    "cifar10_full": Images(
-        files=CIFAR10_FILES,
-        exposure=Table("tiny_imagenet", TINY_IMAGENET, images=EXPOSURE_IMAGES, other_than=2793),  # of 7,793
-        development_far=Table("drawn", DRAWN, images=1000),
-    ),
+    "cifar10_layer3": CIFAR10_IMAGES,
+    "cifar10_layer2": CIFAR10_IMAGES,
 }
 
 
@@ -110,7 +133,8 @@ class Task:
     @property
     def name(self) -> str:
         """What its folder is called."""
-        words = " ".join((self.benchmark, *self.held_out)).lower()
+        kind = ("development",) if self.development else ()
+        words = " ".join((self.benchmark, *kind, *self.held_out)).lower()
         return "-".join("".join(sign if sign.isalnum() or sign == "_" else " " for sign in words).split())
 
     @property
@@ -121,12 +145,23 @@ class Task:
     @property
     def tables(self) -> tuple[Table, ...]:
         """The tables of images that are made for it."""
+        return (self.exposure, *self.near, *self.far)
+
+    @property
+    def exposure(self) -> Table:
+        """The real outliers that one method is trained on."""
         images = IMAGES[self.benchmark]
-        return (images.exposure, *self.far)
+        return (images.development_exposure if self.development else None) or images.exposure
+
+    @property
+    def near(self) -> tuple[Table, ...]:
+        """The tables that are near sets."""
+        images = IMAGES[self.benchmark]
+        return images.development_near if self.development else images.near
 
     @property
     def far(self) -> tuple[Table, ...]:
-        """Those of them that are far sets."""
+        """Those that are far sets."""
         images = IMAGES[self.benchmark]
         return (images.development_far,) if self.development else images.far
 
@@ -159,7 +194,7 @@ def parameters(task: Task, seeds: int, methods: Sequence[str]) -> str:
         known = data["sets"]["id_test"]["source"]
         data["sets"]["held_out"] = {"group": "near", "source": known, "part": "held_out"}
     near_and_far[EXPOSURE] = "far"
-    data["sources"][EXPOSURE] = IMAGES[task.benchmark].exposure.source()
+    data["sources"][EXPOSURE] = task.exposure.source()
     for name, group in near_and_far.items():
         data["sets"][name] = {"group": group, "source": name, "part": "all"}
     used = {chosen["source"] for chosen in data["sets"].values()}
@@ -184,14 +219,9 @@ def _known(data: dict[str, Any], task: Task) -> None:
 
 def _ood(sources: dict[str, Any], task: Task) -> dict[str, str]:
     """Add the sources of a task's OOD sets that are not held-out classes; return the group of each set."""
-    for table in task.far:
-        sources[table.name] = table.source()
-    if task.development:
-        return {table.name: "far" for table in task.far}
-    if task.benchmark == "digits":
-        return dict.fromkeys(("photographs", "noise", "fashion_mnist"), "far")
-    if task.benchmark == "fashion_mnist":
-        sources["mnist"] = {"kind": "parquet_images", "file": MNIST, "image": "image", "images": 1000, "seed": 0}
-        return dict.fromkeys(("mnist", "digits", "noise"), "far")
-    sources["tiny_imagenet"]["images"] = IMAGES[task.benchmark].exposure.other_than
-    return {"tiny_imagenet": "near", "mnist": "far", "fashion_mnist": "far"}
+    groups = {}
+    for group, tables in (("near", task.near), ("far", task.far)):
+        for table in tables:
+            sources[table.name] = table.source()
+            groups[table.name] = group
+    return groups if task.development else groups | dict(IMAGES[task.benchmark].own)

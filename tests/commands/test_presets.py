@@ -12,6 +12,7 @@ from typing import get_args
 import pytest
 
 from pipeline.commands.compose import BASE, IN_FULL, load_preset, preset_text
+from pipeline.commands.encoder_choice import TRAININGS
 from pipeline.commands.presets import available, use_preset
 from pipeline.params.all_params import AllParams, load_all
 from pipeline.params.networks import HeadParams
@@ -34,6 +35,7 @@ HEADS = {
     "arcface": {"scale": 16.0, "margin": 0.2},
     "adacos": {},
 }
+LIKE_A_BACKBONE = "cifar10_layer3"
 WANTS_A_MODEL = "synthesize: methods has dream, which wants a Stable Diffusion model in dream.model; found null"
 
 
@@ -143,8 +145,11 @@ def test_the_default_parameters_are_preset_digits():
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_has_the_default_losses_outliers_and_score(name):
-    preset, default = load_preset(file_of(name)), load_all(ROOT / "params.yaml")
+def test_every_preset_has_the_default_losses_outliers_and_score_or_those_of_a_backbone(name):
+    preset, default = load_preset(file_of(name)), values(BASE)
+    if name == LIKE_A_BACKBONE:
+        default = put(default, TRAININGS["transformers"])
+    default = validate("params.yaml", AllParams, default)
     sizes = {"start", "optimiser", "outlier_batch_size"}
     assert preset.train.model_dump(exclude=sizes) == default.train.model_dump(exclude=sizes)
     assert preset.synthesize.methods == default.synthesize.methods

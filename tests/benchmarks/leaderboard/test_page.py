@@ -18,7 +18,7 @@ DEFAULT = Default("knn", {"mixing": 1.0, "info_nce": 0.1}, {"mixup": 2048, "pert
 TODAY = {
     "digits": DEFAULT,
     "fashion_mnist": DEFAULT._replace(outliers={"perturb": 512}),
-    "cifar10": DEFAULT._replace(losses={"mixing": 1.0}),
+    "cifar10_layer3": DEFAULT._replace(losses={"mixing": 1.0}),
 }
 
 
@@ -61,7 +61,7 @@ def test_a_default_that_has_changed_since_is_said_to_have():
     )
     for benchmark, today in (
         ("fashion_mnist", "losses info_nce 0.1 and mixing 1, outliers 512 by perturb"),
-        ("cifar10", "losses mixing 1, outliers 2,048 by mixup and 2,048 by perturb"),
+        ("cifar10_layer3", "losses mixing 1, outliers 2,048 by mixup and 2,048 by perturb"),
     ):
         text = page([report() | {"benchmark": benchmark}], [], TODAY)
         assert f"{then}default of then; today's is score knn, {today}." in text
@@ -74,8 +74,8 @@ def test_a_report_that_does_not_say_its_losses_is_of_another_default():
 
 def test_the_default_of_today_is_that_of_the_preset(monkeypatch):
     monkeypatch.chdir(ROOT)
-    found = Default.of_today("cifar10")
-    params = load_preset(Path("presets/cifar10_small.yaml"))
+    found = Default.of_today("cifar10_layer2")
+    params = load_preset(Path("presets/cifar10_layer2.yaml"))
     assert (found.score, tuple(found.outliers)) == (params.score.headline, params.synthesize.methods)
     assert with_weights(params.train, found.losses) == params.train
     assert all(found.losses.values())
@@ -99,8 +99,8 @@ def test_near_stands_before_far_however_a_report_was_written():
 
 
 def test_the_upper_reference_of_cifar_is_said_to_be_of_the_near_set():
-    assert "Tiny ImageNet" in page([report() | {"benchmark": "cifar10"}], [], TODAY)
-    assert "Tiny ImageNet" not in page([report()], [], TODAY)
+    assert "1,000 images of CIFAR-100" in page([report() | {"benchmark": "cifar10_layer3"}], [], TODAY)
+    assert "1,000 images of CIFAR-100" not in page([report()], [], TODAY)
 
 
 def test_the_default_is_a_point_of_the_curve_and_its_own_number_is_not_shown_twice():

@@ -8,6 +8,7 @@ from benchmarks.leaderboard.tasks import (
     EXPOSURE,
     FINAL,
     IMAGES,
+    NOT_IN_OPENOOD,
     PRESETS,
     default_methods,
     parameters,
@@ -54,12 +55,31 @@ def test_every_file_that_a_task_reads_is_linked_or_made(task, tmp_path):
     made = {table.file.as_posix() for table in task.tables}
     assert files <= made | set(IMAGES[task.benchmark].files)
     assert made <= files
-    assert {table.origin for table in task.tables} <= {*IMAGES[task.benchmark].files, DIGITS, DRAWN}
+    read = {name for table in task.tables for name in (table.origin, table.only, table.left_out) if name}
+    assert read <= {*IMAGES[task.benchmark].files, DIGITS, DRAWN}
 
 
-@pytest.mark.parametrize("benchmark", PRESETS)
+@pytest.mark.parametrize("benchmark", ["digits", "fashion_mnist"])
 def test_development_and_final_tasks_share_no_held_out_pair(benchmark):
     assert {frozenset(one) for one in FINAL[benchmark]}.isdisjoint(map(frozenset, DEVELOPMENT[benchmark]))
+
+
+@pytest.mark.parametrize("benchmark", [name for name in PRESETS if FINAL[name] == ((),)])
+@pytest.mark.usefixtures("in_the_repository")
+def test_without_held_out_classes_development_and_final_tasks_share_no_ood_image(benchmark, tmp_path):
+    development, final = (
+        {
+            source.model_dump_json()
+            for name, source in loaded(task, tmp_path).data.sources.items()
+            if name in loaded(task, tmp_path).data.ood_sets() and name != EXPOSURE
+        }
+        for which in (True, False)
+        for task in tasks(benchmark, development=which)
+    )
+    assert len(final) == 4
+    assert development.isdisjoint(final)
+    only, left_out = IMAGES[benchmark].development_near[0].only, IMAGES[benchmark].near[0].left_out
+    assert only == left_out == NOT_IN_OPENOOD
 
 
 @pytest.mark.parametrize("benchmark", PRESETS)
