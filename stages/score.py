@@ -31,6 +31,7 @@ def score(
     from pipeline.params.score import ScoreParams
     from pipeline.params.sets import ImageSets
     from pipeline.posthoc.decision import decide, write_decisions
+    from pipeline.report.advice import add_advice
     from pipeline.report.grid import draw_grid
     from pipeline.report.latent_facts import latent_facts
     from pipeline.report.metrics_json import build_report
@@ -56,6 +57,7 @@ def score(
     decided = decide(table, settings.headline, settings.id_rejection)
     metrics = build_report(table, groups, decided, settings, stand_in=stand_ins_of(groups, scores, stores))
     metrics["latents"] = latent_facts(latents / "id_train", models / "encoder")
+    add_advice(metrics, table, latents / "id_train", models / "teacher", reports / "quality.json")
     facts = {"seeds": file.seeds, "score": settings.model_dump(mode="json"), "sets": sets.model_dump(mode="json")}
     with publish_when_done(decisions, facts, [scores]) as folder:
         write_decisions(folder, decided)

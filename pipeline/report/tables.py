@@ -24,16 +24,16 @@ VERDICT_STYLE = {"better": "green", "worse": "red", "undecided": "yellow"}
 
 
 def print_results(metrics_file: Path, console: Console, *, all_scores: bool = False) -> None:
-    """Print the verdict, the result table and the sentences below it.
+    """Print what the detector does in plain words, the verdict, the result table and the sentences below it.
 
     The table shows the headline score; with `all_scores` it shows the others too. Raises PipelineError when there is no
     such file.
     """
     report = read_report(metrics_file, METRICS_FORMAT, "score")
     with _explain_missing_keys(metrics_file, "score"):
-        verdict, notes = verdict_sentence(report), conclusion(report)
+        words, verdict, notes = "\n".join(report["plain_words"]), verdict_sentence(report), conclusion(report)
         table = results_table(report, all_scores=all_scores)
-    console.print_lines(f"\n{verdict}\n")
+    console.print_lines(f"\n{words}\n\n{verdict}\n")
     if report["sets"]:
         console.print(table)
     console.print_lines(notes)

@@ -136,17 +136,19 @@ def printed(report, tmp_path, **options):
 
 def test_the_table_shows_groups_first_with_spread_interval_and_verdict(report, tmp_path):
     text = printed(report, tmp_path)
-    assert text.index("near (mean)") < text.index("far (mean)") < text.index("remote")
+    assert text.index("near (mean)") < text.index("far (mean)") < text.rindex("remote  ")
     gain = report["groups"]["near"][PARAMS.headline]["difference"]["auroc"]
     assert f"{100 * gain['mean']:+.1f} [{100 * gain['ci95'][0]:+.1f}, {100 * gain['ci95'][1]:+.1f}]" in text
     assert gain["verdict"] in text
     assert "ID accuracy: baseline " in text
 
 
-def test_the_verdict_comes_first_and_other_scores_when_asked_for(report, tmp_path):
+def test_plain_words_come_first_then_the_verdict_and_other_scores_when_asked_for(report, tmp_path):
     text = printed(report, tmp_path)
     assert "\\" not in text  # its own signs, such as the minus, are not escaped
-    assert text.lstrip().startswith(f"By the {score_name(PARAMS.headline)} score the detector is ")
+    words, verdict, _ = text.strip().split("\n\n", 2)
+    assert words.split("\n") == report["plain_words"]
+    assert verdict.startswith(f"By the {score_name(PARAMS.headline)} score the detector is ")
     assert [text.count("vim"), printed(report, tmp_path, all_scores=True).count("vim")] == [0, 5]
 
 
