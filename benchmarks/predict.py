@@ -187,7 +187,7 @@ def networks(detector: Detector, batch: torch.Tensor) -> None:
 
 def predicted(detector: Detector, files: list[str], prefetched: PixelPrefetcher, target: Path) -> None:
     """Go from names of files to a Parquet file of answers."""
-    with open_output(target) as output:
+    with open_output(target, detector.threshold) as output:
         write_rows(predicted_rows(detector, files, prefetched, strict=True), output, lambda _: None)
 
 
@@ -204,7 +204,7 @@ def predict_in_this_process(bundle: str, folder: str) -> None:
     began = time.perf_counter()
     images, detector = count_images([Path(folder)]), Detector.load(bundle)
     target = Path(folder).with_suffix(".parquet")
-    with open_output(target) as output, prefetcher_for(detector, images, BATCH_SIZE) as prefetched:
+    with open_output(target, detector.threshold) as output, prefetcher_for(detector, images, BATCH_SIZE) as prefetched:
         write_rows(
             predicted_rows(detector, image_files([Path(folder)]), prefetched, strict=True), output, lambda _: None
         )

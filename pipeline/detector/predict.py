@@ -57,13 +57,14 @@ def predict_files(
     images = count_images(sources, passed_over)
     detector = Detector.load(bundle, fetch_encoder=fetch_encoder)
     with (
-        open_output(target) as writer,
+        open_output(target, detector.threshold) as writer,
         prefetcher_for(detector, images, batch_size) as prefetched,
         progress("judging images", images) as advance,
         closing(predicted_rows(detector, image_files(sources), prefetched, strict=strict)) as batches,
     ):
         counts = write_rows(batches, writer, advance)
-    warn(f"{counts.rows - counts.unread} images judged, {counts.outliers} of them outliers")
+    judged = counts.rows - counts.unread
+    warn(f"{judged:,} images judged, {counts.outliers:,} of them outliers (score above {detector.threshold:.6g})")
     if passed_over.counts:
         warn(f"{passed_over.counts.total()} other files passed over: {passed_over}")
     if counts.unread:

@@ -49,16 +49,19 @@ def predicted(bundle, *sources, out="out.parquet", batch_size=4, strict=False):
 
 def test_rows_are_the_predictions_of_the_detector_in_order(bundle):
     files = picture_files(FOLDER, 11)
-    rows = predicted(bundle, FOLDER)
-    for file, row, answer in zip(files, rows, Detector.load(bundle).stream(files, batch_size=4), strict=True):
-        assert row == dict(zip(COLUMNS, (str(file), *vars(answer).values()), strict=True))
+    rows, detector = predicted(bundle, FOLDER), Detector.load(bundle)
+    for file, row, answer in zip(files, rows, detector.stream(files, batch_size=4), strict=True):
+        assert tuple(row) == COLUMNS
+        assert row == vars(answer) | {"file": str(file), "threshold": detector.threshold}
+
+
+def text(value):
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def test_csv_and_parquet_say_the_same(bundle):
     picture_files(FOLDER, 3)
-    as_text = [
-        {name: "" if value is None else str(value) for name, value in row.items()} for row in predicted(bundle, FOLDER)
-    ]
+    as_text = [{name: text(value) for name, value in row.items()} for row in predicted(bundle, FOLDER)]
     assert predicted(bundle, FOLDER, out="out.csv") == as_text
 
 

@@ -83,7 +83,8 @@ def test_an_image_without_a_finite_score_is_an_error_that_counts_as_an_outlier(b
         predicted(bundle, FOLDER)
     rows = rows_in(Path("out.parquet"))
     assert rows[:4] + rows[5:] == whole[:4] + whole[5:]
-    assert rows[4] == dict.fromkeys(COLUMNS) | {"file": str(files[4]), "is_outlier": True, "error": NOT_FINITE}
+    told = {"file": str(files[4]), "is_outlier": True, "threshold": rows[0]["threshold"], "error": NOT_FINITE}
+    assert rows[4] == dict.fromkeys(COLUMNS) | told
     answer = Detector.load(bundle).predict(files[4])
     assert (answer.outlier_score, answer.is_outlier, answer.error) == (math.inf, True, NOT_FINITE)
     assert Detector.load(bundle).score([files[4]])[0] == math.inf
