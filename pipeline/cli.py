@@ -26,16 +26,34 @@ ENCODER_CHOICES = (
     "`supervised`."
 )
 QualityFile = Annotated[Path, typer.Option("--report", help="Report that stage `quality` wrote.")]
+START, USE, STUDY, SHARE, DEVELOP = "Start a run", "Use its detector", "Study it", "Share it", "Change the code"
+"""What a command is for: the groups of `--help`."""
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Teach an image classifier what it does not know. `dvc repro` runs the stages; these commands do the rest.",
 )
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
+def of_all_commands(
+    context: typer.Context,
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version, and where its code lies.", is_eager=True)
+    ] = False,
+) -> None:
+    """Teach an image classifier what it does not know. `dvc repro` runs the stages; these commands do the rest."""
+    if version:
+        from importlib.metadata import version as version_of
+
+        say(f"latent-outliers {version_of('latent-outliers')}, code in {Path(__file__).parent}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command(rich_help_panel=START, epilog="Example: latent-outliers check")
 def check(params: ParamsPath = PARAMS_FILE) -> None:
     """Check the whole parameter file, and whether there are enough images, memory and disk, before any stage runs."""
     from pipeline.commands.check import check as check_params
@@ -47,7 +65,7 @@ def check(params: ParamsPath = PARAMS_FILE) -> None:
         say(f"not on this machine, so their images were not counted: {', '.join(elsewhere)}")
 
 
-@app.command()
+@app.command(rich_help_panel=START, epilog="Example: latent-outliers preset fashion_mnist")
 def preset(
     name: Annotated[str | None, typer.Argument(help="Preset to use; without a name all are listed.")] = None,
     params: ParamsPath = PARAMS_FILE,
@@ -65,7 +83,10 @@ def preset(
         say(f"{params}: is preset {name} already")
 
 
-@app.command()
+@app.command(
+    rich_help_panel=START,
+    epilog="Example: latent-outliers new-project ../owls --images ../photos --near ../other-birds",
+)
 def new_project(
     target: Annotated[Path, typer.Argument(help="Folder to make.")],
     images: Annotated[Path, typer.Option(help="Photographs, in one folder per class; perhaps in train/ and test/.")],
@@ -85,7 +106,7 @@ def new_project(
     make_project(target, folders, Console(), encoder=encoder, leave_out_small=leave_out_small)
 
 
-@app.command()
+@app.command(rich_help_panel=USE, epilog="Example: latent-outliers results --all-scores")
 def results(
     metrics: MetricsFile = METRICS_FILE,
     *,
@@ -97,7 +118,7 @@ def results(
     print_results(metrics, Console(), all_scores=all_scores)
 
 
-@app.command()
+@app.command(rich_help_panel=STUDY, epilog="Example: latent-outliers quality")
 def quality(report: QualityFile = QUALITY_FILE) -> None:
     """Print the quality of the outliers of each method, measured before any training."""
     from pipeline.report.tables import print_quality
@@ -105,7 +126,7 @@ def quality(report: QualityFile = QUALITY_FILE) -> None:
     print_quality(report, Console())
 
 
-@app.command()
+@app.command(rich_help_panel=STUDY, epilog="Example: latent-outliers compare HEAD my-experiment")
 def compare(
     revisions: Annotated[list[str], typer.Argument(help="Commits, branches, tags or DVC experiments; or `workspace`.")],
     score: Annotated[list[str] | None, typer.Option(help="Score to compare by; can be given several times.")] = None,
@@ -127,7 +148,9 @@ def compare(
         print_comparison(report, Console())
 
 
-@app.command()
+@app.command(
+    rich_help_panel=SHARE, epilog="Example: latent-outliers verify data/outliers/perturb --repo ../theirs --rev v2"
+)
 def verify(path: VerifiedStore = None, repo: Repository = None, rev: Revision = None) -> None:
     """Check every byte of a store against its manifest; without a path, of every output of the project."""
     if path is None:
@@ -153,7 +176,7 @@ def verify(path: VerifiedStore = None, repo: Repository = None, rev: Revision = 
     )
 
 
-@app.command()
+@app.command(rich_help_panel=STUDY, epilog="Example: latent-outliers inspect data/outliers/perturb --rows 12")
 def inspect(
     path: Described,
     repo: Repository = None,
@@ -197,7 +220,9 @@ def inspect(
             say(f"no picture: {encoder} is of kind {origin.card.model.kind}, which cannot decode")
 
 
-@app.command()
+@app.command(
+    rich_help_panel=STUDY, epilog="Example: latent-outliers export data/outliers/perturb --to pictures --limit 100"
+)
 def export(
     path: StoreFolder,
     to: Annotated[Path, typer.Option(help="Folder to make: images/, list.txt (OpenOOD's format) and export.json.")],
@@ -223,7 +248,7 @@ def export(
     say(f"{to}: {images} images of {store.source}, named in {to / 'list.txt'}")
 
 
-@app.command()
+@app.command(rich_help_panel=SHARE, epilog="Example: latent-outliers remote-check data/outliers/perturb")
 def remote_check(
     paths: Annotated[list[Path] | None, typer.Argument(help="Outputs to check; by default all.")] = None,
     remote: Annotated[str | None, typer.Option(help="DVC remote; by default the default one.")] = None,
@@ -234,7 +259,7 @@ def remote_check(
     print_remote_report(check_remote(remote, paths or [Path()]), Console())
 
 
-@app.command()
+@app.command(rich_help_panel=USE, epilog="Example: latent-outliers predict models/bundle/0 ../new --out answers.csv")
 def predict(
     bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, such as models/bundle/0.")],
     images: Annotated[list[Path], typer.Argument(help="Images and folders of images; docs/images.md has the formats.")],
@@ -255,7 +280,7 @@ def predict(
     predict_files(bundle, images, target, batch_size=batch_size, strict=strict, fetch_encoder=fetch_encoder)
 
 
-@app.command()
+@app.command(rich_help_panel=DEVELOP, epilog="Example: latent-outliers dependencies")
 def dependencies() -> None:
     """Write the code dependencies of each stage into dvc.yaml, from its imports; needed after changes to the code."""
     from pipeline.commands.dependencies import PIPELINE, write_dependencies
