@@ -29,6 +29,7 @@ def bundle(
     from pipeline.runtime.errors import ParamsError
     from pipeline.runtime.progress import progress
     from pipeline.runtime.report_file import read_report
+    from pipeline.runtime.text.terminal import say
     from pipeline.runtime.workspace import publish_when_done
     from pipeline.schema.reader import ParamsFile
 
@@ -53,6 +54,8 @@ def bundle(
             parts = bundle_parts(models, seed, known, validation, infer, left_out)
             write_bundle(work / str(seed), parts, model_card(settings, stores, parts, content))
             advance(1)
+    page, first = metrics.parent / "report.html", output / str(file.seeds[0])
+    say("", *content["plain_words"], f"the page: {page}; ask it: latent-outliers predict {first} FOLDER_OF_IMAGES")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from pipeline.commands.photo_folders import (
     open_photos,
     require_apart,
 )
+from pipeline.commands.project_readme import MATTER_MOST, project_readme
 from pipeline.images.image_set import ImageSet
 from pipeline.params.all_params import AllParams, load_all
 from pipeline.runtime.command import PARAMS_FILE
@@ -33,10 +34,13 @@ from pipeline.schema.reader import parse_yaml, validate
 from pipeline.schema.text import dump_yaml, load_yaml
 
 PRESET = "presets/imagefolder.yaml"
+README = "README.md"
 LINKS = Path("data/images")
 """The folder of links to the folders of images. No stage writes there, so the links can have any name."""
 SIZES = (32, 64)
 """The image sizes to choose from; larger sizes are for pretrained encoders."""
+NOBODY = ["-c", "user.name=latent-outliers", "-c", "user.email=latent-outliers@localhost"]
+"""Who commits where git does not know the user."""
 MEASURED = 100
 """About how many pictures are measured to choose the image size."""
 PICTURES_SEEN = {"trained": 24_000, "supervised": 90_000}
@@ -55,9 +59,10 @@ def new_project(
 
     The project is a git repository; its remote `upstream` is the origin of the code. The folders of images are not
     copied: `data/images/` has links to them, which git tracks, since DVC copies only what git tracks when it runs an
-    experiment in a folder of its own. Raises OverwriteError when `target` exists, ImageFileError when a folder
-    cannot be used, ModelError when a backbone that is asked for cannot, and ProjectError when there is no repository
-    to clone.
+    experiment in a folder of its own. Parameters, links and a README of the project are its first commit.
+
+    Raises OverwriteError when `target` exists, ImageFileError when a folder cannot be used, ModelError when a backbone
+    that is asked for cannot, and ProjectError when there is no repository to clone.
 
     encoder: as `choose_encoder` takes it; without one the best that is at hand.
     leave_out_small: hold out the classes with too few images, and say so.
@@ -81,9 +86,14 @@ def new_project(
         linked = {PHOTOS: folders.photos} | {name: ood_folder.folder for name, ood_folder in ood_folders.items()}
         for name, folder in linked.items():
             (unfinished / LINKS / name).symlink_to(folder.resolve(), target_is_directory=True)
-        _git(unfinished, "add", "--force", LINKS.as_posix())
+        readme = project_readme(
+            target.name, all_params, photos.parts["train"].class_names, _git(unfinished, "rev-parse", "HEAD")
+        )
+        (unfinished / README).write_text(readme, encoding="utf-8")
+        _commit(unfinished, f"New project of the photographs in {folders.photos.name}")
     _print_summary(photos, ood_folders, all_params, console)
-    for line in (*summary, f"{target}: made; edit its params.yaml, then run `dvc repro` there"):
+    matter = f"in params.yaml these matter most, the rest can stay: {', '.join(MATTER_MOST)}"
+    for line in (*summary, matter, f"{target}: made; edit its params.yaml, then run `dvc repro` there"):
         console.print(line, soft_wrap=True)
 
 
@@ -155,6 +165,13 @@ def _clone(checkout: Path, folder: Path) -> None:
     _git(folder, "checkout", "--quiet", "-B", "main")
     if remote := _git(checkout, "config", "--default", "", "--get", "remote.origin.url"):
         _git(folder, "remote", "set-url", "upstream", remote)
+
+
+def _commit(folder: Path, message: str) -> None:
+    """Commit what makes the clone a project of its own; where git knows nobody, under the name of this program."""
+    _git(folder, "add", "--force", LINKS.as_posix(), PARAMS_FILE.name, README)
+    nobody = [] if _git(folder, "config", "--default", "", "--get", "user.email") else NOBODY
+    _git(folder, *nobody, "commit", "--quiet", "--no-verify", "--message", message)
 
 
 def _git(folder: Path, *arguments: str) -> str:

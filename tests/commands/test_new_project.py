@@ -13,6 +13,7 @@ from pipeline.commands import new_project as module
 from pipeline.commands.compose import preset_text
 from pipeline.commands.new_project import new_project
 from pipeline.commands.photo_folders import ImageFolders
+from pipeline.commands.project_readme import MATTER_MOST
 from pipeline.images.image_set import ImageSet
 from pipeline.params.all_params import load_all
 from pipeline.params.data import DataParams
@@ -148,7 +149,70 @@ def test_the_project_is_a_repository_that_knows_where_its_code_is_from(photos):
     here = PROJECT.resolve()
     assert call(here, "git", "branch", "--show-current") == "main\n"
     assert call(here, "git", "remote") == "upstream\n"
-    assert call(here, "git", "status", "--short") == "A  data/images/photos\n M params.yaml\n"
+    assert call(here, "git", "status", "--short") == ""
+
+
+def test_what_is_of_the_project_is_its_first_commit(photos):
+    make(photos)
+    changed = call(PROJECT, "git", "show", "--name-only", "--format=%s").split("\n")
+    assert changed == [
+        "New project of the photographs in photos",
+        "",
+        "README.md",
+        "data/images/photos",
+        "params.yaml",
+        "",
+    ]
+    assert call(PROJECT, "git", "rev-parse", "HEAD^") == call(ROOT, "git", "rev-parse", "HEAD")
+
+
+def test_where_git_knows_nobody_the_program_commits(photos, monkeypatch):
+    monkeypatch.setenv("HOME", str(Path("nobody").absolute()))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for name in (
+        "GIT_AUTHOR_NAME",
+        "GIT_AUTHOR_EMAIL",
+        "GIT_COMMITTER_NAME",
+        "GIT_COMMITTER_EMAIL",
+        "GIT_CONFIG_GLOBAL",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    make(photos)
+    assert call(PROJECT, "git", "log", "-1", "--format=%an").strip() == "latent-outliers"
+
+
+def test_the_readme_is_about_the_project_and_says_what_matters_and_how_to_update(photos):
+    make(photos)
+    text = (PROJECT / "README.md").read_text()
+    assert text.startswith("# owls\n")
+    assert call(ROOT, "git", "rev-parse", "HEAD")[:12] in text
+    for path in MATTER_MOST:
+        assert f"| `{path}` | " in text
+    assert "| `views.count` | 8 |" in text
+    assert "| `data.sources.photos.held_out` | none |" in text
+    assert "git fetch upstream HEAD && git merge FETCH_HEAD" in text
+
+
+def test_an_update_of_the_code_goes_into_a_project(photos):
+    make(photos)
+    upstream = Path("upstream").absolute()
+    call(ROOT, "git", "clone", "--quiet", ".", str(upstream))
+    for path, text in (("README.md", "Another readme.\n"), ("new.txt", "new\n")):
+        (upstream / path).write_text(text)
+    call(upstream, "git", "add", "--all")
+    call(upstream, "git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message", "More")
+    call(PROJECT, "git", "remote", "set-url", "upstream", str(upstream))
+    call(PROJECT, "git", "fetch", "--quiet", "upstream", "HEAD")
+    merge = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "merge", "FETCH_HEAD"]
+    subprocess.run(merge, cwd=PROJECT, check=False, capture_output=True)
+    call(PROJECT, "git", "checkout", "--quiet", "--ours", "README.md")
+    assert (PROJECT / "README.md").read_text().startswith("# owls\n")
+    assert (PROJECT / "new.txt").read_text() == "new\n"
+
+
+def test_a_model_has_no_licence_that_nobody_chose(photos):
+    make(photos)
+    assert read_yaml(PROJECT / "params.yaml")["bundle"]["licence"] is None
 
 
 def test_what_is_there_is_not_overwritten(photos):
@@ -201,9 +265,8 @@ def test_the_command_says_what_it_made(photos):
 
 
 def test_the_links_are_there_in_an_experiment_in_a_folder_of_its_own(photos):
-    """DVC takes along what git tracks, also what is only staged; --copy-paths is for what it does not."""
+    """DVC takes along what git tracks; --copy-paths is for what it does not."""
     make(photos, far=[pictures("things", ["cup"], 3, first=90)])
     assert call(PROJECT, "git", "ls-files", "data/images").split() == ["data/images/photos", "data/images/things"]
-    saved = call(PROJECT, "git", "stash", "create").strip()
-    call(PROJECT, "git", "worktree", "add", "--quiet", "--detach", "../elsewhere", saved)
+    call(PROJECT, "git", "worktree", "add", "--quiet", "--detach", "../elsewhere", "HEAD")
     assert Path("elsewhere/data/images/photos").resolve() == photos.resolve()
