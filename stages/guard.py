@@ -89,6 +89,7 @@ def _near_duplicates(folders: dict[str, Path], ratio: float) -> dict[str, Any]:
 
     from pipeline.latents.latents import load_id_train, load_latents
     from pipeline.latents.leaks import near_duplicates
+    from pipeline.latents.near_rows import DirectedRows
     from pipeline.latents.neighbours import typical_distance
     from pipeline.runtime.device import chosen_device
     from pipeline.runtime.progress import progress
@@ -99,11 +100,11 @@ def _near_duplicates(folders: dict[str, Path], ratio: float) -> dict[str, Any]:
     others = [name for name in folders if name != "id_train"]
     sets = {}
     with progress("looking for near-duplicates, sets", 1 + len(others)) as advance:
-        limit = ratio * typical_distance(bank)
+        limit, known = ratio * typical_distance(bank), DirectedRows(bank)
         advance(1)
         for name in others:
             rows = load_latents(folders[name], id_train.header).values.flatten(1).to(device)
-            sets[name] = asdict(near_duplicates(rows, bank, limit))
+            sets[name] = asdict(near_duplicates(rows, known, limit))
             advance(1)
     return {"limit": limit, "sets": sets}
 

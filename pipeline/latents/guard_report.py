@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.report_file import read_report
 
-GUARD_FORMAT = "latent-outliers-guard/1"
+GUARD_FORMAT = "latent-outliers-guard/2"
 
 
 def read_guard(path: Path) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def read_guard(path: Path) -> dict[str, Any]:
     [row of a, row of b].
 
     near_duplicates: the `limit` in standardised latents. For each of the `sets`, the number of `images` that are nearer
-    than that to an ID training image, the distance of the `nearest`, and `examples` [row, row of id_train, distance].
+    than that to an ID training image, and `examples` [row, row of id_train, distance], the nearest first.
 
     Raises PipelineError when the report is missing, damaged or of another format.
     """

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.latents.neighbours import nearest
+from pipeline.latents.near_rows import DirectedRows, near_rows
 from pipeline.params.sets import ID_SETS
 
 EXAMPLES = 5
@@ -36,7 +36,6 @@ class NearDuplicates:
     """Images of one set that are nearly equal to an ID training image."""
 
     images: int
-    nearest: float  # smallest of all distances, within the limit or not
     examples: list[tuple[int, int, float]]  # (row, row of id_train, distance), the nearest first
 
 
@@ -63,12 +62,11 @@ def shared_images(
 
 def near_duplicates(
     rows: Tensor,  # (n, d), n at least 1
-    id_train: Tensor,  # (m, d)
+    id_train: DirectedRows,  # (m, d)
     limit: float,
 ) -> NearDuplicates:
     """Return the rows whose distance to the nearest ID training row is below `limit`; a limit of 0 gives none."""
-    distances, neighbours = nearest(rows, id_train)
-    within = int((distances < limit).sum())
-    order = torch.argsort(distances, stable=True)[: min(within, EXAMPLES)]
-    examples = [(int(row), int(neighbours[row]), float(distances[row])) for row in order]
-    return NearDuplicates(within, float(distances.min()), examples)
+    found = near_rows(rows, id_train, limit)
+    order = torch.argsort(found.distances, stable=True)[:EXAMPLES]
+    examples = zip(*(values[order].tolist() for values in (found.queries, found.rows, found.distances)), strict=True)
+    return NearDuplicates(len(found.queries), list(examples))

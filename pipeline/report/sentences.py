@@ -178,7 +178,7 @@ def near_duplicate_sentences(guard: Json) -> list[str]:
         return [f"No image of another set is a near-duplicate of an ID training image (latent distance below {limit})."]
     return [
         f"{_images(entry['images'])} of {name} {_are(entry['images'])} closer than {limit} to an ID training image; "
-        f"the nearest is {_short(entry['nearest'])} away."
+        f"the nearest is {_short(entry['examples'][0][2])} away."
         for name, entry in close_sets.items()
     ]
 

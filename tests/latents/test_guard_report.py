@@ -38,6 +38,6 @@ def test_a_damaged_report_is_refused(content):
 def test_another_format_is_refused():
     write_json(FILE, REPORT | {"format": "latent-outliers-guard/9"})
     with pytest.raises(
-        PipelineError, match="its format is 'latent-outliers-guard/9', wanted 'latent-outliers-guard/1'"
+        PipelineError, match="its format is 'latent-outliers-guard/9', wanted 'latent-outliers-guard/2'"
     ):
         read_guard(FILE)

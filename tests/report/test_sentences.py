@@ -147,7 +147,7 @@ def test_copies_are_told_where_there_are_some():
 def test_every_leak_is_named():
     guard = changed(GUARD, sets__close__duplicates_within=3, near_duplicates__sets__id_test__images=2)
     guard["shared"] = [{"a": "id_train", "b": "id_test", "images": 1, "examples": [[0, 1]]}]
-    guard["near_duplicates"]["sets"]["id_test"]["nearest"] = 0.125
+    guard["near_duplicates"]["sets"]["id_test"]["examples"] = [[3, 5, 0.125], [4, 1, 0.2]]
     assert sentences.shared_sentences(guard) == ["1 image of id_test is in id_train too."]
     assert sentences.repeated_sentences(guard) == ["Images that repeat one of the same set: close (3 of 60)."]
     wanted = "2 images of id_test are closer than 0.25 to an ID training image; the nearest is 0.125 away."

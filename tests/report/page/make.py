@@ -21,11 +21,11 @@ QUALITY = dict.fromkeys(("passes_for_id", "confident", "entropy"), SPREAD) | {
     "beyond_all": 0.25, "own_class_distance": None, "nearest_id": 1.5, "diversity": 0.9,
 }  # fmt: skip
 GUARD = {
-    "format": "latent-outliers-guard/1",
+    "format": "latent-outliers-guard/2",
     "sets": {name: {"images": 60, "duplicates_within": 0} for name in ("id_train", "id_test", "close")},
     "files": {},
     "shared": [],
-    "near_duplicates": {"limit": 0.25, "sets": {"id_test": {"images": 0, "nearest": 0.4, "examples": []}}},
+    "near_duplicates": {"limit": 0.25, "sets": {"id_test": {"images": 0, "examples": []}}},
 }
 RUN = Run(75.0, "2026-11-21T10:51:37+0000", "a470fbac0a5b", "Linux", (("numpy", "2.4.6"), ("torch", "2.13.0")))
 GRAPH = Graph((Stage("encode", 6, RUN), Stage("train", None, RUN), Stage("score", None, None)), (("encode", "train"),))
@@ -104,7 +104,7 @@ def with_names(name):
             }
         },
         "shared": [{"a": name, "b": name, "images": 1, "examples": []}],
-        "near_duplicates": {"limit": 1.0, "sets": {name: {"images": 1, "nearest": 0.5, "examples": []}}},
+        "near_duplicates": {"limit": 1.0, "sets": {name: {"images": 1, "examples": [[0, 0, 0.5]]}}},
     }
     return content(
         metrics=metrics,
