@@ -43,10 +43,10 @@ TRAININGS: dict[str, dict[str, Any]] = {
         "synthesize": {"methods": ["perturb", "mixup", "shuffle"]},
         "teacher": {
             "network": {"width": 32, "blocks": [1], "latent_mean": True},
-            "optimiser": {"epochs": 20, "learning_rate": 0.01, "weight_decay": 0.01},
+            "optimiser": {"epochs": 20, "learning_rate": 0.01, "weight_decay": 0.05},
         },
         "train": {
-            "optimiser": {"epochs": 20, "learning_rate": 0.01, "weight_decay": 0.01},
+            "optimiser": {"epochs": 20, "learning_rate": 0.01, "weight_decay": 0.05},
             "mixing": {"weight": 0.0},
             "outlier_exposure": {"weight": 0.0},
         },
