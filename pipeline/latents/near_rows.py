@@ -31,14 +31,8 @@ class DirectedRows:
 
     def __init__(self, rows: Tensor) -> None:
         self.rows = rows
-        sample = rows[evenly_spaced_rows(len(rows), SAMPLED_ROWS, rows.device)].double()
-        mean = sample.mean(0)
-        centred = sample - mean
-        _, vectors = torch.linalg.eigh(centred @ centred.T)  # of the smaller of two matrices with these components
-        leading = centred.T @ vectors[:, -DIRECTIONS:]
-        self._directions, self._mean = torch.linalg.qr(leading).Q.to(rows.dtype), mean.to(rows.dtype)
-        self.coordinates = self.project(rows)
-        self.largest_norm = float(self.coordinates.pow(2).sum(1).max())  # squared
+        if self.saves:
+            self._fit()
 
     @property
     def saves(self) -> bool:
@@ -54,6 +48,18 @@ class DirectedRows:
             left_over = (centred.pow(2).sum(1, keepdim=True) - along.pow(2).sum(1, keepdim=True)).clamp(min=0).sqrt()
             parts.append(torch.cat([along, left_over], dim=1))
         return torch.cat(parts)
+
+    def _fit(self) -> None:
+        """Find the directions, and the coordinates of all rows."""
+        rows = self.rows
+        sample = rows[evenly_spaced_rows(len(rows), SAMPLED_ROWS, rows.device)].double()
+        mean = sample.mean(0)
+        centred = sample - mean
+        _, vectors = torch.linalg.eigh(centred @ centred.T)  # of the smaller of two matrices with these components
+        leading = centred.T @ vectors[:, -DIRECTIONS:]
+        self._directions, self._mean = torch.linalg.qr(leading).Q.to(rows.dtype), mean.to(rows.dtype)
+        self.coordinates = self.project(rows)
+        self.largest_norm = float(self.coordinates.pow(2).sum(1).max())  # squared
 
 
 class NearRows(NamedTuple):
@@ -88,10 +94,10 @@ def _nearest_candidates(queries: Tensor, bank: DirectedRows, limit: float) -> Ne
         return _nearest_of_all(queries, bank)
     coordinates = bank.project(queries)
     slack = ROUNDING * (bank.largest_norm + float(coordinates.pow(2).sum(1).max()))
-    candidates = (torch.cdist(coordinates, bank.coordinates).square_() < limit**2 + slack).nonzero()
-    if len(candidates) > MOST_PAIRS * len(queries):
+    candidates = torch.cdist(coordinates, bank.coordinates).square_() < limit**2 + slack
+    if int(candidates.sum()) > MOST_PAIRS * len(queries):
         return _nearest_of_all(queries, bank)
-    return _nearest_of_pairs(queries, bank.rows, candidates)
+    return _nearest_of_pairs(queries, bank.rows, candidates.nonzero())
 
 
 def _nearest_of_all(queries: Tensor, bank: DirectedRows) -> NearRows:

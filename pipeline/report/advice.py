@@ -31,7 +31,6 @@ MOST_TIMES = 100
 WEAKER = {
     "perturb": "raise synthesize.perturb.sigma",
     "mixup": "bring synthesize.mixup.lam_min and lam_max closer to 0.5",
-    "shuffle": "take a smaller synthesize.shuffle.patch",
     "label_mixup": "bring synthesize.label_mixup.lam_min and lam_max closer to 0.5",
 }
 """What makes rows of a method less like ID images."""

@@ -65,7 +65,7 @@ def test_a_teacher_that_knows_its_images_by_heart_is_named_with_both_counts():
     assert "Next: more views (views.count)" in warning
 
 
-@pytest.mark.parametrize("method", [*WEAKER, "dream"])
+@pytest.mark.parametrize("method", [*WEAKER, "shuffle"])
 def test_outliers_that_pass_for_id_are_named_beside_what_id_images_do(method):
     quality = copy.deepcopy(QUALITY)
     quality["methods"][method] = {"passes_for_id": {"mean": 0.527, "std": 0.01}}
