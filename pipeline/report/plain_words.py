@@ -10,6 +10,8 @@ from pipeline.posthoc.table import ScoreTable
 Json = dict[str, Any]
 NORMAL = 1.959964
 """Deviations of a normal distribution within which 95 % of it lie."""
+MOST_SETS = 3
+"""Image sets that a sentence lists one by one."""
 
 
 def counts(table: ScoreTable, sets: list[str], decisions: list[Decision]) -> Json:
@@ -60,12 +62,20 @@ def plain_sentences(metrics: Json) -> list[str]:
         if STAND_IN in metrics
         else "images of other things"
     )
-    flagged = [f"{of_hundred(entry['flagged'])} of {name}" for name, entry in others.items()]
     return [
-        f"Of 100 {what} it flags {_listed(flagged)}." if flagged else "It was shown no images of other things.",
+        f"Of 100 {what} it flags {_flagged(others)}." if others else "It was shown no images of other things.",
         f"It names {of_hundred(known['named_rightly'])} of 100 known images rightly.",
         f"It wrongly rejects {of_hundred(known['rejected'])} of 100 known images.",
     ]
+
+
+def _flagged(others: Json) -> str:
+    """Return how many of each set are flagged; of many sets, the least and the most."""
+    ascending = sorted(others, key=lambda name: others[name]["flagged"]["mean"])
+    told = {name: f"{of_hundred(entry['flagged'])} of {name}" for name, entry in others.items()}
+    if len(others) <= MOST_SETS:
+        return _listed([*told.values()])
+    return f"between {told[ascending[0]]} and {told[ascending[-1]]}"
 
 
 def of_hundred(share: Json) -> str:

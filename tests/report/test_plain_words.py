@@ -40,6 +40,13 @@ def test_the_sentences_have_the_counts():
     assert found["plain_words"] == [flagged, named, rejected]
 
 
+def test_of_many_sets_the_least_and_the_most_are_told():
+    shifts = {"c": 1.0, "a": 99.0, "d": 0.0, "b": 2.0}
+    found = reported(score_table(shifts), {"near": [*shifts], "far": []})
+    least, most = (of_hundred(found["counts"]["others"][name]["flagged"]) for name in ("d", "a"))
+    assert found["plain_words"][0] == f"Of 100 images of other things it flags between {least} of d and {most} of a."
+
+
 def test_a_share_is_a_whole_number_of_a_hundred_with_its_interval():
     assert of_hundred({"mean": 0.0712, "ci95": [0.034, 0.1389]}) == "7 (3 to 14)"
 
