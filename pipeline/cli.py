@@ -39,14 +39,12 @@ app = typer.Typer(
 def of_all_commands(
     context: typer.Context,
     *,
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version, and where its code lies.", is_eager=True)
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print version and place of the code.")] = False,
 ) -> None:
     """Teach an image classifier what it does not know. `dvc repro` runs the stages; these commands do the rest."""
-    if version:
-        from importlib.metadata import version as version_of
+    from importlib.metadata import version as version_of
 
+    if version:
         say(f"latent-outliers {version_of('latent-outliers')}, code in {Path(__file__).parent}")
         raise typer.Exit
     if context.invoked_subcommand is None:

@@ -66,14 +66,12 @@ def score(
     with publish_when_done(reports / "plots", facts, [scores, models / "encoder"]) as folder:
         write_plots(folder, table, [*metrics["sets"]], settings.headline)
         note = "decoded only to be looked at" if pictures.decoded else "parents; this encoder cannot decode outliers"
-        for name, lines in pictures.outliers.items():
-            if lines:
-                draw_grid(folder / "outliers" / f"{name}.png", [*lines], f"{name}: {note}")
+        for name, lines in (entry for entry in pictures.outliers.items() if entry[1]):
+            draw_grid(folder / "outliers" / f"{name}.png", [*lines], f"{name}: {note}")
     write_page(reports / "report.html", gather_content(metrics, table, reports, models, pictures, params))
     write_json(reports / "summary.json", summary(metrics))
     write_json(reports / "metrics.json", metrics)
-    for warning in metrics["warnings"]:
-        warn(f"warning: {warning}")
+    warn(*(f"warning: {warning}" for warning in metrics["warnings"]))
 
 
 def _read_table(params: Path, scores: Path, seeds: tuple[int, ...], sets: ImageSets) -> ScoreTable:

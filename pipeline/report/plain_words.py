@@ -72,10 +72,10 @@ def plain_sentences(metrics: Json) -> list[str]:
 def _flagged(others: Json) -> str:
     """Return how many of each set are flagged; of many sets, the least and the most."""
     ascending = sorted(others, key=lambda name: others[name]["flagged"]["mean"])
-    told = {name: f"{of_hundred(entry['flagged'])} of {name}" for name, entry in others.items()}
+    sentences = {name: f"{of_hundred(entry['flagged'])} of {name}" for name, entry in others.items()}
     if len(others) <= MOST_SETS:
-        return _listed([*told.values()])
-    return f"between {told[ascending[0]]} and {told[ascending[-1]]}"
+        return _listed([*sentences.values()])
+    return f"between {sentences[ascending[0]]} and {sentences[ascending[-1]]}"
 
 
 def of_hundred(share: Json) -> str:
