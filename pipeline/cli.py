@@ -48,7 +48,7 @@ def of_all_commands(
         say(f"latent-outliers {version_of('latent-outliers')}, code in {Path(__file__).parent}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        say(*context.get_help().splitlines())
 
 
 @app.command(rich_help_panel=START, epilog="Example: latent-outliers check")
