@@ -170,8 +170,8 @@ def _clone(checkout: Path, folder: Path) -> None:
 def _commit(folder: Path, message: str) -> None:
     """Commit what makes the clone a project of its own; where git knows nobody, under the name of this program."""
     _git(folder, "add", "--force", LINKS.as_posix(), PARAMS_FILE.name, README)
-    nobody = [] if _git(folder, "config", "--default", "", "--get", "user.email") else NOBODY
-    _git(folder, *nobody, "commit", "--quiet", "--no-verify", "--message", message)
+    known = all(_git(folder, "config", "--default", "", "--get", name) for name in ("user.name", "user.email"))
+    _git(folder, *([] if known else NOBODY), "commit", "--quiet", "--no-verify", "--message", message)
 
 
 def _git(folder: Path, *arguments: str) -> str:

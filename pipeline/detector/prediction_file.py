@@ -70,6 +70,12 @@ def open_output(target: Path | None, threshold: float) -> Iterator[RowWriter]:
         partial.unlink(missing_ok=True)
 
 
+def _with_threshold(row: Row, threshold: float) -> tuple[str | float | None, ...]:
+    """Return one value per column, in the order of COLUMNS."""
+    *answer, error = row
+    return (*answer, threshold, error)
+
+
 def _csv_cell(value: str | float | None) -> str | float | None:
     """Return a cell: text escaped, a number that is no truth value with six digits."""
     if isinstance(value, str):
@@ -85,7 +91,7 @@ class _CsvStream:
 
     def write(self, rows: list[Row]) -> None:
         """Write one line per row; floats have six digits, None is empty, and text is escaped."""
-        self._writer.writerows(map(_csv_cell, (*row[:-1], self._threshold, row[-1])) for row in rows)
+        self._writer.writerows(map(_csv_cell, _with_threshold(row, self._threshold)) for row in rows)
 
     def close(self) -> None:
         """Write all buffered rows."""
@@ -153,7 +159,7 @@ class _ParquetFile:
         import pyarrow as pa
 
         group, self._rows = self._rows[:ROWS_PER_GROUP], self._rows[ROWS_PER_GROUP:]
-        whole = [(*row[:-1], self._threshold, row[-1]) for row in group]
+        whole = [_with_threshold(row, self._threshold) for row in group]
         columns = [
             pa.array(values, type_) for values, type_ in zip(zip(*whole, strict=True), self._schema.types, strict=True)
         ]

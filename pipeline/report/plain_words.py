@@ -3,9 +3,12 @@
 import math
 from typing import Any
 
+import numpy as np
+
 from pipeline.outliers.stand_ins.names import STAND_IN
 from pipeline.posthoc.decision import Decision, rejected
 from pipeline.posthoc.table import ScoreTable
+from pipeline.report.sentences import joined_words
 
 Json = dict[str, Any]
 NORMAL = 1.959964
@@ -27,7 +30,7 @@ def counts(table: ScoreTable, sets: list[str], decisions: list[Decision]) -> Jso
     return {
         "known": {
             "images": len(table.labels["id_test"]),
-            "named_rightly": share(sum(accuracy := table.accuracy("detector")) / len(accuracy), "id_test"),
+            "named_rightly": share(float(np.mean(table.accuracy("detector"))), "id_test"),
             "rejected": share(rejected(table, decisions, "id_test"), "id_test"),
         },
         "others": {
@@ -74,7 +77,7 @@ def _flagged(others: Json) -> str:
     ascending = sorted(others, key=lambda name: others[name]["flagged"]["mean"])
     sentences = {name: f"{of_hundred(entry['flagged'])} of {name}" for name, entry in others.items()}
     if len(others) <= MOST_SETS:
-        return _listed([*sentences.values()])
+        return joined_words([*sentences.values()])
     return f"between {sentences[ascending[0]]} and {sentences[ascending[-1]]}"
 
 
@@ -86,7 +89,3 @@ def of_hundred(share: Json) -> str:
 
 def _count(share: float) -> str:
     return f"{100 * share:.0f}"
-
-
-def _listed(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
