@@ -1,4 +1,4 @@
-"""Score every set with every network of a method: eleven post-hoc scores, kept in one file per task and method."""
+"""Score every set with every network of a method: fifteen post-hoc scores, kept in one file per task and method."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -107,3 +107,40 @@ def vim(row, logits, known, weight, bias, kept):
 
 def msp(logits):
     return -math.log(max(softmax(logits)))
+
+
+def energy(feature, weight, bias):
+    logits = [sum(f * w for f, w in zip(feature, row, strict=True)) + b for row, b in zip(weight, bias, strict=True)]
+    return -math.log(sum(math.exp(value) for value in logits))
+
+
+def react(feature, bank, weight, bias):
+    """Energy of the feature cut off where 90 % of all values of the bank lie below."""
+    ceiling = np.percentile(bank, 90)
+    return energy([min(value, ceiling) for value in feature], weight, bias)
+
+
+def scale(feature, weight, bias):
+    """Energy of the feature times e^r; negative values are no strength."""
+    strength = sorted((max(value, 0.0) for value in feature), reverse=True)
+    largest = sum(strength[: len(feature) - round(0.85 * len(feature))])
+    factor = math.exp(sum(strength) / largest if largest > 0 else 0)
+    return energy([factor * value for value in feature], weight, bias)
+
+
+def fdbd(feature, logits, bank, weight):
+    first = max(range(len(logits)), key=lambda index: logits[index])
+    others = [c for c in range(len(logits)) if math.dist(weight[first], weight[c]) > 0]
+    apart = [(logits[first] - logits[c]) / math.dist(weight[first], weight[c]) for c in others]
+    return -sum(apart) / max(1, len(others)) / max(math.dist(feature, mean(bank)), 1e-8)
+
+
+def nnguide(feature, logits, known, neighbours):
+    """The energy times the mean of the largest cosines to ID training images, each times its own."""
+    bank, bank_logits = known
+
+    def log_sum(values):
+        return math.log(sum(math.exp(value) for value in values))
+
+    products = sorted(cosine(feature, other) * log_sum(its) for other, its in zip(bank, bank_logits, strict=True))
+    return -log_sum(logits) * sum(products[-neighbours:]) / neighbours

@@ -11,6 +11,7 @@ from pipeline.posthoc.covariance import class_covariance
 from pipeline.posthoc.fitted import fit_scores, score_class
 from pipeline.posthoc.score import NetworkOutputs
 from pipeline.posthoc.scores.combined import evenly_spaced
+from pipeline.posthoc.scores.scale import scale_factors
 from pipeline.posthoc.scores.vim import fit_vim
 from tests.helpers import oracles_scores
 
@@ -134,6 +135,60 @@ def test_vim_is_the_scaled_residual_plus_the_energy(bias):
         for row, logits in zip(IMAGES, images.logits.tolist(), strict=True)
     ]
     np.testing.assert_allclose(vim, wanted, rtol=1e-9)
+
+
+def wanted_of_images(of):
+    """Return what a function of a feature and its logits gives for each of IMAGES."""
+    logits, features = (rows.tolist() for rows in outputs_of(IMAGES))
+    return [of(feature, its) for feature, its in zip(features, logits, strict=True)]
+
+
+def test_react_is_the_energy_of_features_that_are_cut_off(scores):
+    wanted = wanted_of_images(lambda feature, _: oracles_scores.react(feature, BANK, WEIGHT, BIAS))
+    np.testing.assert_allclose(scores["react"], wanted, rtol=1e-9)
+
+
+def test_scale_is_the_energy_of_features_that_are_made_stronger(scores):
+    wanted = wanted_of_images(lambda feature, _: oracles_scores.scale(feature, WEIGHT, BIAS))
+    np.testing.assert_allclose(scores["scale"], wanted, rtol=1e-9)
+
+
+def test_scale_leaves_a_feature_without_a_positive_value_as_it_is():
+    negative = torch.tensor(-np.abs(IMAGES))
+    assert torch.equal(scale_factors(negative), torch.ones(4, dtype=torch.float64))
+
+
+def test_fdbd_is_the_mean_distance_to_boundaries_over_that_to_the_mean(scores):
+    wanted = wanted_of_images(lambda feature, logits: oracles_scores.fdbd(feature, logits, BANK.tolist(), WEIGHT))
+    np.testing.assert_allclose(scores["fdbd"], wanted, rtol=1e-9)
+
+
+def test_fdbd_leaves_out_a_class_of_the_same_weights_and_is_finite_at_the_mean():
+    weight = WEIGHT.copy()
+    weight[2] = weight[0]
+    images = np.concatenate([IMAGES, BANK.mean(0, keepdims=True)])
+    outputs = NetworkOutputs(torch.tensor(images @ weight.T), torch.tensor(images))
+    head = SimpleNamespace(head=SimpleNamespace(weight=torch.tensor(weight)))
+    fitted = fit_scores(head, outputs_of(BANK), torch.tensor(LABELS), outputs_of(HELD_BACK), PARAMS, ("fdbd",))
+    wanted = [
+        oracles_scores.fdbd(feature, logits, BANK.tolist(), weight)
+        for feature, logits in zip(images.tolist(), outputs.logits.tolist(), strict=True)
+    ]
+    found = fitted(outputs)["fdbd"].numpy()
+    np.testing.assert_allclose(found[:4], wanted[:4], rtol=1e-9)
+    assert np.isfinite(found).all()
+
+
+def test_nnguide_is_the_energy_times_that_of_the_nearest_images(scores):
+    known = [rows.tolist() for rows in outputs_of(BANK)][::-1]
+    wanted = wanted_of_images(lambda feature, logits: oracles_scores.nnguide(feature, logits, known, 3))
+    np.testing.assert_allclose(scores["nnguide"], wanted, rtol=1e-9)
+
+
+def test_nnguide_of_blocks_of_images_is_that_of_all_at_once(scores, monkeypatch):
+    monkeypatch.setattr("pipeline.posthoc.scores.nnguide.BLOCK_VALUES", 31)  # one image a block
+    fitted = fitted_scores(names=("nnguide",))
+    torch.testing.assert_close(fitted(outputs_of(IMAGES))["nnguide"], scores["nnguide"], rtol=1e-12, atol=0)
 
 
 def test_a_class_without_images_is_nearest_to_nothing():
