@@ -40,10 +40,10 @@ images of those splits are partly those of the final ones.
 In percent, mean ± std over seeds: AUROC, and FPR95 by both conventions, the share of ID flagged when 95 % of OOD is
 caught (OOD) and the share of OOD accepted when 95 % of ID is (ID). A group is the unweighted mean over its sets, then
 over the splits; lines are ordered by the mean of near and far AUROC. *ours - it* is our default with its headline
-score minus the method of that line, with its 95 % interval (paired bootstrap over seeds and test images, widened for
-the small number of seeds) and what it says of ours. The splits are fixed: an interval says nothing of other splits.
-A replicate draws seeds and images once for all splits: far sets are the same in all, ID test images partly, and
-networks of one seed begin alike. There are many lines, so that some verdicts are chance.
+score minus the method of that line, with its 95 % interval (paired bootstrap over test images, and Student's interval
+over seeds) and what it says of ours. The splits are fixed: an interval says nothing of other splits.
+A replicate draws images once for all splits: far sets are the same in all, ID test images partly. There are many lines,
+so that some verdicts are chance.
 
 Outlier exposure with real outliers is no competitor but an upper reference: it is trained on images that are no part of
 any OOD set, which synthetic outliers are there to do without."""

@@ -1,4 +1,4 @@
-"""The images of all splits of a benchmark and their seeds, drawn for the bootstrap of all splits together."""
+"""The images of all splits of a benchmark, drawn for the bootstrap of all splits together."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,23 +18,17 @@ class Population:
     they would count as so many images more, and as independent where one side of an image is the other's opposite.
     """
 
-    def __init__(self, splits: Sequence[Contents], seeds: int) -> None:
-        self.seeds = seeds
+    def __init__(self, splits: Sequence[Contents]) -> None:
         self.images = np.unique(np.concatenate([images for split in splits for images in split.values()]))
 
     def draw(self, split: Contents, seed: int) -> Draw:
-        """Return what draws replicates of a split: how often seeds and images count in one is the same in all splits.
-
-        Seeds too: their mean over splits is what is drawn, which is right whether splits share the luck of a seed or
-        not. Networks of one seed do begin with the same weights.
-        """
+        """Return what draws replicates of a split: how often an image counts in one is the same in all splits."""
         places = {name: np.searchsorted(self.images, images) for name, images in split.items()}
         rng = np.random.default_rng(seed)
 
         def draw(count: int) -> Weights:
-            seeds = resampled_counts(rng, count, self.seeds)
             images = resampled_counts(rng, count, len(self.images))
             of = {name: images[at] for name, at in places.items()}
-            return Weights(seeds, of.pop("id_test"), of)
+            return Weights(of.pop("id_test"), of)
 
         return draw

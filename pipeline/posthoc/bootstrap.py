@@ -1,6 +1,6 @@
-"""Paired bootstrap of the gain of a detector over the baseline, over seeds and test images; both sides share draws."""
+"""The gain of a detector over the baseline, with an interval over seeds and test images; both sides share draws."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -10,7 +10,7 @@ from pipeline.runtime.progress import progress
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.float32]
-"""How often each seed or image counts in each replicate."""
+"""How often each image counts in each replicate."""
 Verdict = Literal["better", "worse", "undecided"]
 Score = TypeVar("Score", bound=str)
 Gain = Literal["auroc", "fpr95_ood_pos", "fpr95_id_pos"]
@@ -29,9 +29,8 @@ class Pair(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """How often each seed and each image counts in each of b replicates."""
+    """How often each image counts in each of b replicates."""
 
-    seeds: Counts  # (seeds, b)
     id_images: Counts  # (n, b)
     ood_images: Mapping[str, Counts]  # by OOD set, (m, b)
 
@@ -47,14 +46,15 @@ class Difference(NamedTuple):
     low: float
     high: float
     verdict: Verdict
+    from_seeds: float
+    """Half the width that the interval would have if there was no noise but that of training."""
 
 
 class Gains(NamedTuple):
-    """Detector minus baseline for one OOD set and one score: on the data, and in every replicate."""
+    """Detector minus baseline for one OOD set and one score: of every seed, and in every replicate of the images."""
 
-    point: Array  # (metrics,), mean over seeds
-    draws: Array  # (replicates, metrics)
-    seeds: int
+    of_seeds: Array  # (seeds, metrics)
+    draws: Array  # (replicates, metrics), mean over seeds
 
 
 def bootstrap(
@@ -63,18 +63,18 @@ def bootstrap(
     """Return the gains on each OOD set by each score.
 
     id_scores: scores of the ID test images, by score name. ood_scores: scores of each OOD set, by set and score name. A
-    replicate draws seeds, ID images and the images of each set with replacement. All scores, sides and sets share these
+    replicate draws ID images and the images of each set with replacement. All scores, sides, seeds and sets share these
     draws, so that the gains of a replicate can be averaged over sets.
 
-    Source: Efron and Tibshirani 1993, chapter 13; two levels as in Davison and Hinkley 1997, section 3.8.
+    Source: Efron and Tibshirani 1993, chapter 13.
     """
-    seed_count, id_count = next(iter(id_scores.values())).baseline.shape
+    id_count = next(iter(id_scores.values())).baseline.shape[1]
     sizes = {name: next(iter(scores.values())).baseline.shape[1] for name, scores in ood_scores.items()}
     rng = np.random.default_rng(seed)
 
     def draw(count: int) -> Weights:
-        seeds, id_images = resampled_counts(rng, count, seed_count), resampled_counts(rng, count, id_count)
-        return Weights(seeds, id_images, {name: resampled_counts(rng, count, size) for name, size in sizes.items()})
+        id_images = resampled_counts(rng, count, id_count)
+        return Weights(id_images, {name: resampled_counts(rng, count, size) for name, size in sizes.items()})
 
     return weighted_gains(id_scores, ood_scores, replicates, draw)
 
@@ -96,11 +96,11 @@ def weighted_gains(
         for count in block_sizes(replicates):
             weights = draw(count)
             for (name, score), seed_trials in trials.items():
-                gains = np.stack([trial.gains(weights.id_images, weights.ood_images[name]) for trial in seed_trials])
-                draws[name, score].append(np.einsum("smb,sb->bm", gains, weights.seeds) / len(seed_trials))
+                gains = [trial.gains(weights.id_images, weights.ood_images[name]) for trial in seed_trials]
+                draws[name, score].append(np.mean(gains, axis=0).T)
             advance(count)
     return {
-        key: Gains(_unweighted_gain(seed_trials), np.concatenate(draws[key]), len(seed_trials))
+        key: Gains(np.stack([trial.unweighted_gain() for trial in seed_trials]), np.concatenate(draws[key]))
         for key, seed_trials in trials.items()
     }
 
@@ -121,22 +121,24 @@ def differences(set_gains: list[Gains]) -> dict[Gain, Difference]:
 
     A higher AUROC and a lower FPR95 are better.
     """
-    point = np.mean([gains.point for gains in set_gains], axis=0)
+    of_seeds = np.mean([gains.of_seeds for gains in set_gains], axis=0)
     draws = np.mean([gains.draws for gains in set_gains], axis=0)
     return {
-        name: difference(point[index], draws[:, index], set_gains[0].seeds, sign)
-        for index, (name, sign) in enumerate(GAINS.items())
+        name: difference(of_seeds[:, index], draws[:, index], sign) for index, (name, sign) in enumerate(GAINS.items())
     }
 
 
-def difference(point: float, draws: Array, seeds: int, sign: int = 1) -> Difference:
-    """Return a difference with the 95 % percentile interval of its replicates (b,).
+def difference(of_seeds: Array, draws: Array, sign: int = 1) -> Difference:
+    """Return the mean of the differences of s seeds (s,) with a 95 % interval, from replicates of the images (b,).
 
-    sign: 1 if a larger value is an improvement, -1 if a smaller one is. The interval covers the noise of training and
-    of sampling. Resampling s seeds underestimates their variance, and the mean of few seeds has heavier tails than a
-    normal distribution. The interval is therefore widened about the mean by the factor
-    sqrt(s / (s - 1)) * t(0.975, s - 1) / z(0.975). The noise of training cannot be estimated from a single seed, so its
-    verdict is always undecided.
+        low = mean - sqrt((mean - q)^2 + (t(0.975, s - 1) std / sqrt(s))^2),   high likewise with the upper q
+
+    sign: 1 if a larger value is an improvement, -1 if a smaller one is. The interval covers the noise of sampling
+    images and that of training. q are the 2.5 % and 97.5 % quantiles of the replicates, whose differences are means
+    over all seeds. std is that of the seeds, and t Student's quantile, since seeds are few. The two parts are
+    independent, so their distances from the mean add up as squares (Zou and Donner 2008,
+    https://doi.org/10.1002/sim.3095). The noise of training cannot be estimated from a single seed, so its verdict is
+    always undecided.
 
     All metrics are in 0..1, so their differences are in -1..1, and an interval ends there. The part beyond can hold no
     true difference; without it the interval covers the true one as often as before.
@@ -144,18 +146,19 @@ def difference(point: float, draws: Array, seeds: int, sign: int = 1) -> Differe
     On intervals for a value in a known range: Evans, Hansen and Stark 2003,
     https://statistics.berkeley.edu/sites/default/files/tech-reports/617.pdf.
     """
-    low, high = np.clip(point + widening(seeds) * (np.quantile(draws, [0.025, 0.975]) - point), -1, 1)
+    mean = of_seeds.mean()
+    from_images, from_seeds = np.quantile(draws, [0.025, 0.975]) - mean, training_noise(of_seeds)
+    low, high = np.clip(mean + np.array([-1, 1]) * np.hypot(from_images, from_seeds), -1, 1)
     worst, best = sorted((low * sign, high * sign))
-    return Difference(float(point), float(low), float(high), _verdict(worst, best, seeds))
+    return Difference(float(mean), float(low), float(high), _verdict(worst, best, len(of_seeds)), from_seeds)
 
 
-def widening(seeds: int) -> float:
-    """Return the factor by which an interval from few seeds is widened; 1 for a single seed."""
-    from scipy.stats import norm, t
+def training_noise(of_seeds: Array) -> float:
+    """Return half the width of the 95 % interval of the mean of s seeds (s,); 0 for a single one."""
+    from scipy.stats import t
 
-    if seeds == 1:
-        return 1.0
-    return float(np.sqrt(seeds / (seeds - 1)) * t.ppf(0.975, seeds - 1) / norm.ppf(0.975))
+    seeds = len(of_seeds)
+    return 0.0 if seeds == 1 else float(t.ppf(0.975, seeds - 1) * of_seeds.std(ddof=1) / np.sqrt(seeds))
 
 
 class _Trial:
@@ -172,6 +175,10 @@ class _Trial:
         """Return detector minus baseline, (metrics, b), for ID and OOD images counted (n, b) and (m, b) times."""
         baseline, detector = (ranking.weighted(id_counts, ood_counts) for ranking in self.rankings)
         return detector - baseline
+
+    def unweighted_gain(self) -> Array:
+        """Return detector minus baseline where every image counts once, (metrics,)."""
+        return self.gains(*(np.ones((size, 1), np.float32) for size in self.sizes))[:, 0]
 
 
 class Ranking:
@@ -212,13 +219,6 @@ def _cumulated(counts: Counts) -> Counts:
     sums = np.zeros((len(counts) + 1, counts.shape[1]), np.float32)
     np.cumsum(counts, axis=0, out=sums[1:])
     return sums
-
-
-def _unweighted_gain(trials: Sequence[_Trial]) -> Array:
-    """Return the mean gain over seeds when every image counts once, (metrics,)."""
-    ones = [np.ones((size, 1), np.float32) for size in trials[0].sizes]
-    mean: Array = np.mean([trial.gains(*ones)[:, 0] for trial in trials], axis=0)
-    return mean
 
 
 def _verdict(worst: float, best: float, seeds: int) -> Verdict:

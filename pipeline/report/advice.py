@@ -26,8 +26,8 @@ DECISIVE = 0.02
 """Half the width of an interval that is narrow enough for a verdict, as AUROC."""
 FEW_TO_LEARN, FEW_TO_TEST = 20, 10
 """Images of a class below which there are few, in the training and in the test set."""
-MOST_TIMES = 100
-"""No number of images is asked for that is larger by more than this."""
+MOST_TIMES, MOST_SEEDS = 100, 30
+"""No number of images is asked for that is larger by more than this, nor more seeds than that."""
 WEAKER = {
     "perturb": "raise synthesize.perturb.sigma",
     "mixup": "bring synthesize.mixup.lam_min and lam_max closer to 0.5",
@@ -114,16 +114,30 @@ def _undecided(metrics: Json) -> list[str]:
         half = (gain["ci95"][1] - gain["ci95"][0]) / 2
         if gain["verdict"] != "undecided" or half <= DECISIVE:
             continue
-        times = math.ceil((half / DECISIVE) ** 2)
-        more = f"about {times}" if times <= MOST_TIMES else f"over {MOST_TIMES}"
         outliers = group_name(name)
-        step = f"with {more} times as many ID and {outliers} test images, {100 * DECISIVE:.0f} points would show"
-        step = f"take three seeds or more, as one decides nothing; {step}" if len(metrics["seeds"]) == 1 else step
+        step = _narrower(half, gain["ci95_from_seeds"], len(metrics["seeds"]), outliers)
         warnings.append(
             f"On {outliers} outliers nothing is decided: the interval of the difference to the baseline is "
             f"{200 * half:.0f} points wide. Next: {step}."
         )
     return warnings
+
+
+def _narrower(half: float, from_seeds: float, seeds: int, outliers: str) -> str:
+    """Return what would narrow an interval to a verdict: more seeds or more images, whichever it is wider for."""
+    if seeds == 1:
+        return "take three seeds or more, as one decides nothing"
+    from_images = math.sqrt(max(half**2 - from_seeds**2, 0.0))
+    shown = f"{100 * DECISIVE:.0f} points would show"
+    if from_seeds > from_images:
+        more = _at_most(math.ceil(seeds * (from_seeds / DECISIVE) ** 2), MOST_SEEDS)
+        return f"take more seeds, as most of it is the luck of training; with {more} of them {shown}"
+    times = _at_most(math.ceil((from_images / DECISIVE) ** 2), MOST_TIMES)
+    return f"with {times} times as many ID and {outliers} test images, {shown}"
+
+
+def _at_most(number: int, most: int) -> str:
+    return f"about {number}" if number <= most else f"over {most}"
 
 
 def _few(sizes: Mapping[str, int], few: int, what: str, step: str) -> list[str]:

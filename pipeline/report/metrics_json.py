@@ -89,7 +89,12 @@ def _entry(
         entry[side] = {name: mean_and_std(means[:, index].tolist()) for index, name in enumerate(Metrics._fields)}
     group_gains = differences([gains[name, score] for name in members])
     entry["difference"] = {
-        name: {"mean": gain.mean, "ci95": [gain.low, gain.high], "verdict": gain.verdict}
+        name: {
+            "mean": gain.mean,
+            "ci95": [gain.low, gain.high],
+            "ci95_from_seeds": gain.from_seeds,
+            "verdict": gain.verdict,
+        }
         for name, gain in group_gains.items()
     }
     return entry

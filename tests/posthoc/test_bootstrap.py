@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.posthoc.bootstrap import GAINS, Pair, Ranking, bootstrap, difference, differences, widening
+from pipeline.posthoc.bootstrap import GAINS, Pair, Ranking, bootstrap, difference, differences, training_noise
 from pipeline.posthoc.metrics import metrics
 from tests.helpers import oracles
 
@@ -62,9 +62,9 @@ def test_a_better_detector_is_found_better_and_its_mirror_worse():
         assert result[name].low < result[name].mean < result[name].high
 
 
-def no_gain(seeds, spread):
+def no_gain(seeds, spread, count=120):
     """A detector that is no better, each of whose seeds was lucky or not by about `spread`."""
-    id_scores, ood_scores = pairs(0.0, seeds=seeds)
+    id_scores, ood_scores = pairs(0.0, seeds, count)
     luck = spread * RNG.standard_normal((seeds, 1))
     return id_scores, Pair(ood_scores.baseline, ood_scores.detector + luck)
 
@@ -73,6 +73,37 @@ def no_gain(seeds, spread):
 def test_a_detector_without_gain_is_rarely_given_a_verdict(seeds, spread):
     verdicts = [compared(*no_gain(seeds, spread), replicates=200)["auroc"].verdict for _ in range(100)]
     assert verdicts.count("undecided") >= 90, verdicts.count("undecided")
+
+
+@pytest.mark.parametrize(("seeds", "spread"), [(3, 0.1), (3, 0.3), (5, 0.1), (5, 0.3)])
+def test_about_19_of_20_intervals_hold_the_true_gain(seeds, spread, tell):
+    """The true gain is 0, as the luck of seeds and images is as often bad as good."""
+    gains = [compared(*no_gain(seeds, spread, count=60), replicates=200)["auroc"] for _ in range(150)]
+    share = np.mean([gain.low <= 0 <= gain.high for gain in gains])
+    tell(f"intervals that hold the true gain, {seeds} seeds with a spread of {spread}: {share:.1%} of 150")
+    assert 0.9 <= share <= 1
+
+
+def test_seeds_that_agree_add_nothing_to_the_noise_of_images():
+    id_scores, ood_scores = pairs(0.3, seeds=1)
+    thrice = [Pair(*(np.repeat(side, 3, axis=0) for side in pair)) for pair in (id_scores, ood_scores)]
+    one, three = compared(id_scores, ood_scores)["auroc"], compared(*thrice)["auroc"]
+    assert (three.low, three.high) == (pytest.approx(one.low), pytest.approx(one.high))
+
+
+def test_the_noise_of_training_is_students_interval_of_the_mean():
+    """Of 0, 2, 4: a standard deviation of 2, and 4.303 is Student's quantile for two degrees of freedom."""
+    assert training_noise(np.array([0.0, 2.0, 4.0])) == pytest.approx(4.303 * 2 / np.sqrt(3), rel=1e-3)
+    assert training_noise(np.array([5.0])) == 0
+
+
+def test_noise_of_training_and_of_images_add_up_as_squares():
+    draws = np.linspace(-0.03, 0.05, 1001)  # about a mean of 0, and not evenly
+    gain = difference(np.array([-0.01, 0.01]), draws)
+    lowest, highest = np.quantile(draws, [0.025, 0.975])
+    seeds = training_noise(np.array([-0.01, 0.01]))
+    assert gain.low == pytest.approx(-np.sqrt(lowest**2 + seeds**2))
+    assert gain.high == pytest.approx(np.sqrt(highest**2 + seeds**2))
 
 
 def test_random_scores_are_never_called_better(tell):
@@ -139,11 +170,11 @@ def test_scores_and_sets_share_their_draws():
 
 
 def test_an_interval_of_nan_decides_nothing():
-    assert difference(0.1, np.full(200, np.nan), 5).verdict == "undecided"
+    assert difference(np.full(5, 0.1), np.full(200, np.nan)).verdict == "undecided"
 
 
 def test_an_interval_ends_where_a_difference_cannot_be():
-    """Two seeds that disagree widen the interval ninefold."""
+    """Two seeds that disagree say next to nothing."""
     id_scores = Pair(np.zeros((2, 9)), np.zeros((2, 9)))
     disagreeing = Pair(np.zeros((2, 9)), np.array([[-1.0], [1.0]]) * np.ones((2, 9)))
     gain = compared(id_scores, disagreeing)["auroc"]
@@ -152,12 +183,11 @@ def test_an_interval_ends_where_a_difference_cannot_be():
 
 @given(
     values=st.lists(st.floats(-1, 1), min_size=2, max_size=40),
-    seeds=st.integers(1, 9),
+    of_seeds=st.lists(st.floats(-1, 1), min_size=1, max_size=9),
     sign=st.sampled_from([-1, 1]),
 )
-def test_no_interval_leaves_what_is_possible_and_none_loses_its_verdict(values, seeds, sign):
-    draws, point = np.array(values), float(np.mean(values))
-    gain = difference(point, draws, seeds, sign)
-    uncut = point + widening(seeds) * (np.quantile(draws, [0.025, 0.975]) - point)
-    assert -1 <= gain.low <= gain.high <= 1
-    assert (gain.low > 0, gain.high < 0) == (uncut[0] > 0, uncut[1] < 0)
+def test_no_interval_leaves_what_is_possible(values, of_seeds, sign):
+    gain = difference(np.array(of_seeds), np.array(values), sign)
+    assert -1 <= gain.low <= gain.mean <= gain.high <= 1
+    decided = len(of_seeds) > 1 and (gain.low > 0 or gain.high < 0)
+    assert (gain.verdict != "undecided") == decided

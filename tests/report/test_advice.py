@@ -9,7 +9,7 @@ import torch
 
 from pipeline.networks.outputs import save_outputs
 from pipeline.params.quality import QUALITY_FORMAT
-from pipeline.report.advice import DECISIVE, MOST_TIMES, WEAKER, add_advice, advice
+from pipeline.report.advice import DECISIVE, MOST_SEEDS, MOST_TIMES, WEAKER, add_advice, advice
 from pipeline.runtime.files import write_json
 from tests.helpers.make import latents_store, score_table
 from tests.report.test_metrics_json import PARAMS, reported
@@ -33,10 +33,10 @@ def run(shift, images=2000, seeds=(0, 1, 2), encoder="supervised", accuracy=0.9,
     return found | {"latents": {"encoder": encoder}, "training_accuracy": {"mean": training, "std": 0.0}}
 
 
-def with_gain(metrics, low, high, verdict):
+def with_gain(metrics, low, high, verdict, from_seeds=0.0):
     found = copy.deepcopy(metrics)
     gain = found["groups"]["near"][PARAMS.headline]["difference"]["auroc"]
-    gain |= {"mean": (low + high) / 2, "ci95": [low, high], "verdict": verdict}
+    gain |= {"mean": (low + high) / 2, "ci95": [low, high], "ci95_from_seeds": from_seeds, "verdict": verdict}
     return found
 
 
@@ -87,7 +87,16 @@ def test_an_interval_too_wide_for_a_verdict_says_how_many_images_would_do():
 
 def test_a_single_seed_is_told_to_take_three():
     (warning,) = advice(with_gain(run(3.0, seeds=(0,)), -0.075, 0.075, "undecided"), QUALITY, ENOUGH, ENOUGH)
-    assert "Next: take three seeds or more, as one decides nothing; with about 15 times" in warning
+    assert warning.endswith("Next: take three seeds or more, as one decides nothing.")
+
+
+def test_an_interval_that_is_wide_for_the_luck_of_training_asks_for_seeds():
+    (warning,) = advice(with_gain(GOOD, -0.05, 0.05, "undecided", from_seeds=0.04), QUALITY, ENOUGH, ENOUGH)
+    assert "Next: take more seeds, as most of it is the luck of training; with about 12 of them 2 points" in warning
+    (wide,) = advice(with_gain(GOOD, -0.5, 0.5, "undecided", from_seeds=0.4), QUALITY, ENOUGH, ENOUGH)
+    assert f"with over {MOST_SEEDS} of them" in wide
+    (images,) = advice(with_gain(GOOD, -0.05, 0.05, "undecided", from_seeds=0.031), QUALITY, ENOUGH, ENOUGH)
+    assert "with about 4 times as many ID and near test images" in images
 
 
 def test_small_classes_are_counted_and_the_smallest_is_named():

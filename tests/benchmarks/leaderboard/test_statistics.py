@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.leaderboard.statistics import METRICS, Entrant, accuracy_gains, best_score, gains, reached, spread
 from pipeline.params.score import BootstrapParams
-from pipeline.posthoc.bootstrap import widening
+from pipeline.posthoc.bootstrap import training_noise
 from tests.benchmarks.leaderboard.make import GROUPS, contents, splits
 from tests.helpers import oracles
 from tests.helpers.make import section
@@ -117,17 +117,18 @@ def test_a_gain_of_accuracy_is_the_mean_over_splits():
     assert told.mean == pytest.approx(np.mean(wanted))
 
 
-def test_the_interval_of_accuracy_is_that_of_drawing_seeds_and_images_one_by_one():
+def test_the_interval_of_accuracy_is_that_of_drawing_images_one_by_one_and_of_seeds():
     found = hits((0.9, 0.6))
     told = accuracy_gains(found, "ours", ["cross_entropy"], bootstrap(4000))["cross_entropy"]
     (ours, other), rng = right(found[0]), np.random.default_rng(0)
     draws = []
     for _ in range(4000):
-        seeds, images = rng.integers(0, 4, 4), rng.integers(0, 30, 30)
-        draws.append(np.mean([ours[s, i] - other[s, i] for s in seeds for i in images]))
-    point = ours.mean() - other.mean()
-    low, high = point + widening(4) * (np.quantile(draws, [0.025, 0.975]) - point)
-    assert (told.low, told.high) == (pytest.approx(low, abs=0.05), pytest.approx(high, abs=0.05))
+        images = rng.integers(0, 30, 30)
+        draws.append(np.mean([ours[s, i] - other[s, i] for s in range(4) for i in images]))
+    seeds = training_noise(np.array([np.mean(of - its) for of, its in zip(ours, other, strict=True)]))
+    mean = ours.mean() - other.mean()
+    low, high = mean + np.array([-1, 1]) * np.hypot(np.quantile(draws, [0.025, 0.975]) - mean, seeds)
+    assert (told.low, told.high) == (pytest.approx(low, abs=0.02), pytest.approx(high, abs=0.02))
 
 
 def accuracy_width(found):
