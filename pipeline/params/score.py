@@ -31,3 +31,5 @@ class ScoreParams(Section):
     """Outliers shown beside their parents."""
     hardest_pictures: Count
     """Images of each set shown whose scores are most misleading."""
+    file_names: bool
+    """Whether the page names the files of these images. Pages that are sent may not want to."""

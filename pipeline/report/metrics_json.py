@@ -11,6 +11,8 @@ from pipeline.posthoc.bootstrap import Gains, Pair, bootstrap, differences
 from pipeline.posthoc.decision import Decision, rejected
 from pipeline.posthoc.metrics import Metrics, metrics
 from pipeline.posthoc.table import SIDES, ScoreTable
+from pipeline.report.classes import class_figures
+from pipeline.report.other_thresholds import other_thresholds
 from pipeline.report.plain_words import counts, plain_sentences
 
 Json = dict[str, Any]
@@ -57,6 +59,8 @@ def build_report(
     if stand_in is not None:
         report["stand_in"] = stand_in
     report["counts"] = counts(table, sets, decisions)
+    report["classes"] = class_figures(table, decisions)
+    report["thresholds"] = other_thresholds(table, params.headline, sets, params.id_rejection)
     report["plain_words"] = plain_sentences(report)
     return report | {"warnings": [*_stand_in_warnings(stand_in), *_warnings(report, params)]}
 

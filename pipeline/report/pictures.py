@@ -38,7 +38,7 @@ class Pictures:
 
     outliers: dict[str, tuple[PictureRow, ...]]  # by store: rows of pictures, the outliers last
     hardest: dict[str, tuple[HardImage, ...]]  # by image set, the hardest first
-    decoded: bool  # from latents; else these are the images themselves, and outliers have none
+    decoded: bool  # whether outliers are drawn; else the encoder has no way back, and only their parents are
 
     @classmethod
     def drawn(
@@ -54,7 +54,7 @@ class Pictures:
         encoder = load_encoder(folders.encoder).encoder.to(torch.device("cpu"))
         pictures: RowPictures = OriginalRows(data)
         if encoder.can_decode:
-            pictures = DecodedRows(encoder, id_train, folders.latents, folders.scores, data)
+            pictures = DecodedRows(encoder, id_train, folders.scores, data)
         outliers: dict[str, tuple[PictureRow, ...]] = {}
         with progress("drawing outliers, stores", len(folders.stores)) as advance:
             for folder in folders.stores:
@@ -62,4 +62,4 @@ class Pictures:
                 require_outliers(store, id_train.header)
                 outliers[folder.name] = outlier_picture_rows(store, id_train, pictures, params.pictures_per_method)
                 advance(1)
-        return cls(outliers, hardest_images(table, metrics, params.hardest_pictures, pictures), encoder.can_decode)
+        return cls(outliers, hardest_images(table, metrics, params, pictures), encoder.can_decode)

@@ -1,4 +1,4 @@
-"""Pictures of rows: decoded from their latents, or the images themselves where the encoder cannot decode."""
+"""Pictures of rows: of image sets the images themselves, of outliers and their parents what their latents decode to."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ from pipeline.outliers.stand_ins.names import stands_in
 from pipeline.params.data import DataParams
 from pipeline.params.encode import ViewsParams
 from pipeline.report.grid import decoded
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.text.terminal import warn
 from pipeline.store.format import LATENT
 from pipeline.store.reader import Store
 
@@ -31,6 +33,14 @@ class ShownViews(NamedTuple):
     numbers: RowNumbers  # (n,) below 1 for the image as it is
 
 
+class SetPictures(NamedTuple):
+    """Pictures of rows of an image set."""
+
+    images: Images
+    names: list[str | None]
+    """The file name of each image; None where it is no file of a folder."""
+
+
 class RowPictures(Protocol):
     """Draws rows of image sets and of outliers."""
 
@@ -40,18 +50,16 @@ class RowPictures(Protocol):
     def outliers(self, latents: Tensor) -> Images | None:
         """Return pictures of standardised outliers (n, c, h, w), or None where they cannot be drawn."""
 
-    def image_set(self, name: str, rows: RowNumbers) -> Images | None:
+    def image_set(self, name: str, rows: RowNumbers) -> SetPictures | None:
         """Return pictures of rows of an image set or of stand-ins, or None where they cannot be drawn."""
 
 
 @dataclass(frozen=True)
 class DecodedRows:
-    """Decodes every row alike, so that an outlier is drawn as well as its parents."""
+    """Decodes outliers and their parents, so that both are drawn alike; images of sets are shown as they are."""
 
     encoder: Encoder
     train: Latents
-    latents: Path
-    """The folder of the image sets."""
     scores: Path
     """The folder of the stand-ins."""
     data: DataParams
@@ -69,16 +77,14 @@ class DecodedRows:
         """Decode standardised latents."""
         return decoded(to_scaled(latents, self.train.header.standardisation), self.encoder)
 
-    def image_set(self, name: str, rows: RowNumbers) -> Images:
-        """Decode rows of a set; raises StoreError when its store is incomplete or of another latent space."""
-        synthetic = stands_in(name)
-        store = Store((self.scores if synthetic else self.latents) / name)
-        if synthetic:
-            require_outliers(store, self.train.header)
-        else:
-            store.require("latents", self.train.header.space)
+    def image_set(self, name: str, rows: RowNumbers) -> SetPictures | None:
+        """Show images of a set, and decode stand-ins; raises StoreError when these are of another latent space."""
+        if not stands_in(name):
+            return _pictures_if_there(self.data, name, rows)
+        store = Store(self.scores / name)
+        require_outliers(store, self.train.header)
         values = torch.from_numpy(store.take(LATENT, rows).astype(np.float32))
-        return self.outliers(values) if synthetic else decoded(values, self.encoder)
+        return SetPictures(self.outliers(values), [None] * len(rows))
 
 
 @dataclass(frozen=True)
@@ -89,20 +95,34 @@ class OriginalRows:
 
     def id_train(self, rows: RowNumbers, views: ShownViews | None = None) -> Images:
         """Read ID training images, and make their views."""
-        return self._read("id_train", rows) if views is None else _id_train_pixels(self.data, rows, views)
+        if views is None:
+            return _pictures(self.data, "id_train", rows).images
+        return _id_train_pixels(self.data, rows, views)
 
     def outliers(self, latents: Tensor) -> None:  # noqa: ARG002  # the interface of all pictures of rows
         """Return None: an outlier is a latent, and there is no way back from it."""
         return
 
-    def image_set(self, name: str, rows: RowNumbers) -> Images | None:
+    def image_set(self, name: str, rows: RowNumbers) -> SetPictures | None:
         """Read images of a set; stand-ins have none."""
-        return None if stands_in(name) else self._read(name, rows)
+        return None if stands_in(name) else _pictures_if_there(self.data, name, rows)
 
-    def _read(self, name: str, rows: RowNumbers) -> Images:
-        images = self.data.open(name)
-        pixels = np.stack([resized(images.read(int(row)), self.data.image_size) for row in rows])
-        return pixels.astype(np.float32) / np.float32(255)
+
+def _pictures_if_there(data: DataParams, name: str, rows: RowNumbers) -> SetPictures | None:
+    """Return images of a set, or None and a warning where they are not on this machine: scores need latents only."""
+    try:
+        return _pictures(data, name, rows)
+    except PipelineError as error:
+        warn(f"the page has no pictures of {name}: {error}")
+        return None
+
+
+def _pictures(data: DataParams, name: str, rows: RowNumbers) -> SetPictures:
+    """Return images of a set at the size that is encoded, with the names of their files."""
+    images = data.open(name)
+    pixels = np.stack([resized(images.read(int(row)), data.image_size) for row in rows])
+    names = [images.paths[int(row)].name if images.paths else None for row in rows]
+    return SetPictures(pixels.astype(np.float32) / np.float32(255), names)
 
 
 def _id_train_pixels(data: DataParams, rows: RowNumbers, views: ShownViews) -> Images:

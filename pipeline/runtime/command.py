@@ -8,11 +8,12 @@ from traceback import walk_tb
 from typing import Annotated, Any, NoReturn
 
 import typer
+import yaml
 
 from pipeline.runtime.errors import OutOfMemoryError, PipelineError
 from pipeline.runtime.outputs import STAGE
 from pipeline.runtime.shortage import as_size, machine_memory, needed_memory, system_error
-from pipeline.runtime.text.terminal import never_fail_to_print, warn
+from pipeline.runtime.text.terminal import never_fail_to_print, say, warn
 
 ParamsPath = Annotated[Path, typer.Option("--params", help="Parameter file.", show_default=True)]
 Workers = Annotated[
@@ -63,7 +64,21 @@ def run(command: Callable[..., Any]) -> None:
     """Run `command` with the arguments of this process, and end the process."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(command)
+    say(*stage_lines(Path("dvc.yaml")))
     run_app(lambda: app(with_name(sys.argv[1:])), command.__name__)
+
+
+def stage_lines(pipeline: Path) -> list[str]:
+    """Return in a line how far a run of DVC is: which of how many stages this is, in the order of `dvc.yaml`.
+
+    No line where DVC does not run this process, or runs another project's stage.
+    """
+    name = os.environ.get(STAGE, "")
+    if not name or not pipeline.is_file():
+        return []
+    stages = [*yaml.safe_load(pipeline.read_bytes())["stages"]]
+    stage = name.partition("@")[0]
+    return [f"stage {stages.index(stage) + 1} of {len(stages)}: {name}"] if stage in stages else []
 
 
 def with_name(arguments: Sequence[str]) -> list[str]:

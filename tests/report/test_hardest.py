@@ -4,7 +4,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from pipeline.params.score import ScoreParams
 from pipeline.report.hardest import hardest_images, hardest_rows
+from pipeline.report.row_pictures import SetPictures
+from tests.helpers.make import default_params, section
 
 SCORES = {
     ("detector", "id_test", "knn"): np.array([[1.0, 5.0, 3.0, 3.0], [1.0, 1.0, 4.0, 4.0]]),  # means 1, 3, 3.5, 3.5
@@ -39,11 +42,12 @@ class Numbered:
     """Stands in for pictures of rows: every value of a picture is the number of its row."""
 
     def image_set(self, name, rows):
-        return rows[:, None, None, None] * np.ones((1, 2, 2, 3))
+        return SetPictures(rows[:, None, None, None] * np.ones((1, 2, 2, 3)), [f"{row}.jpg" for row in rows])
 
 
-def found():
-    return hardest_images(TABLE, METRICS, 3, Numbered())
+def found(**changes):
+    params = section(ScoreParams, default_params()["score"]).model_copy(update={"hardest_pictures": 3, **changes})
+    return hardest_images(TABLE, METRICS, params, Numbered())
 
 
 def test_every_set_is_shown_with_its_own_pictures():
@@ -55,7 +59,17 @@ def test_every_set_is_shown_with_its_own_pictures():
 
 def test_scores_and_thresholds_are_means_and_each_seed_has_its_own_threshold():
     one = found()["id_test"][2]
-    assert (one.score, one.threshold, one.flagged_by) == (3.0, 3.0, 1)
+    assert (one.score, one.threshold, one.flagged_by, one.flagged) == (3.0, 3.0, 1, False)
+
+
+def test_an_image_is_called_what_the_scores_that_are_shown_say():
+    for images in found().values():
+        assert all(one.flagged == (one.score > one.threshold) for one in images)
+
+
+def test_files_are_named_unless_the_page_is_not_to_name_them():
+    assert [one.file for one in found()["id_test"]] == ["2.jpg", "3.jpg", "1.jpg"]
+    assert [one.file for one in found(file_names=False)["id_test"]] == [None] * 3
 
 
 def test_an_id_image_has_a_class_and_an_outlier_has_none():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.runtime.command import NAME, with_name
+from pipeline.runtime.command import NAME, stage_lines, with_name
 from pipeline.runtime.outputs import STAGE
 
 
@@ -18,3 +18,20 @@ def test_arguments_stay_as_they_are_where_no_name_is_known(monkeypatch, stage):
     if stage:
         monkeypatch.setenv(STAGE, stage)
     assert with_name([NAME, "x"]) == [NAME, "x"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "line"),
+    [
+        ("encode@held_out", "stage 2 of 3: encode@held_out"),
+        ("score", "stage 3 of 3: score"),
+        ("other", None),
+        ("", None),
+    ],
+)
+def test_a_stage_says_how_far_the_run_is(monkeypatch, tmp_path, stage, line):
+    pipeline = tmp_path / "dvc.yaml"
+    pipeline.write_text("stages:\n  encoder: {cmd: a}\n  encode: {foreach: [x], do: {cmd: b}}\n  score: {cmd: c}\n")
+    monkeypatch.setenv("DVC_STAGE", stage)
+    assert stage_lines(pipeline) == ([line] if line else [])
+    assert stage_lines(tmp_path / "none.yaml") == []

@@ -20,6 +20,7 @@ class RunRecord:
     params: str  # the text of the parameter file
     machine: str  # the machine that wrote the page
     seconds_per_image: float | None = None  # of stage encode; None where its log is not here
+    title: str = "latent-outliers"  # of the model, bundle.title
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class PageContent:
     histories: Mapping[str, Mapping[int, History]]  # by role, "teacher" or "detector", and seed
     outliers: Mapping[str, tuple[PictureRow, ...]]  # by method: rows of pictures, the outliers last
     hardest: Mapping[str, tuple[HardImage, ...]]  # by image set, the hardest first
-    decoded: bool  # whether the pictures are decoded latents; else they are the images themselves
+    decoded: bool  # whether outliers are drawn; else only their parents are
     run_record: RunRecord
 
     @property

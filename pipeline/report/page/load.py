@@ -55,10 +55,10 @@ def load_run_record(params_file: Path, pipeline_file: Path = PIPELINE, log_file:
     """Return how the results were made; without dvc.yaml there is no graph, and without a log no durations."""
     params = read_yaml(params_file)
     text = params_file.read_text(encoding="utf-8")
-    if not pipeline_file.is_file():
-        return RunRecord(None, text, machine())
-    pipeline = plain_yaml(pipeline_file.read_text(encoding="utf-8"))
-    return RunRecord(build_graph(pipeline, params, read_log(log_file)), text, machine())
+    graph = None
+    if pipeline_file.is_file():
+        graph = build_graph(plain_yaml(pipeline_file.read_text(encoding="utf-8")), params, read_log(log_file))
+    return RunRecord(graph, text, machine(), title=params["bundle"]["title"])
 
 
 def read_log(log_file: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,6 @@
-"""Write the page: one HTML file that contains its figures and pictures, and needs neither scripts nor the network.
+"""Write the page: one HTML file that contains its figures and pictures, and asks for nothing from the network.
+
+Its only script moves the slider of thresholds along the table below it; without scripts the table says the same.
 
 Stage `score` writes it. To write it by hand, without pictures, from the outputs of the stages:
 
@@ -17,6 +19,7 @@ Stage `score` writes it. To write it by hand, without pictures, from the outputs
 """
 
 import base64
+import hashlib
 import io
 from importlib.resources import files
 from pathlib import Path
@@ -29,13 +32,24 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.posthoc.table import SIDES
+from pipeline.report.advice import NEAR_CHANCE
+from pipeline.report.classes import confusion
 from pipeline.report.columns import COLUMNS
 from pipeline.report.grid import PictureRow
 from pipeline.report.hardest import ID_TEST
 from pipeline.report.latent_facts import latent_sentences
+from pipeline.report.other_thresholds import threshold_words
 from pipeline.report.page.content import PageContent
 from pipeline.report.page.drawing import duration, graph_svg
-from pipeline.report.page.figures import Panel, forest, headline_first, histogram_panel, roc_panel, training
+from pipeline.report.page.figures import (
+    Panel,
+    forest,
+    headline_first,
+    histogram_panel,
+    rejection_panel,
+    roc_panel,
+    training,
+)
 from pipeline.report.page.stage_graph import Graph
 from pipeline.report.sentences import (
     GROUPS,
@@ -84,11 +98,22 @@ def render(content: PageContent) -> str:
     """Return the page as HTML."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     filters = (percent, mean_std, signed, interval, score_name, group_name, three_digits)
-    environment.filters |= {function.__name__: function for function in (*filters, duration, data_uri, quality_value)}
+    more = (duration, data_uri, quality_value, threshold_words)
+    environment.filters |= {function.__name__: function for function in (*filters, *more)}
     template = environment.from_string(_text("page.html.j2"))
+    script = _text("page.js")
     return template.render(
         content=content,
         metrics=content.metrics,
+        title=content.run_record.title,
+        began=_last_day(content.run_record.graph),
+        script=_safe(script),
+        script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
+        chosen_threshold=[*content.metrics["thresholds"]].index(
+            f"{content.metrics['threshold']['id_rejection_target']:g}"
+        ),
+        confusion=confusion(content.table).tolist(),
+        near_chance=NEAR_CHANCE,
         sentences=_page_sentences(content),
         groups=[name for name in GROUPS if name in content.metrics["groups"]],
         style=_safe(_text("page.css")),
@@ -101,6 +126,12 @@ def render(content: PageContent) -> str:
         id_test=ID_TEST,
         **_figures(content),
     )
+
+
+def _last_day(graph: Graph | None) -> str | None:
+    """Return the day on which the last stage ran, as in 2026-11-30; None where the log does not say."""
+    days = [stage.run.began[:10] for stage in (graph.stages if graph else ()) if stage.run]
+    return max(days, default=None)
 
 
 def _page_sentences(content: PageContent) -> dict[str, Any]:
@@ -124,6 +155,7 @@ def _figures(content: PageContent) -> dict[str, Any]:
     return {
         "forest": [_panel(panel) for panel in forest(content)],
         "roc": [_panel(roc_panel(content, index, name)) for index, name in names],
+        "rejection": _panel(rejection_panel(content)),
         "histograms": [_panel(histogram_panel(content, index, name)) for index, name in names],
         "training": [_panel(panel) for panel in training(content)],
         "environments": _environments(graph),

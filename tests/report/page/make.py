@@ -12,10 +12,12 @@ from pipeline.report.hardest import hardest_images
 from pipeline.report.metrics_json import build_report
 from pipeline.report.page.content import PageContent, RunRecord
 from pipeline.report.page.stage_graph import Graph, Run, Stage
+from pipeline.report.row_pictures import SetPictures
 from tests.helpers.make import changed, default_params, score_table, section
 
 GROUPS = {"near": ["close"], "far": ["remote", "noise"]}
 PARAMS = section(ScoreParams, changed(default_params()["score"], bootstrap__replicates=100))
+SHOWN = PARAMS.model_copy(update={"hardest_pictures": 4})
 SPREAD = {"mean": 0.5, "std": 0.1}
 QUALITY = dict.fromkeys(("passes_for_id", "confident", "entropy"), SPREAD) | {
     "beyond_all": 0.25, "own_class_distance": None, "nearest_id": 1.5, "diversity": 0.9,
@@ -40,7 +42,7 @@ class Drawn:
     """Stands in for pictures of rows."""
 
     def image_set(self, name, rows):
-        return pictures(len(rows))
+        return SetPictures(pictures(len(rows)), [f"{row:03}.jpg" for row in rows])
 
 
 def whole():
@@ -57,7 +59,7 @@ def whole():
         outliers={
             "mixup": (PictureRow("parent", pictures(3), ["x", "y", "z"]), PictureRow("outlier", pictures(3), []))
         },
-        hardest=hardest_images(table, metrics, 4, Drawn()),
+        hardest=hardest_images(table, metrics, SHOWN, Drawn()),
         decoded=True,
         run_record=RunRecord(GRAPH, "seeds: [0]\n", "a machine"),
     )
@@ -71,7 +73,7 @@ def stood_in():
     stand_in = {"trained_on": trained_on, "left_out": {}, "caution": "Mind this."}
     decisions = decide(table, PARAMS.headline, PARAMS.id_rejection)
     metrics = build_report(table, {"stand_in": [*trained_on]}, decisions, PARAMS, stand_in=stand_in)
-    hardest = hardest_images(table, metrics, 4, Drawn())
+    hardest = hardest_images(table, metrics, SHOWN, Drawn())
     return replace(whole(), metrics=metrics, table=table, hardest=hardest)
 
 
@@ -113,6 +115,6 @@ def with_names(name):
         quality={"id_validation": QUALITY, "methods": {name: QUALITY}},
         histories={"teacher": {0: [{name: 1.0}]}, "detector": {}},
         outliers={name: (PictureRow(name, pictures(1), [name]),)},
-        hardest=hardest_images(table, metrics, 2, Drawn()),
+        hardest=hardest_images(table, metrics, SHOWN.model_copy(update={"hardest_pictures": 2}), Drawn()),
         run_record=RunRecord(GRAPH, name, name),
     )

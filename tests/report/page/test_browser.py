@@ -88,7 +88,7 @@ def test_it_is_silent_and_asks_for_nothing_but_itself(shown, address):
 
 def test_every_figure_and_picture_is_seen(shown):
     page, _, _ = shown
-    assert page.locator("[data-figure]").count() == 20
+    assert page.locator("[data-figure]").count() == 21
     assert (page.evaluate(NOT_SHOWN), page.evaluate(BROKEN)) == ([], [])
 
 
@@ -126,6 +126,16 @@ def test_text_can_be_read_on_its_ground(shown):
     assert [found for found in contrasts if found[0] < 4.5] == []
 
 
+def test_the_slider_tells_what_the_row_of_its_threshold_does(shown):
+    page, noise, _ = shown
+    words = page.locator("#rejection-words")
+    assert words.inner_text().startswith("Rejecting at most 5 of 100 known images")
+    page.locator("#rejection").fill("0")
+    assert words.inner_text() == page.locator("#rejections tbody tr").first.get_attribute("data-words")
+    assert page.locator("#rejections tr.chosen").count() == 1
+    assert noise == []
+
+
 def test_the_colours_follow_the_mode(browser, address):
     page = browser.new_page()
     page.goto(address)
@@ -140,7 +150,7 @@ def test_the_colours_follow_the_mode(browser, address):
 def test_on_paper_every_table_is_open_and_no_figure_is_cut(browser, address):
     page = browser.new_page()
     page.goto(address)
-    hidden = page.locator("details table").first
+    hidden = page.locator("#table details table").first
     assert not hidden.is_visible()
     page.emulate_media(media="print", color_scheme="dark")
     assert hidden.bounding_box()["height"] > 100

@@ -1,6 +1,8 @@
 """The page holds every part, escapes what users name, asks for nothing outside and is the same bytes again."""
 
 import base64
+import copy
+import hashlib
 import io
 import re
 from html.parser import HTMLParser
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.report.classes import confusion
 from pipeline.report.grid import PictureRow
 from pipeline.report.page.content import RunRecord
 from pipeline.report.page.page import cards, data_uri, quality_value, render, write_page
@@ -23,7 +26,7 @@ EVIL = '<b>&"'
 class Elements(HTMLParser):
     """The elements of a page, in order, with their attributes; an end without its start is refused."""
 
-    VOID = ("meta", "link", "img", "wbr", "br", "path", "use", "rect")
+    VOID = ("meta", "link", "img", "wbr", "br", "path", "use", "rect", "input")
 
     def __init__(self, page):
         super().__init__()
@@ -60,7 +63,7 @@ def test_every_figure_is_there(page):
     sets = [name for members in GROUPS.values() for name in members]
     wanted = {f"{kind}-{index}" for kind in ("roc", "histogram") for index in range(len(sets))}
     wanted |= {f"forest-{index}" for index in range(4)} | {f"training-{index}" for index in range(4)}
-    wanted |= {f"hardest-{index}" for index in range(1 + len(sets))} | {"outliers-0", "stages"}
+    wanted |= {f"hardest-{index}" for index in range(1 + len(sets))} | {"outliers-0", "stages", "rejection"}
     assert sorted(Elements(page).attributes("data-figure")) == sorted(wanted)
 
 
@@ -73,9 +76,28 @@ def test_ids_are_unique_and_every_link_leads_to_one(page):
 
 def test_nothing_outside_is_referred_to(page):
     spelled = re.sub(r"base64,[^\"]+", "", page)
-    assert re.findall(r"https?:|//|@import|<script|<iframe|<object|\son\w+=", spelled) == []
+    assert re.findall(r"https?:|//|@import|<script .|<iframe|<object|\son\w+=|fetch|XMLHttp|import\(", spelled) == []
     links = [*Elements(page).attributes("src"), *Elements(page).attributes("href")]
     assert {re.match("#|data:", link) is not None for link in links} == {True}
+
+
+def test_the_only_script_is_the_one_that_the_policy_names(page):
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src &#39;sha256-{digest}&#39;" in page or f"script-src 'sha256-{digest}'" in page
+
+
+def test_the_confusion_is_shown_for_few_classes_and_its_diagonal_is_what_is_right(page):
+    rows = re.findall(r'<td class="right"[^>]*>(\d+)</td>', page)
+    wanted = [100 * share for share in np.diag(confusion(whole().table))]
+    assert rows == [f"{share:.0f}" for share in wanted if share >= 0.5]
+
+
+def test_a_detector_at_chance_is_said_to_guess():
+    metrics = copy.deepcopy(whole().metrics)
+    assert "close to guessing" not in render(content(metrics=metrics))
+    metrics["groups"]["near"][metrics["score"]]["detector"]["auroc"]["mean"] = 0.58
+    assert render(content(metrics=metrics)).count("close to guessing, 50") == 1
 
 
 def test_every_picture_has_words(page):
@@ -209,8 +231,8 @@ def test_style_and_template_are_part_of_the_package():
     folder = ROOT / "pipeline/report/page"
     settings = (ROOT / "pyproject.toml").read_text()
     others = {f"*{path.suffix}" for path in folder.iterdir() if path.is_file() and path.suffix != ".py"}
-    assert others == {"*.css", "*.j2"}
-    assert '"pipeline.report.page" = ["*.css", "*.j2"]' in settings
+    assert others == {"*.css", "*.j2", "*.js"}
+    assert '"pipeline.report.page" = ["*.css", "*.j2", "*.js"]' in settings
 
 
 def test_versions_are_told_with_the_stages_that_ran_with_them():
