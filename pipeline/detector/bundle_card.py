@@ -22,7 +22,7 @@ NETWORK: TensorFile = "network.safetensors"
 SCORER: TensorFile = "scorer.safetensors"
 BUNDLE = "bundle.json"
 ENCODER, MODEL_CARD = "encoder", "README.md"
-BUNDLE_FORMAT = "latent-outliers-bundle/2"
+BUNDLE_FORMAT = "latent-outliers-bundle/3"
 ITEM_BYTES = {"float32": 4, "float64": 8, "int64": 8}
 """The types of tensors that a bundle has, and the size of a value."""
 MOST_FILES, LARGEST_HEADER = 1000, 2**24
@@ -85,7 +85,7 @@ class BundleCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    format: Literal["latent-outliers-bundle/2"]
+    format: Literal["latent-outliers-bundle/3"]
     network: NetworkCard
     decision: Decision
     infer: InferParams

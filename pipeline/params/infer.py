@@ -45,7 +45,7 @@ class CombinedParams(Section):
     images_per_class: Count
     """ID training images of a class, at most, whose features are kept to look for neighbours among."""
     neighbours: Count
-    """The neighbour whose distance counts."""
+    """The nearest of these, over which the energy is averaged."""
 
 
 class InferParams(Section):

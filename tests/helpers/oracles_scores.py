@@ -66,16 +66,20 @@ def mahalanobis_pp(row, bank, labels, shrinkage):
     return min(squared_distance(row, centre, inverse) for centre in means.values())
 
 
-def combined(row, logits, bank, kept, labels, held_back, settings):
-    """Distances to the k-th of the kept images and to the nearest class, and GEN, each over its spread of others.
+def combined(row, logits, known, labels, held_back, settings):
+    """Distance to the nearest class, and energy guided by kept images, each over its spread of others.
 
-    bank: features. kept: the numbers of those among which neighbours are. held_back: logits and features of the others.
+    known: features, logits and the numbers of the kept images. held_back: logits and features of the others.
     """
-    neighbours, shrinkage, gamma = settings
+    (bank, bank_logits, kept), (neighbours, shrinkage) = known, settings
+
+    def centred(values):
+        return [value - sum(values) / len(values) for value in values]
+
+    kept_of = [bank[index] for index in kept], [centred(bank_logits[index]) for index in kept]
 
     def parts(row, logits):
-        apart = sorted(math.dist(unit(row), unit(bank[place])) for place in kept)
-        return apart[neighbours - 1], mahalanobis_pp(row, bank, labels, shrinkage), gen(logits, gamma, None)
+        return mahalanobis_pp(row, bank, labels, shrinkage), nnguide(row, centred(logits), kept_of, neighbours)
 
     columns = zip(*[parts(row, logits) for logits, row in zip(*held_back, strict=True)], strict=True)
     spreads = [math.sqrt(sum((x - sum(column) / len(column)) ** 2 for x in column) / len(column)) for column in columns]

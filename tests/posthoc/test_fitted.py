@@ -45,6 +45,12 @@ def network(bias=BIAS):
     return SimpleNamespace(head=head)
 
 
+def wanted_of_images(of):
+    """Return what a function of a feature and its logits gives for each of IMAGES."""
+    logits, features = (rows.tolist() for rows in outputs_of(IMAGES))
+    return [of(feature, its) for feature, its in zip(features, logits, strict=True)]
+
+
 @pytest.fixture
 def scores():
     return fitted_scores()(outputs_of(IMAGES))
@@ -87,25 +93,34 @@ def test_how_long_a_feature_is_makes_no_difference_to_mahalanobis_plus_plus(scor
 
 
 @pytest.mark.parametrize("neighbours", [1, 2])
-def test_the_combined_score_is_a_sum_of_three_on_one_scale(neighbours):
+def test_the_combined_score_is_a_sum_of_two_on_one_scale(neighbours):
     nearest = PARAMS.combined.model_copy(update={"neighbours": neighbours})
     params = PARAMS.model_copy(update={"combined": nearest})
     scores = fitted_scores(params=params, names=("combined",))(outputs_of(IMAGES))
     held_back = [rows.tolist() for rows in outputs_of(HELD_BACK)]
     kept = [row for label in range(3) for row in np.flatnonzero(label == LABELS)[[0, 2, 5, 7]]]
-    wanted = [
-        oracles_scores.combined(feature, logit, BANK.tolist(), kept, LABELS, held_back, (neighbours, 0.3, 0.1))
-        for logit, feature in zip(*(rows.tolist() for rows in outputs_of(IMAGES)), strict=True)
-    ]
+    known = (BANK.tolist(), outputs_of(BANK).logits.tolist(), kept)
+    wanted = wanted_of_images(
+        lambda feature, logits: oracles_scores.combined(feature, logits, known, LABELS, held_back, (neighbours, 0.3))
+    )
     np.testing.assert_allclose(scores["combined"], wanted, rtol=1e-9)
 
 
-def test_a_part_of_the_combined_score_that_does_not_vary_has_no_say():
-    held_back = NetworkOutputs(torch.ones(9, 3, dtype=torch.float64), torch.tensor(HELD_BACK))
-    fitted = fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), held_back, PARAMS)
-    assert fitted.tensors["spreads"][2] == 0
+def test_logits_that_all_grow_alike_change_nothing_about_the_combined_score(scores):
+    shifted = outputs_of(BANK)._replace(logits=outputs_of(BANK).logits - 30)
+    fitted = fit_scores(network(), shifted, torch.tensor(LABELS), outputs_of(HELD_BACK), PARAMS, ("combined",))
     images = outputs_of(IMAGES)
-    others = images._replace(logits=7 * images.logits)  # which only GEN looks at
+    found = fitted(images._replace(logits=images.logits + 20))["combined"]
+    torch.testing.assert_close(found, scores["combined"], rtol=1e-9, atol=0)
+
+
+def test_a_part_of_the_combined_score_that_does_not_vary_has_no_say():
+    alike = NetworkOutputs(torch.ones(9, 3, dtype=torch.float64), torch.ones(9, 5, dtype=torch.float64))
+    held_back = alike._replace(features=torch.arange(1.0, 10).double()[:, None] * alike.features)  # of one direction
+    fitted = fit_scores(network(), outputs_of(BANK), torch.tensor(LABELS), held_back, PARAMS)
+    assert fitted.tensors["spreads"].tolist() == [0, 0]
+    images = outputs_of(IMAGES)
+    others = images._replace(logits=7 * images.logits)
     torch.testing.assert_close(fitted(images)["combined"], fitted(others)["combined"])
 
 
@@ -135,12 +150,6 @@ def test_vim_is_the_scaled_residual_plus_the_energy(bias):
         for row, logits in zip(IMAGES, images.logits.tolist(), strict=True)
     ]
     np.testing.assert_allclose(vim, wanted, rtol=1e-9)
-
-
-def wanted_of_images(of):
-    """Return what a function of a feature and its logits gives for each of IMAGES."""
-    logits, features = (rows.tolist() for rows in outputs_of(IMAGES))
-    return [of(feature, its) for feature, its in zip(features, logits, strict=True)]
 
 
 def test_react_is_the_energy_of_features_that_are_cut_off(scores):

@@ -1,36 +1,42 @@
-"""Combined: the sum of a neighbour, a class-mean and a logit score, each brought to the same scale."""
+"""Combined: the sum of a class-mean score and of a neighbour score guided by the logits, brought to the same scale."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from pipeline.latents.neighbours import evenly_spaced_rows, kth_distance
+from pipeline.latents.neighbours import evenly_spaced_rows
 from pipeline.params.infer import InferParams
 from pipeline.posthoc.score import IdImages, NetworkOutputs, PosthocScore
-from pipeline.posthoc.scores.gen import Gen
 from pipeline.posthoc.scores.mahalanobis_pp import MahalanobisPP
+from pipeline.posthoc.scores.nnguide import guided_energy
 
 
 class Combined(PosthocScore):
-    """The sum of three scores, each divided by its standard deviation over the ID validation images.
+    """The sum of two scores, each divided by its standard deviation over the ID validation images.
 
-        near / std(near) + mahalanobis_pp / std(mahalanobis_pp) + gen / std(gen)
+        mahalanobis_pp / std(mahalanobis_pp) + guided / std(guided)
 
-    near is the distance to the k-th nearest kept feature; a few ID training images per class are kept. Some outliers
-    are far from every image of a class. Some differ from the images of a class as a whole. Some belong to no class by
-    their logits. The sum detects all three kinds. A score that does not vary over the ID validation images is ignored.
-    Training images would not do: the network and the covariance are fitted to them, so that their scores vary less.
+    guided is NNGuide with the logits less their mean, among a few kept ID training images per class. Some outliers
+    differ from the images of every class as a whole. Some are near to no image of which the network is sure, or it is
+    not sure of them. The sum detects all of these. A prediction does not change when all logits grow alike, and without
+    their mean guided does not either, and its energies are positive. A score that does not vary over the ID validation
+    images is ignored. Training images would not do: the network and the covariance are fitted to them, so that their
+    scores vary less.
     """
 
     title = "combined"
     source = "this project; docs/log.md has how it was chosen"
-    learns = ("unit_means", "unit_whitening", "kept", "spreads")  # as in Mahalanobis++; (p, d), unit length; (3,)
+    learns = ("unit_means", "unit_whitening", "kept", "kept_energies", "spreads")
+    # as in Mahalanobis++; (p, d) of unit length, (p,), (2,)
 
     @classmethod
     def fit(cls, known: IdImages, params: InferParams) -> dict[str, Tensor]:
-        """Return the tensors of Mahalanobis++, the kept features, and the standard deviation of each part."""
-        kept = evenly_spaced(known.labels, params.combined.images_per_class)
-        tensors = MahalanobisPP.fit(known, params) | {"kept": normalize(known.outputs.features[kept], dim=1)}
+        """Return the tensors of Mahalanobis++, the kept features and their energies, and the spread of each part."""
+        rows = evenly_spaced(known.labels, params.combined.images_per_class)
+        tensors = MahalanobisPP.fit(known, params) | {
+            "kept": normalize(known.outputs.features[rows], dim=1),
+            "kept_energies": torch.logsumexp(centred(known.outputs.logits[rows]), 1),
+        }
         parts = _parts(known.validation, tensors, params)
         varies = parts.amax(1) > parts.amin(1)
         return tensors | {"spreads": torch.where(varies, parts.std(1, correction=0), 0.0)}
@@ -41,11 +47,17 @@ class Combined(PosthocScore):
         return torch.where(scales > 0, 1 / scales, 0.0) @ _parts(outputs, self.tensors, self.params)
 
 
-def _parts(outputs: NetworkOutputs, tensors: dict[str, Tensor], params: InferParams) -> Tensor:  # (3, n)
-    """Return the three parts: distance to kept images, distance to class means, and GEN."""
+def _parts(outputs: NetworkOutputs, tensors: dict[str, Tensor], params: InferParams) -> Tensor:  # (2, n)
+    """Return the two parts: the distance to class means, and the guided energy."""
     neighbours = min(params.combined.neighbours, len(tensors["kept"]))
-    near = kth_distance(normalize(outputs.features, dim=1), tensors["kept"], neighbours)
-    return torch.stack([near, MahalanobisPP(params, tensors).score(outputs), Gen(params, {}).score(outputs)])
+    of_centred = outputs._replace(logits=centred(outputs.logits))
+    guided = guided_energy(of_centred, tensors["kept"], tensors["kept_energies"], neighbours)
+    return torch.stack([MahalanobisPP(params, tensors).score(outputs), guided])
+
+
+def centred(logits: Tensor) -> Tensor:
+    """Return logits (n, k) less the mean of each row."""
+    return logits - logits.mean(1, keepdim=True)
 
 
 def evenly_spaced(

@@ -30,7 +30,16 @@ class NNGuide(PosthocScore):
     def score(self, outputs: NetworkOutputs) -> Tensor:
         """Return the score of each image, (n,); raises RuntimeError if there are fewer ID training images than k."""
         bank, energies = self.tensors.values()
-        blocks = normalize(outputs.features, dim=1).split(max(1, BLOCK_VALUES // len(bank)))
-        products = [((block @ bank.T) * energies).topk(self.params.knn_neighbours, dim=1).values for block in blocks]
-        guidance = torch.cat(products).mean(1)
-        return -torch.logsumexp(outputs.logits, 1) * guidance
+        return guided_energy(outputs, bank, energies, self.params.knn_neighbours)
+
+
+def guided_energy(
+    outputs: NetworkOutputs,
+    bank: Tensor,  # (m, d), each row of unit length
+    energies: Tensor,  # (m,), logsumexp of the logits of each row
+    neighbours: int,
+) -> Tensor:  # (n,)
+    """Return -logsumexp(logits) times the mean of the largest products of cosine and energy with rows of a bank."""
+    blocks = normalize(outputs.features, dim=1).split(max(1, BLOCK_VALUES // len(bank)))
+    products = [((block @ bank.T) * energies).topk(neighbours, dim=1).values.mean(1) for block in blocks]
+    return -torch.logsumexp(outputs.logits, 1) * torch.cat(products)
