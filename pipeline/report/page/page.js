@@ -7,4 +7,5 @@ const show = () => {
 };
 slider.addEventListener("input", show);
 slider.parentElement.hidden = false;
+rows[0].closest("table").classList.add("sliding");
 show();

@@ -133,6 +133,9 @@ def test_the_slider_tells_what_the_row_of_its_threshold_does(shown):
     page.locator("#rejection").fill("0")
     assert words.inner_text() == page.locator("#rejections tbody tr").first.get_attribute("data-words")
     assert page.locator("#rejections tr.chosen").count() == 1
+    rows = [row.is_visible() for row in page.locator("#rejections tbody tr").all()]
+    on_a_phone = page.viewport_size["width"] < 704
+    assert sum(rows) == (1 if on_a_phone else len(rows))
     assert noise == []
 
 
