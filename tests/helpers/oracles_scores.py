@@ -79,7 +79,9 @@ def combined(row, logits, known, labels, held_back, settings):
     kept_of = [bank[index] for index in kept], [centred(bank_logits[index]) for index in kept]
 
     def parts(row, logits):
-        return mahalanobis_pp(row, bank, labels, shrinkage), nnguide(row, centred(logits), kept_of, neighbours)
+        return math.log(1 + mahalanobis_pp(row, bank, labels, shrinkage)), nnguide(
+            row, centred(logits), kept_of, neighbours
+        )
 
     columns = zip(*[parts(row, logits) for logits, row in zip(*held_back, strict=True)], strict=True)
     spreads = [math.sqrt(sum((x - sum(column) / len(column)) ** 2 for x in column) / len(column)) for column in columns]

@@ -14,9 +14,10 @@ from pipeline.posthoc.scores.nnguide import guided_energy
 class Combined(PosthocScore):
     """The sum of two scores, each divided by its standard deviation over the ID validation images.
 
-        mahalanobis_pp / std(mahalanobis_pp) + guided / std(guided)
+        distance / std(distance) + guided / std(guided),   distance = log(1 + mahalanobis_pp)
 
-    guided is NNGuide with the logits less their mean, among a few kept ID training images per class. Some outliers
+    The logarithm keeps a few distant images from deciding the deviation, since squared distances differ by orders of
+    magnitude. guided is NNGuide with the logits less their mean, among a few kept ID training images per class. Some outliers
     differ from the images of every class as a whole. Some are near to no image of which the network is sure, or it is
     not sure of them. The sum detects all of these. A prediction does not change when all logits grow alike, and without
     their mean guided does not either, and its energies are positive. A score that does not vary over the ID validation
@@ -48,11 +49,11 @@ class Combined(PosthocScore):
 
 
 def _parts(outputs: NetworkOutputs, tensors: dict[str, Tensor], params: InferParams) -> Tensor:  # (2, n)
-    """Return the two parts: the distance to class means, and the guided energy."""
+    """Return the two parts: the logarithm of the distance to class means, and the guided energy."""
     neighbours = min(params.combined.neighbours, len(tensors["kept"]))
     of_centred = outputs._replace(logits=centred(outputs.logits))
     guided = guided_energy(of_centred, tensors["kept"], tensors["kept_energies"], neighbours)
-    return torch.stack([MahalanobisPP(params, tensors).score(outputs), guided])
+    return torch.stack([MahalanobisPP(params, tensors).score(outputs).log1p(), guided])
 
 
 def centred(logits: Tensor) -> Tensor:
