@@ -38,8 +38,8 @@ HOW = """## How it is measured
   17 MB). C is chosen among six on ID validation.
 - **logistic regression on thumbnails and edges**: 16 x 16 pixels, and a histogram of gradients.
 
-The interval of a difference is a paired bootstrap over seeds and images, 95 %; an image is drawn once, in whatever set
-it is. A regression has no seeds: it is the same beside each seed of ours."""
+The 95 % interval of a difference is a paired bootstrap over images, to which Student's interval over seeds is added; an
+image is drawn once, in whatever set it is. A regression has no seeds: it is the same beside each seed of ours."""
 
 
 def results_of(folders: Sequence[Photographs] = FINAL) -> dict[str, Json]:
