@@ -17,12 +17,12 @@ class Combined(PosthocScore):
         distance / std(distance) + guided / std(guided),   distance = log(1 + mahalanobis_pp)
 
     The logarithm keeps a few distant images from deciding the deviation, since squared distances differ by orders of
-    magnitude. guided is NNGuide with the logits less their mean, among a few kept ID training images per class. Some outliers
-    differ from the images of every class as a whole. Some are near to no image of which the network is sure, or it is
-    not sure of them. The sum detects all of these. A prediction does not change when all logits grow alike, and without
-    their mean guided does not either, and its energies are positive. A score that does not vary over the ID validation
-    images is ignored. Training images would not do: the network and the covariance are fitted to them, so that their
-    scores vary less.
+    magnitude. guided is NNGuide with the logits less their mean, among a few kept ID training images per class. Some
+    outliers differ from the images of every class as a whole. Some are near to no image of which the network is sure,
+    or it is not sure of them. The sum detects all of these. A prediction does not change when all logits grow alike,
+    and without their mean guided does not either, and its energies are positive. A score that does not vary over the ID
+    validation images is ignored. Training images would not do: the network and the covariance are fitted to them, so
+    that their scores vary less.
     """
 
     title = "combined"
