@@ -1,7 +1,7 @@
 """Choose the test images that are hardest for the detectors, and gather what the page shows about them."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,6 @@ from pipeline.report.row_pictures import RowPictures
 Json = dict[str, Any]
 ID_TEST = "id_test"
 RowNumbers = NDArray[np.int64]
-
-
-class Picture(NamedTuple):
-    """An image as it is shown, and the name of its file."""
-
-    image: NDArray[np.float32]  # (s, s, 3) in 0..1
-    file: str | None
 
 
 @dataclass(frozen=True)
@@ -67,19 +60,21 @@ def hardest_images(
             continue
         files = found.names if params.file_names else [None] * len(rows)
         hardest[image_set] = tuple(
-            _hard_image(table, metrics, image_set, row, Picture(image, file))
+            _hard_image(table, metrics, image_set, row, image, file)
             for row, image, file in zip(rows.tolist(), found.images, files, strict=True)
         )
     return hardest
 
 
-def _hard_image(table: ScoreTable, metrics: Json, image_set: str, row: int, picture: Picture) -> HardImage:
+def _hard_image(
+    table: ScoreTable, metrics: Json, image_set: str, row: int, image: NDArray[np.float32], file: str | None
+) -> HardImage:
     values = table.scores["detector", image_set, metrics["score"]][:, row]
     thresholds = np.array([metrics["threshold"]["values"][str(seed)] for seed in table.seeds])
     label = int(table.labels[image_set][row])
     return HardImage(
-        image=picture.image,
-        file=picture.file,
+        image=image,
+        file=file,
         score=float(values.mean()),
         threshold=float(thresholds.mean()),
         flagged_by=int((values > thresholds).sum()),

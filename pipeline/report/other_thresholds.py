@@ -8,6 +8,7 @@ from pipeline.params.infer import ScoreName
 from pipeline.posthoc.decision import decide, rejected
 from pipeline.posthoc.table import ScoreTable
 from pipeline.report.hardest import ID_TEST
+from pipeline.report.plain_words import per_hundred
 from pipeline.report.sentences import joined_words, three_digits
 
 Json = dict[str, Any]
@@ -36,18 +37,14 @@ def other_thresholds(table: ScoreTable, score: ScoreName, sets: list[str], chose
 
 def threshold_words(target: str, entry: Json) -> str:
     """Return in a sentence what the threshold that may reject the share `target` does."""
-    flagged = [f"{_count(share)} of 100 of {name}" for name, share in entry["flagged"].items()]
+    flagged = [f"{per_hundred(share)} of 100 of {name}" for name, share in entry["flagged"].items()]
     kept = entry["kept_named_rightly"]
     return (
         f"Rejecting at most {100 * float(target):g} of 100 known images (threshold {three_digits(entry['threshold'])})"
         + (f", it flags {joined_words(flagged)}" if flagged else "")
-        + f"; it wrongly rejects {_count(entry['rejected'])} of 100 known test images"
-        + (f", and of those it keeps it names {_count(kept)} of 100 rightly." if kept is not None else ".")
+        + f"; it wrongly rejects {per_hundred(entry['rejected'])} of 100 known test images"
+        + (f", and of those it keeps it names {per_hundred(kept)} of 100 rightly." if kept is not None else ".")
     )
-
-
-def _count(share: float) -> str:
-    return f"{100 * share:.0f}"
 
 
 def _accuracy_of_kept(table: ScoreTable, score: ScoreName, thresholds: list[float]) -> float | None:

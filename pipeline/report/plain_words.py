@@ -84,8 +84,9 @@ def _flagged(others: Json) -> str:
 def of_hundred(share: Json) -> str:
     """Return a share as a count of a hundred images, with its interval."""
     low, high = share["ci95"]
-    return f"{_count(share['mean'])} ({_count(low)} to {_count(high)})"
+    return f"{per_hundred(share['mean'])} ({per_hundred(low)} to {per_hundred(high)})"
 
 
-def _count(share: float) -> str:
+def per_hundred(share: float) -> str:
+    """Return a share as a count of a hundred images."""
     return f"{100 * share:.0f}"
