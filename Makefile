@@ -76,7 +76,7 @@ $(VENV)/.developed: $(VENV)/.installed
 # left of files. `find` follows no symbolic link, so nothing outside of the project is deleted. What has a .dvc file
 # beside it was imported.
 METHODS := $(basename $(notdir $(wildcard pipeline/outliers/methods/[a-z]*.py)))
-MADE := data/guarded.json data/latents/* $(METHODS:%=data/outliers/%) data/probes data/scores data/views models/encoder \
+MADE := data/guarded.json data/latents/* $(METHODS:%=data/outliers/%) data/probes data/rival data/scores data/views models/encoder \
   models/bundle models/decision $(METHODS:%=models/denoiser/%) models/detector models/pretrained_teacher models/teacher \
   reports/guard.json reports/metrics.json reports/plots reports/quality reports/quality.json reports/report.html \
   reports/summary.json reports/training/encoder.csv $(METHODS:%=reports/training/denoiser/%.csv) \

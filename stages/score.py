@@ -10,10 +10,12 @@ from pipeline.runtime.command import PARAMS_FILE, ParamsPath, run
 if TYPE_CHECKING:
     from pipeline.params.sets import ImageSets
     from pipeline.posthoc.table import ScoreTable
+    from pipeline.report.pictures import Pictures
 
 
 def score(
     scores: Path,
+    rival: Path,
     latents: Path,
     outliers: Path,
     models: Path,
@@ -21,7 +23,7 @@ def score(
     decisions: Path,
     params: ParamsPath = PARAMS_FILE,
 ) -> None:
-    """Judge SCORES; write metrics, plots and the page to REPORTS and thresholds to DECISIONS.
+    """Judge SCORES beside RIVAL; write metrics, plots and the page to REPORTS and thresholds to DECISIONS.
 
     Pictures are of LATENTS and OUTLIERS, decoded with MODELS where these can. REPORTS holds `guard.json` and
     `quality.json` already; `metrics.json` is written last.
@@ -32,15 +34,14 @@ def score(
     from pipeline.params.sets import ImageSets
     from pipeline.posthoc.decision import decide, write_decisions
     from pipeline.report.advice import add_advice
-    from pipeline.report.grid import draw_grid
     from pipeline.report.latent_facts import latent_facts
-    from pipeline.report.metrics_json import build_report
+    from pipeline.report.metrics_json import build_report, summary
     from pipeline.report.page.load import gather_content
     from pipeline.report.page.page import write_page
     from pipeline.report.pictures import PictureFolders, Pictures
     from pipeline.report.plots import write_plots
+    from pipeline.report.rival import add_rival
     from pipeline.report.stand_ins import groups_of, stand_ins_of
-    from pipeline.report.summary import summary
     from pipeline.runtime.device import STAGE_THREADS, prepare_torch
     from pipeline.runtime.files import write_json
     from pipeline.runtime.text.terminal import warn
@@ -56,6 +57,7 @@ def score(
     groups = groups_of(table, sets)
     decided = decide(table, settings.headline, settings.id_rejection)
     metrics = build_report(table, groups, decided, settings, stand_in=stand_ins_of(groups, scores, stores))
+    add_rival(metrics, rival, table, groups, settings)
     metrics["latents"] = latent_facts(latents / "id_train", models / "encoder")
     add_advice(metrics, table, latents / "id_train", models / "teacher", reports / "quality.json")
     facts = {"seeds": file.seeds, "score": settings.model_dump(mode="json"), "sets": sets.model_dump(mode="json")}
@@ -65,13 +67,19 @@ def score(
     pictures = Pictures.drawn(folders, file.section("data", DataParams), settings, table, metrics)
     with publish_when_done(reports / "plots", facts, [scores, models / "encoder"]) as folder:
         write_plots(folder, table, [*metrics["sets"]], settings.headline)
-        note = "decoded only to be looked at" if pictures.decoded else "parents; this encoder cannot decode outliers"
-        for name, lines in (entry for entry in pictures.outliers.items() if entry[1]):
-            draw_grid(folder / "outliers" / f"{name}.png", [*lines], f"{name}: {note}")
+        _draw_outliers(folder / "outliers", pictures)
     write_page(reports / "report.html", gather_content(metrics, table, reports, models, pictures, params))
     write_json(reports / "summary.json", summary(metrics))
     write_json(reports / "metrics.json", metrics)
     warn(*(f"warning: {warning}" for warning in metrics["warnings"]))
+
+
+def _draw_outliers(folder: Path, pictures: Pictures) -> None:
+    from pipeline.report.grid import draw_grid
+
+    note = "decoded only to be looked at" if pictures.decoded else "parents; this encoder cannot decode outliers"
+    for name, lines in (entry for entry in pictures.outliers.items() if entry[1]):
+        draw_grid(folder / f"{name}.png", [*lines], f"{name}: {note}")
 
 
 def _read_table(params: Path, scores: Path, seeds: tuple[int, ...], sets: ImageSets) -> ScoreTable:

@@ -10,13 +10,13 @@ from benchmarks.photographs.folders import Photographs
 from benchmarks.photographs.judging import Array, Json
 from benchmarks.photographs.ours import run_ours
 from benchmarks.photographs.parts import Parts
-from benchmarks.photographs.project import Split, costs, images_digest, make_project, read_split, required
+from benchmarks.photographs.project import SEEDS, Split, costs, images_digest, make_project, read_split, required
 from pipeline.params.infer import ScoreName
 from pipeline.runtime.device import STAGE_THREADS, prepare_torch
 from pipeline.runtime.files import folder_digest
 from pipeline.runtime.text.terminal import say
+from pipeline.training.rival import read_levels
 
-CNN_SEEDS = (0, 1, 2)
 CHOICE = "choice"
 
 
@@ -74,15 +74,15 @@ def _split(photographs: Photographs) -> Split:
 
 def _run_cnn(parts: Parts, split: Split, settings: Json, *, again: bool) -> None:
     """Choose the learning rate by the first seed, whose network is one of those tried, and train the other seeds."""
-    missing = [seed for seed in CNN_SEEDS if again or not parts.has("cnn", seed, settings)]
+    missing = [seed for seed in SEEDS if again or not parts.has("cnn", seed, settings)]
     if missing and (again or not parts.has(CHOICE, 0, settings)):
-        results = {rate: _trained(split, settings, rate, CNN_SEEDS[0]) for rate in cnn.RATES}
+        results = {rate: _trained(split, settings, rate, SEEDS[0]) for rate in cnn.RATES}
         tried = {str(rate): found["id_validation_accuracy"] for rate, (_, found) in results.items()}
         rate = max(cnn.RATES, key=lambda one: tried[str(one)])
-        parts.write("cnn", CNN_SEEDS[0], settings, *results[rate])
+        parts.write("cnn", SEEDS[0], settings, *results[rate])
         spent = {name: sum(costs[name] for costs, _ in results.values()) for name in ("seconds", "cpu_seconds")}
         parts.write(CHOICE, 0, settings, spent, {"rate": rate, "id_validation_accuracy": tried})
-        missing = [seed for seed in missing if seed != CNN_SEEDS[0]]
+        missing = [seed for seed in missing if seed != SEEDS[0]]
     for seed in missing:
         parts.write("cnn", seed, settings, *_trained(split, settings, parts.read(CHOICE, 0)["rate"], seed))
 
@@ -90,11 +90,11 @@ def _run_cnn(parts: Parts, split: Split, settings: Json, *, again: bool) -> None
 def _trained(split: Split, settings: Json, rate: float, seed: int) -> tuple[dict[str, float], Json]:
     """Return what a training and the decisions of its network cost, and what it reaches."""
     with costs() as spent:
-        pixels = {name: cnn.pixels_of(images, settings["pixels"]) for name, images in split.sets.items()}
-        network = cnn.train(pixels, split, rate, seed)
-        found = cnn.judge(network, pixels, split)
+        levels = {name: read_levels(images, settings["pixels"], lambda _: None) for name, images in split.sets.items()}
+        network = cnn.train(levels, split, rate, seed)
+        found = cnn.judge(network, levels, split)
     labels = split.sets["id_validation"].labels
-    accuracy = cnn.validation_accuracy(network, pixels["id_validation"], labels)
+    accuracy = cnn.validation_accuracy(network, levels["id_validation"], labels)
     return spent, found | {"rate": rate, "id_validation_accuracy": accuracy}
 
 

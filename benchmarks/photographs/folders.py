@@ -86,6 +86,23 @@ OUTDOORS = (
     "bridge", "castle", "cloud", "forest", "house", "mountain", "plain", "road", "sea", "skyscraper", "apple", "orange",
     "orchid", "rose", "tulip",
 )  # fmt: skip
+CREATURES_AND_MACHINES = (
+    "bear", "leopard", "lion", "lawn_mower", "rocket", "streetcar", "bee", "beetle", "butterfly", "aquarium_fish",
+    "flatfish", "ray",
+)  # fmt: skip
+THEIR_SIBLINGS = ("tiger", "wolf", "tank", "tractor", "caterpillar", "cockroach", "shark", "trout")
+"""The other classes of the same superclasses of CIFAR-100."""
+PEOPLE_AND_TREES = (
+    "baby", "boy", "girl", "man", "woman", "maple_tree", "oak_tree", "palm_tree", "pine_tree", "willow_tree",
+)  # fmt: skip
+SWIMMERS_AND_WHEELS = (
+    "beaver", "dolphin", "otter", "bicycle", "bus", "motorcycle", "orchid", "poppy", "rose", "crocodile", "dinosaur",
+    "lizard",
+)  # fmt: skip
+OTHER_SIBLINGS = ("seal", "whale", "pickup_truck", "train", "sunflower", "tulip", "snake", "turtle")
+SMALL_ANIMALS_AND_FRUIT = (
+    "hamster", "mouse", "rabbit", "shrew", "squirrel", "apple", "mushroom", "orange", "pear", "sweet_pepper",
+)  # fmt: skip
 
 
 def _without(names: Sequence[str], *held_out: str) -> tuple[str, ...]:
@@ -107,8 +124,17 @@ FINAL = (
         title="CIFAR-10, 300 images a class",
         pixels=32,
         id=Draw(CIFAR10, _without(OBJECTS, "deer", "truck"), images=300),
-        near=Draw(CIFAR10_TEST, ("deer", "truck"), images=150),
-        far=Draw(CIFAR100, THINGS, images=20),
+        near=Draw(CIFAR10_TEST, ("deer", "truck")),
+        far=Draw(CIFAR100, THINGS),
+        foreign=Draw(TINY_IMAGENET, images=100),
+    ),
+    Photographs(
+        name="cifar100",
+        title="CIFAR-100, 12 classes of 100 images",
+        pixels=32,
+        id=Draw(CIFAR100, CREATURES_AND_MACHINES),
+        near=Draw(CIFAR100, THEIR_SIBLINGS),
+        far=Draw(CIFAR100, PEOPLE_AND_TREES),
         foreign=Draw(TINY_IMAGENET, images=100),
     ),
 )
@@ -128,8 +154,18 @@ DEVELOPMENT = (
         title="CIFAR-10, 300 images a class",
         pixels=32,
         id=Draw(CIFAR10, _without(OBJECTS, "deer", "truck", "cat", "ship"), images=300, skipped=1000),
-        near=Draw(CIFAR10_TEST, ("cat", "ship"), images=150),
-        far=Draw(CIFAR100, OUTDOORS, images=20),
+        near=Draw(CIFAR10_TEST, ("cat", "ship")),
+        far=Draw(CIFAR100, OUTDOORS),
+        foreign=Draw(TINY_IMAGENET, images=100, skipped=2000),
+        development=True,
+    ),
+    Photographs(
+        name="cifar100",
+        title="CIFAR-100, 12 classes of 100 images",
+        pixels=32,
+        id=Draw(CIFAR100, SWIMMERS_AND_WHEELS),
+        near=Draw(CIFAR100, OTHER_SIBLINGS),
+        far=Draw(CIFAR100, SMALL_ANIMALS_AND_FRUIT),
         foreign=Draw(TINY_IMAGENET, images=100, skipped=2000),
         development=True,
     ),

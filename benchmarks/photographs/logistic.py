@@ -3,14 +3,11 @@
 The penalty is chosen on ID validation, as a user would.
 """
 
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.photographs.judging import Array, Json, judged, linear, network_scores
@@ -18,13 +15,10 @@ from benchmarks.photographs.project import Split
 from pipeline.images.image_set import ImageSet, from_8_bits, resized
 from pipeline.images.prefetch import prefetch
 from pipeline.posthoc.score import NetworkOutputs
-from pipeline.runtime.device import UNIT_THREADS
+from pipeline.training.logistic import PENALTIES, fit_on_validation
 
 BACKBONE_PIXELS = 224
 """Side of the images that the frozen backbone is given."""
-PENALTIES = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)
-"""Values of C, the inverse of the penalty, among which ID validation chooses."""
-MOST_STEPS = 10_000
 BATCH_SIZE = 32
 THUMBNAIL, EDGES, CELL, DIRECTIONS = 16, 64, 8, 9
 """Sides of the picture that colours and edges are taken of, side of a cell of edges, and bins of their directions."""
@@ -87,8 +81,12 @@ def edges(gray: Array) -> Array:
 def judge(features: dict[str, Array], split: Split) -> Json:
     """Return what logistic regression on these features reaches, and the penalty that ID validation chose."""
     labels = {name: split.sets[name].labels for name in ("id_train", "id_validation", "id_test")}
-    weight, bias, chosen = fit(features, labels)
+    known, validation = "id_train", "id_validation"
+    fitted = fit_on_validation(features[known], labels[known], features[validation], labels[validation])
+    weight, bias = fitted.weight, fitted.bias
     head = linear(weight, bias)
+    tried = [{"c": c, "cross_entropy": loss} for c, loss in fitted.validation_losses.items()]
+    chosen = {"c": fitted.c, "id_validation": tried}
     outputs = {
         name: NetworkOutputs(torch.from_numpy(of @ weight.T + bias), torch.from_numpy(of))
         for name, of in features.items()
@@ -96,32 +94,3 @@ def judge(features: dict[str, Array], split: Split) -> Json:
     scores = network_scores(head, outputs, torch.from_numpy(labels["id_train"]).long(), split.params.infer)
     hits = outputs["id_test"].logits.argmax(1).numpy() == labels["id_test"]
     return judged(scores, hits, split.params.score.id_rejection) | {"chosen": chosen}
-
-
-def fit(features: dict[str, Array], labels: dict[str, NDArray[np.int32]]) -> tuple[Array, Array, Json]:
-    """Return weight (k, d) and bias (k,) of the regression with the least cross-entropy on ID validation.
-
-    It is fitted on standardised features; weight and bias are those of the features as they are.
-    """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import log_loss
-    from sklearn.preprocessing import StandardScaler
-    from threadpoolctl import threadpool_limits
-
-    scaler = StandardScaler().fit(features["id_train"])
-    known, held_back = (scaler.transform(features[name]) for name in ("id_train", "id_validation"))
-    found: list[tuple[float, float, Any]] = []
-    with warnings.catch_warnings(), threadpool_limits(UNIT_THREADS):
-        warnings.simplefilter("error", ConvergenceWarning)
-        for penalty in PENALTIES:
-            fitted = LogisticRegression(C=penalty, max_iter=MOST_STEPS).fit(known, labels["id_train"])
-            loss = log_loss(labels["id_validation"], fitted.predict_proba(held_back), labels=fitted.classes_)
-            found.append((float(loss), penalty, fitted))
-    _, penalty, best = min(found, key=lambda one: one[:2])
-    weight = best.coef_ / scaler.scale_
-    bias = best.intercept_ - weight @ scaler.mean_
-    if len(weight) == 1:  # of two classes, the log-odds
-        weight, bias = np.stack([-weight[0], weight[0]]) / 2, np.array([-bias[0], bias[0]]) / 2
-    tried = [{"c": c, "cross_entropy": loss} for loss, c, _ in found]
-    return weight, bias, {"c": penalty, "id_validation": tried}

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from benchmarks.leaderboard.lines import difference, percent, table
-from benchmarks.photographs.contestants import CHOICE, CNN_SEEDS, CONTESTANTS, RUNS
+from benchmarks.photographs.contestants import CHOICE, CONTESTANTS, RUNS
 from benchmarks.photographs.folders import FINAL, Draw, Photographs
 from benchmarks.photographs.judging import GROUPS, Json
 from benchmarks.photographs.parts import Parts
+from benchmarks.photographs.project import SEEDS
 from pipeline.params.infer import score_title
 from pipeline.report.metrics_json import mean_and_std
 from pipeline.runtime.files import read_json
@@ -17,10 +18,11 @@ HEADING = [
     "ours minus it: near", "ours minus it: far",
 ]  # fmt: skip
 FACTS = ["", "ID accuracy, ours minus it", "commit, hardware", "minutes", "CPU minutes", "load at its start"]
-NOTE = """Minutes are those from a folder to the first decision on a new image, on two cores. Ours trains three teachers
-and three detectors in that time, the CNN one network. Values are in percent, mean ± std over seeds. Logistic regression
-on EfficientNet-Lite0 is given the best of MSP, k-NN and Mahalanobis++ on the test sets, figure by figure, which no user
-could know. Everyone else has one score for everything. Thresholds accept 95 % of ID validation."""
+NOTE = """Minutes are those from a folder to the first decision on a new image, on two cores. Ours trains five teachers
+and five detectors in that time (a new project has three of each), the CNN one network. Values are in percent, mean ±
+std over seeds. Logistic regression on EfficientNet-Lite0 is given the best of MSP, k-NN and Mahalanobis++ on the test
+sets, figure by figure, which no user could know. Everyone else has one score for everything. Thresholds accept 95 % of
+ID validation."""
 INTRODUCTION = """# Photographs
 
 What a new user gets with a folder of labelled photographs, beside what people would take instead. Written by
@@ -29,7 +31,7 @@ same for all."""
 HOW = """## How it is measured
 
 - **ours**: `latent-outliers new-project`, `dvc repro`, then `latent-outliers predict`, as in
-  [the tutorial](../tutorial.md), with default parameters. Figures are those of `reports/metrics.json`.
+  [the tutorial](../tutorial.md), with default parameters but five seeds. Figures are those of `reports/metrics.json`.
 - **its teacher**: the network of the same run that is trained with cross-entropy only.
 - **plain CNN**: four convolutions with batch normalisation and pooling, on pixels; crops and flips, SGD with a cosine,
   60 epochs. The learning rate is chosen between two on ID validation, by the first seed; its minutes are those of one
@@ -93,8 +95,8 @@ def _section(photographs: Photographs, result: Json) -> list[str]:
     facts = [_facts(name, of, result["lines"][name]) for name, of in parts.items()]
     found = [f"## {photographs.title}", images, "\n".join(table(FACTS, facts))]
     found += [_stages(name, parts[name][0]["run"]["stages"]) for name in ("supervised", "backbone") if name in parts]
-    if stored.file(CHOICE, CNN_SEEDS[0]).is_file():
-        found.append(_choice(stored.read(CHOICE, CNN_SEEDS[0])))
+    if stored.file(CHOICE, SEEDS[0]).is_file():
+        found.append(_choice(stored.read(CHOICE, SEEDS[0])))
     found.append("By every post-hoc score, AUROC, and the share of foreign and of ID test images that are flagged:")
     scores = ["contestant", "score", "near", "far", "foreign", "ID test"]
     return [*found, "\n".join(table(scores, [row for name, of in parts.items() for row in _by_score(name, of)]))]

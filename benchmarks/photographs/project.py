@@ -1,6 +1,7 @@
 """A project made of a folder of photographs as a user makes it, and the images of its split."""
 
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -26,6 +27,8 @@ from pipeline.runtime.files import digest, json_bytes
 from pipeline.schema.reader import parse_yaml, validate
 
 Encoder = Literal["supervised", "backbone"]
+SEEDS = (0, 1, 2, 3, 4)
+"""Of every contestant that is trained from random weights."""
 READ = ("pipeline", "stages", "presets", "dvc.yaml", "params.yaml", "pyproject.toml")
 """What a new project takes from the last commit."""
 
@@ -66,12 +69,18 @@ def require_committed() -> None:
 
 
 def make_project(folder: Path, photographs: Photographs, encoder: Encoder, backbone: Path | None) -> None:
-    """Make a project of a folder of photographs by the command that a user calls; an older one is deleted."""
+    """Make a project of a folder of photographs by the command that a user calls, of SEEDS; delete an older one."""
     shutil.rmtree(folder, ignore_errors=True)
     images = {kind: str((photographs.images / kind).absolute()) for kind in ("id", "near", "far")}
     options = ["--images", images["id"], "--near", images["near"], "--far", images["far"]]
     options += ["--encoder", "supervised" if encoder == "supervised" else str(required(backbone).absolute())]
     call(Path(), sys.executable, "-m", "pipeline", "new-project", str(folder), *options)
+    params = folder / PARAMS_FILE
+    content, found = re.subn(
+        r"^seeds: .*$", f"seeds: {list(SEEDS)}", params.read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    assert found == 1
+    params.write_text(content, encoding="utf-8")
 
 
 def required(backbone: Path | None) -> Path:

@@ -50,6 +50,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
             "mixing": {"weight": 0.0},
             "outlier_exposure": {"weight": 0.0},
         },
+        "rival": {"kind": "regression"},
     },
 }
 """What differs from the preset, whose networks continue the classifier of a `supervised` encoder. Latents of a backbone

@@ -120,11 +120,11 @@ def _timed_training(params: AllParams, images: ImageSet) -> tuple[EncoderModel, 
     model: EncoderModel
     match params.encoder.chosen:
         case SupervisedParams() as supervised:
-            few = _subset(images, STEPS * supervised.batch_size)
+            few = subset(images, STEPS * supervised.batch_size)
             short = supervised.model_copy(update={"epochs": 2})
             model = train_classifier(few, size, short, device, ignore, on_epoch).encoder
         case TrainedParams() as trained:
-            few = _subset(images, STEPS * trained.batch_size)
+            few = subset(images, STEPS * trained.batch_size)
             brief = trained.model_copy(update={"epochs": 2})
             model = DiffusersAutoencoder(train_autoencoder(few, size, brief, device, ignore, on_epoch).cpu())
         case _:
@@ -132,7 +132,7 @@ def _timed_training(params: AllParams, images: ImageSet) -> tuple[EncoderModel, 
     return model, (ends[1] - ends[0]) / len(few)
 
 
-def _subset(images: ImageSet, most: int) -> ImageSet:
+def subset(images: ImageSet, most: int) -> ImageSet:
     """Return at most so many of the images, evenly spaced."""
     rows = _spread(len(images), most)
     return ImageSet(images.labels[rows], images.class_names, lambda index: images.read(rows[index]))

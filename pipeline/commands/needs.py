@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from pipeline.latents.class_sizes import too_few_neighbours
 from pipeline.params.all_params import AllParams
 from pipeline.params.methods.base import MixedClasses
-from pipeline.params.neighbours import too_few_neighbours
 
 
 def neighbours(params: AllParams) -> dict[str, int]:

@@ -24,6 +24,7 @@ from pipeline.commands.photo_folders import (
     require_apart,
 )
 from pipeline.commands.project_readme import MATTER_MOST, project_readme
+from pipeline.commands.rival_speed import rival_sentence
 from pipeline.images.image_set import ImageSet
 from pipeline.params.all_params import AllParams, load_all
 from pipeline.runtime.command import PARAMS_FILE
@@ -152,11 +153,14 @@ def _costs(
     others = (sizes["validation"], *(len(entry.images) for entry in ood_folders.values()))
     model = None if choice.backbone is None else choice.backbone.model
     speed = measured_speed(fitted, model, photos.parts["train"])
-    times = estimate(fitted, speed, Amount(sizes["train"], sizes["test"], others))
+    times = [
+        estimate(fitted, speed, Amount(sizes["train"], sizes["test"], others)),
+        rival_sentence(fitted, photos.parts["train"]),
+    ]
     if choice.backbone is not None:
-        return [times]
+        return times
     epochs = f"encoder.{choice.kind}.epochs {params['encoder'][choice.kind]['epochs']}"
-    return [f"image_size {fitted.data.image_size}, {epochs}, views.count {fitted.views.count}", times]
+    return [f"image_size {fitted.data.image_size}, {epochs}, views.count {fitted.views.count}", *times]
 
 
 def _clone(checkout: Path, folder: Path) -> None:

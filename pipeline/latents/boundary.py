@@ -5,8 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.latents.class_sizes import too_few_neighbours
 from pipeline.latents.neighbours import Bank, kth_distance
-from pipeline.params.neighbours import too_few_neighbours
 from pipeline.runtime.errors import PipelineError
 
 

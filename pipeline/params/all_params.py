@@ -15,6 +15,7 @@ from pipeline.params.infer import InferParams
 from pipeline.params.pretrained_teacher import PretrainedTeacherParams
 from pipeline.params.probe import ProbeParams
 from pipeline.params.quality import QualityParams
+from pipeline.params.rival import RivalParams
 from pipeline.params.score import ScoreParams
 from pipeline.params.synthesize import SynthesizeParams
 from pipeline.params.teacher import TeacherParams
@@ -40,6 +41,7 @@ class AllParams(Section):
     quality: QualityParams
     train: TrainParams
     infer: InferParams
+    rival: RivalParams
     score: ScoreParams
     bundle: BundleParams
 

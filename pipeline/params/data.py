@@ -18,7 +18,7 @@ from pipeline.params.sets import ID_SETS, ImageSets
 from pipeline.schema.section import PlainName
 from pipeline.schema.spelling import nearest_name
 
-STAGES_WRITE = ("data/latents", "data/outliers", "data/probes", "data/scores", "data/views")
+STAGES_WRITE = ("data/latents", "data/outliers", "data/probes", "data/rival", "data/scores", "data/views")
 """Folders whose content is replaced and deleted by stages, and by DVC before it runs them."""
 
 Source = Annotated[

@@ -1,8 +1,8 @@
 """The table of per-sample scores: one Parquet file from which every metric can be computed.
 
 There is one row per image set, side, seed and image, in that order. It has the image's row in its store, its label and
-content hash, the predicted class, and every score. The file's metadata lists the sets, seeds and classes. Every other
-float64 column is a score, whatever its name, since a table may come from a version with other scores.
+content hash, the predicted class, and every score. The file's metadata lists the sets, sides, seeds and classes. Every
+other float64 column is a score, whatever its name, since a table may come from a version with other scores.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ from pipeline.runtime.shortage import require_memory
 TABLE = "scores.parquet"
 TABLE_FORMAT = "latent-outliers-scores/1"
 SIDES = ("baseline", "detector")
+"""The networks of a run that are compared. Another table may be of others."""
 FACTS, FACTS_DIGEST = b"latent-outliers", b"latent-outliers-sha256"
 KEYS = ("image_set", "side", "seed", "row")
 TEXTS = ("image_set", "side")
@@ -42,16 +43,17 @@ class Facts(BaseModel):
     class_names: tuple[str, ...]
     weights: dict[Number, str]
     sets: dict[str, Annotated[int, Field(ge=1, lt=2**40)]] = Field(min_length=1)  # number of images by image set
+    sides: tuple[str, ...] = Field(SIDES, min_length=1)
 
     @property
     def rows(self) -> int:
         """The number of rows of a table of these images."""
-        return len(SIDES) * len(self.seeds) * sum(self.sets.values())
+        return len(self.sides) * len(self.seeds) * sum(self.sets.values())
 
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """Predictions and scores of every image by baseline and detector of every seed."""
+    """Predictions and scores of every image by the networks of every side and seed."""
 
     seeds: tuple[int, ...]
     class_names: tuple[str, ...]
@@ -61,6 +63,11 @@ class ScoreTable:
     scores: dict[tuple[str, str, str], NDArray[np.float64]]
     """By side, image set and score name: (seeds, n), larger = more outlier."""
     predicted: dict[tuple[str, str], NDArray[np.int32]]  # by side and image set: (seeds, n) index into class_names
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """Whose networks these are: of baseline and detector, unless it is another table."""
+        return tuple(dict.fromkeys(side for side, _ in self.predicted))
 
     @property
     def score_names(self) -> tuple[str, ...]:
@@ -77,36 +84,37 @@ def write_table(path: Path, table: ScoreTable) -> None:
     """Write a table; its name appears only when it is complete."""
     sets = {name: len(labels) for name, labels in table.labels.items()}
     facts = Facts(
-        format=TABLE_FORMAT, seeds=table.seeds, class_names=table.class_names, weights=table.weights, sets=sets
+        format=TABLE_FORMAT, seeds=table.seeds, class_names=table.class_names, weights=table.weights, sets=sets,
+        sides=table.sides,
     )  # fmt: skip
-    keys = [(side, name) for name in sets for side in SIDES]
+    keys = [(side, name) for name in sets for side in facts.sides]
     columns = {name: pa.array(values).dictionary_encode() for name, values in _keys(facts).items()}
     columns["label"] = pa.array(_per_image(table.labels, facts))
     columns["content"] = pa.array(_per_image(table.contents, facts))
     columns["predicted"] = pa.array(np.concatenate([table.predicted[key].ravel() for key in keys]))
     for score in table.score_names:
         columns[score] = pa.array(np.concatenate([table.scores[side, name, score].ravel() for side, name in keys]))
-    facts_json = facts.model_dump_json().encode()  # lists the sets in row order
+    facts_json = facts.model_dump_json(exclude_defaults=True).encode()  # lists the sets in row order
     metadata = {FACTS: facts_json, FACTS_DIGEST: digest(facts_json)}  # Parquet checksums cover pages, not metadata
     buffer = pa.BufferOutputStream()
     pq.write_table(pa.table(columns).replace_schema_metadata(metadata), buffer, write_page_checksum=True)
     write_bytes(path, memoryview(buffer.getvalue()))
 
 
-def read_table(path: Path) -> ScoreTable:
-    """Read a table; raises ScoreTableError when it is missing, damaged or of another format."""
+def read_table(path: Path, sides: tuple[str, ...] = SIDES) -> ScoreTable:
+    """Read a table of these sides; raises ScoreTableError when it is missing, damaged or of another format."""
     try:
         with path.open("rb") as stream:
-            return read_stream(stream, str(path))
+            return read_stream(stream, str(path), sides)
     except OSError as error:
         raise ScoreTableError(path, "no such file") from error
 
 
-def read_stream(stream: BinaryIO, name: str) -> ScoreTable:
-    """Read a table from an open file; `name` identifies it in errors."""
+def read_stream(stream: BinaryIO, name: str, sides: tuple[str, ...] = SIDES) -> ScoreTable:
+    """Read a table of these sides from an open file; `name` identifies it in errors."""
     try:
         parquet = pq.ParquetFile(stream, page_checksum_verification=True)
-        facts, schema = _facts(parquet, name), parquet.schema_arrow
+        facts, schema = _facts(parquet, name, sides), parquet.schema_arrow
         _require_columns(schema, name)
         if (rows := parquet.metadata.num_rows) != facts.rows:
             raise ScoreTableError(name, f"{rows:,} rows where its metadata promise {facts.rows:,}")
@@ -131,7 +139,7 @@ def read_stream(stream: BinaryIO, name: str) -> ScoreTable:
     return _assembled(facts, columns, scores)
 
 
-def _facts(parquet: pq.ParquetFile, name: str) -> Facts:
+def _facts(parquet: pq.ParquetFile, name: str, sides: tuple[str, ...]) -> Facts:
     metadata = parquet.schema_arrow.metadata or {}
     if (facts_json := metadata.get(FACTS)) is None:
         raise ScoreTableError(name, "a Parquet file of something else")
@@ -143,6 +151,8 @@ def _facts(parquet: pq.ParquetFile, name: str) -> Facts:
         raise ScoreTableError(name, f"metadata of another format ({error.errors()[0]['msg']})") from error
     if facts.format != TABLE_FORMAT:
         raise ScoreTableError(name, f"format {facts.format!r}, wanted {TABLE_FORMAT!r}")
+    if facts.sides != sides:
+        raise ScoreTableError(name, f"scores by {', '.join(facts.sides)}, wanted those by {', '.join(sides)}")
     return facts
 
 
@@ -184,11 +194,11 @@ def _require_classes(columns: dict[str, Values], facts: Facts, name: str) -> Non
 
 def _keys(facts: Facts) -> dict[str, Values]:
     """Return the expected key columns, which together identify a row."""
-    seeds, sides = len(facts.seeds), len(SIDES)
+    seeds, sides = len(facts.seeds), len(facts.sides)
     sizes = [images * seeds * sides for images in facts.sets.values()]
     return {
         "image_set": np.repeat(np.array([*facts.sets], object), sizes),
-        "side": np.concatenate([np.repeat(np.array(SIDES, object), size // sides) for size in sizes]),
+        "side": np.concatenate([np.repeat(np.array(facts.sides, object), size // sides) for size in sizes]),
         "seed": np.concatenate([np.tile(np.repeat(facts.seeds, n), sides) for n in facts.sets.values()]),
         "row": np.concatenate([np.tile(np.arange(n), seeds * sides) for n in facts.sets.values()]),
     }
@@ -196,7 +206,7 @@ def _keys(facts: Facts) -> dict[str, Values]:
 
 def _per_image(values: dict[str, Values], facts: Facts) -> Values:
     """Return a column of per-image values, repeated for each side and seed."""
-    return np.concatenate([np.tile(values[name], len(SIDES) * len(facts.seeds)) for name in facts.sets])
+    return np.concatenate([np.tile(values[name], len(facts.sides) * len(facts.seeds)) for name in facts.sets])
 
 
 def _assembled(facts: Facts, columns: dict[str, Values], names: Sequence[str]) -> ScoreTable:
@@ -205,7 +215,7 @@ def _assembled(facts: Facts, columns: dict[str, Values], names: Sequence[str]) -
     for name, images in facts.sets.items():
         labels[name] = columns["label"][start : start + images].astype(np.int32)
         contents[name] = columns["content"][start : start + images].astype(np.int64)
-        for side in SIDES:
+        for side in facts.sides:
             rows, shape = slice(start, start + len(facts.seeds) * images), (len(facts.seeds), images)
             predicted[side, name] = columns["predicted"][rows].reshape(shape).astype(np.int32)
             for score in names:

@@ -34,6 +34,8 @@ WEAKER = {
     "label_mixup": "bring synthesize.label_mixup.lam_min and lam_max closer to 0.5",
 }
 """What makes rows of a method less like ID images."""
+MORE_ACCURATE = 0.02
+"""How much more accurate a rival may be before it is said to be better."""
 CONTROLS = ("copies", "gaussian")
 NO_ENCODER = "take a pretrained backbone as encoder (docs/encoders.md), which is worth more than anything else"
 OTHER_ENCODER = "take a larger backbone, or one that was trained on images like these"
@@ -65,6 +67,7 @@ def advice(
         *_learnt_by_heart(metrics),
         *_passing_for_id(quality),
         *_undecided(metrics),
+        *_rival_better(metrics),
         *_few(training, FEW_TO_LEARN, "ID training images", "add images of it, or hold the class out"),
         *_few(test, FEW_TO_TEST, "ID test images", "add images of it: so few decide nothing"),
     ]
@@ -121,6 +124,21 @@ def _undecided(metrics: Json) -> list[str]:
             f"{200 * half:.0f} points wide. Next: {step}."
         )
     return warnings
+
+
+def _rival_better(metrics: Json) -> list[str]:
+    """Warn where what one would take instead is better: on outliers, or in ID accuracy by MORE_ACCURATE and more."""
+    if (rival := metrics.get("rival")) is None:
+        return []
+    lost = [name for name, entry in rival["groups"].items() if entry["difference"]["auroc"]["verdict"] == "worse"]
+    found = [f"on {joined_words([group_name(name) for name in lost])} outliers"] if lost else []
+    accuracy = rival["id_accuracy"]["mean"] - metrics["id_accuracy"]["detector"]["mean"]
+    found += [f"in naming known images ({100 * accuracy:.1f} points)"] if accuracy >= MORE_ACCURATE else []
+    if not found:
+        return []
+    step = OTHER_ENCODER if rival["kind"] == "regression" else NO_ENCODER
+    title = rival["title"][0].upper() + rival["title"][1:]
+    return [f"{title} is better than the detector {joined_words(found)}. Next: {step}, or take the former."]
 
 
 def _narrower(half: float, from_seeds: float, seeds: int, outliers: str) -> str:

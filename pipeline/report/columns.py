@@ -20,12 +20,12 @@ DECIDING = METRICS[0]
 
 
 class Column(NamedTuple):
-    """One column: a metric of the baseline or the detector, the gain of the detector in it, or the verdict."""
+    """One column: a metric of the detector or of what it is compared with, its gain in it, or the verdict."""
 
     title: str
     kind: Literal["value", "difference", "verdict"]
     metric: str
-    side: Literal["baseline", "detector"] | None = None
+    side: Literal["baseline", "rival", "detector"] | None = None
 
     def value(self, entry: Json) -> Json:
         """Return the content of the column from the entry of metrics.json for a group or set by one score."""
@@ -34,16 +34,23 @@ class Column(NamedTuple):
 
 
 DIFFERENCE = "difference [95 % CI]"
-COLUMNS = (
-    *(
+
+
+def columns(other: Literal["baseline", "rival"]) -> tuple[Column, ...]:
+    """Return the columns of a row that compares the detector with another, from left to right."""
+    of_metrics = [
         column
         for key, title in METRICS
         for column in (
-            Column(f"{title} baseline", "value", key, "baseline"),
+            Column(f"{title} {other}", "value", key, other),
             Column(f"{title} detector", "value", key, "detector"),
             Column(DIFFERENCE, "difference", key),
         )
-    ),
-    Column("detector is", "verdict", DECIDING.key),
-)
-"""The columns of a row of results, from left to right."""
+    ]
+    return (*of_metrics, Column("detector is", "verdict", DECIDING.key))
+
+
+COLUMNS = columns("baseline")
+"""The columns of a row of results."""
+RIVAL_COLUMNS = columns("rival")
+"""The columns of a row that compares with what one would take instead."""

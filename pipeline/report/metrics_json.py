@@ -1,4 +1,4 @@
-"""Build `metrics.json`: mean and standard deviation over seeds per set and group, the threshold, the artefact probe."""
+"""Build `metrics.json`: mean and deviation over seeds per set and group, threshold, artefact probe; and its summary."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.params.infer import ScoreName
 from pipeline.params.probe import PROBES
-from pipeline.params.score import METRICS_FORMAT, ScoreParams
+from pipeline.params.score import METRICS_FORMAT, BootstrapParams, ScoreParams
 from pipeline.posthoc.bootstrap import Gains, Pair, bootstrap, differences
 from pipeline.posthoc.decision import Decision, rejected
 from pipeline.posthoc.metrics import Metrics, metrics
@@ -35,23 +35,12 @@ def build_report(
     """
     scores = table.score_names if scores is None else scores
     sets = [name for members in groups.values() for name in members]
-    id_pairs = {score: pair(table, "id_test", score) for score in scores}
-    ood_pairs = {name: {score: pair(table, name, score) for score in scores} for name in sets}
-    gains = bootstrap(id_pairs, ood_pairs, params.bootstrap.replicates, params.bootstrap.seed)
-    values = {
-        (side, name, score): _per_seed(table, side, name, score) for side in SIDES for name in sets for score in scores
-    }
-
-    def entry(members: list[str]) -> Json:
-        return {score: _entry(values, gains, members, score) for score in scores}
-
     report = {
         "format": METRICS_FORMAT,
         "seeds": list(table.seeds),
         "score": params.headline,
         "id_accuracy": {side: mean_and_std(table.accuracy(side)) for side in SIDES},
-        "groups": {group: entry(members) for group, members in groups.items() if members},
-        "sets": {name: entry([name]) for name in sets},
+        **comparisons(table, groups, scores, params.bootstrap),
         "sizes": {name: len(table.labels[name]) for name in ["id_validation", "id_test", *sets]},
         "threshold": _threshold(table, sets, decisions),
         "artefacts": _artefacts(table, scores),
@@ -63,6 +52,27 @@ def build_report(
     report["thresholds"] = other_thresholds(table, params.headline, sets, params.id_rejection)
     report["plain_words"] = plain_sentences(report)
     return report | {"warnings": [*_stand_in_warnings(stand_in), *_warnings(report, params)]}
+
+
+def comparisons(
+    table: ScoreTable, groups: Groups, scores: tuple[ScoreName, ...], params: BootstrapParams
+) -> dict[str, Json]:
+    """Return the `groups` and `sets` of `metrics.json`: both sides and their difference, by score."""
+    sets = [name for members in groups.values() for name in members]
+    id_pairs = {score: pair(table, "id_test", score) for score in scores}
+    ood_pairs = {name: {score: pair(table, name, score) for score in scores} for name in sets}
+    gains = bootstrap(id_pairs, ood_pairs, params.replicates, params.seed)
+    values = {
+        (side, name, score): _per_seed(table, side, name, score) for side in SIDES for name in sets for score in scores
+    }
+
+    def entry(members: list[str]) -> Json:
+        return {score: _entry(values, gains, members, score) for score in scores}
+
+    return {
+        "groups": {group: entry(members) for group, members in groups.items() if members},
+        "sets": {name: entry([name]) for name in sets},
+    }
 
 
 def pair(table: ScoreTable, image_set: str, score: ScoreName) -> Pair:
@@ -145,3 +155,22 @@ def _warnings(report: Json, params: ScoreParams) -> list[str]:
         for side in SIDES
         if (auroc := entry[params.headline][side]["auroc"]["mean"]) > params.artefact_auroc
     ]
+
+
+def summary(report: dict[str, Any]) -> dict[str, float]:
+    """Return the few numbers of `summary.json`, which `dvc metrics diff` and `dvc exp show` show to compare runs.
+
+    They are the headline score's results of `metrics.json`, as shares of 1 and without nesting.
+
+    For each group: the AUROC and FPR95 of the detector, and `gain`, its AUROC minus that of the baseline. FPR95 is the
+    share of ID flagged when 95 % of OOD is caught. For the ID test images: the accuracy of the detector, and
+    `id_accuracy_change`, the same minus that of the baseline.
+    """
+    numbers: dict[str, float] = {}
+    for group, entry in report["groups"].items():
+        values = entry[report["score"]]
+        numbers[f"{group}_auroc"] = values["detector"]["auroc"]["mean"]
+        numbers[f"{group}_gain"] = values["difference"]["auroc"]["mean"]
+        numbers[f"{group}_fpr95"] = values["detector"]["fpr95_ood_pos"]["mean"]
+    baseline, detector = (report["id_accuracy"][side]["mean"] for side in ("baseline", "detector"))
+    return numbers | {"id_accuracy": detector, "id_accuracy_change": detector - baseline}

@@ -87,16 +87,14 @@ def verdict_sentence(metrics: Json) -> str:
         return f"No image set of outliers was scored, so nothing is known of the detector; {_accuracy_phrase(metrics)}."
     notes = [_stand_in_note(metrics[STAND_IN]["trained_on"])] if STAND_IN in gains else []
     notes += ["a single seed decides nothing"] if len(metrics["seeds"]) == 1 else []
-    claims = "; ".join([_claims_phrase(gains), *notes, _accuracy_phrase(metrics)])
+    claims = "; ".join([claims_phrase(gains, "its baseline"), *notes, _accuracy_phrase(metrics)])
     return f"By the {score_name(headline)} score the detector {claims}."
 
 
-def _claims_phrase(gains: dict[str, Json]) -> str:
+def claims_phrase(gains: dict[str, Json], rival: str) -> str:
     """Return the claim about each group, with its gain; a claim that both groups share is stated once."""
     (first, gain), *other_groups = gains.items()
-    phrase = (
-        f"{CLAIMS[gain['verdict']]} its baseline on {group_name(first)} outliers ({_gain(gain, ' points of AUROC')})"
-    )
+    phrase = f"{CLAIMS[gain['verdict']]} {rival} on {group_name(first)} outliers ({_gain(gain, ' points of AUROC')})"
     for name, other in other_groups:
         if other["verdict"] == gain["verdict"]:
             link = "or" if gain["verdict"] == "undecided" else "and"

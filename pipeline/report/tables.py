@@ -11,7 +11,7 @@ from rich.text import Text
 from pipeline.outliers.stand_ins.names import STAND_IN
 from pipeline.params.quality import QUALITY_FORMAT
 from pipeline.params.score import METRICS_FORMAT
-from pipeline.report.columns import COLUMNS, Column
+from pipeline.report.columns import COLUMNS, RIVAL_COLUMNS, Column
 from pipeline.report.sentences import GROUPS, mean_std, score_name, set_title, verdict_sentence
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.report_file import read_report
@@ -32,9 +32,11 @@ def print_results(metrics_file: Path, console: Console, *, all_scores: bool = Fa
     report = read_report(metrics_file, METRICS_FORMAT, "score")
     with _explain_missing_keys(metrics_file, "score"):
         words, verdict, notes = "\n".join(report["plain_words"]), verdict_sentence(report), conclusion(report)
-        table = results_table(report, all_scores=all_scores)
+        verdict += "".join(f"\n{sentence}" for sentence in report.get("rival", {"sentences": []})["sentences"])
+        tables = [results_table(report, all_scores=all_scores)] if report["sets"] else []
+        tables += [rival_table(report["rival"])] if report.get("rival", {"sets": {}})["sets"] else []
     console.print_lines(f"\n{words}\n\n{verdict}\n")
-    if report["sets"]:
+    for table in tables:
         console.print(table)
     console.print_lines(notes)
 
@@ -96,6 +98,22 @@ def results_table(report: dict[str, Any], *, all_scores: bool) -> Table:
                 table.add_row(*row_titles, *(cell(column, entry[score]) for column in COLUMNS))
             if all_scores:
                 table.add_section()
+        table.add_section()
+    return table
+
+
+def rival_table(section: dict[str, Any]) -> Table:
+    """Return a table of the detector beside what one would take instead, with a row per group, then per OOD set."""
+    seeds = section["seeds"]
+    networks = "one fit" if section["kind"] == "regression" else f"{seeds} seed{'s' * (seeds > 1)}"
+    table = Table(title=f"rival: {section['title']} ({networks}), by {score_name(section['score'])}")
+    table.add_column("images")
+    for column in RIVAL_COLUMNS:
+        table.add_column(column.title, justify="left" if column.kind == "verdict" else "right")
+    groups = {f"{name} (mean)": entry for name, entry in section["groups"].items()}
+    for entries in (groups, section["sets"]):
+        for name, entry in entries.items():
+            table.add_row(name, *(cell(column, entry) for column in RIVAL_COLUMNS))
         table.add_section()
     return table
 

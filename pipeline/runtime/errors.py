@@ -287,8 +287,9 @@ class ComparisonError(_FoundError):
 class ScoreTableError(PipelineError):
     """A table of per-sample scores is missing, damaged or of another format."""
 
-    def __init__(self, where: Path | str, found: str) -> None:
-        super().__init__(f"{where}: found {found}, wanted a table of scores. Run `dvc repro infer` to make it.")
+    def __init__(self, where: Path | str, found: str, stage: str = "infer") -> None:
+        self.where, self.found = where, found
+        super().__init__(f"{where}: found {found}, wanted a table of scores. Run `dvc repro {stage}` to make it.")
 
 
 class UnitError(PipelineError):

@@ -1,4 +1,4 @@
-"""Logistic regression: logits of the ID classes from the features of a classifier of other classes."""
+"""Logistic regression: logits of the ID classes from features that were learnt elsewhere."""
 
 import warnings
 from typing import Any, NamedTuple
@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 from pipeline.runtime.device import UNIT_THREADS
 from pipeline.runtime.errors import ModelError
 
+Floats = NDArray[np.float64]
 FOLDS = 5
+PENALTIES = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)
+"""Values of C, the inverse of the penalty, among which ID validation can choose."""
 MOST_STEPS = 10_000
 """Limit of the solver's steps. On standardised features it takes hundreds at most; to reach the limit is an error."""
 
@@ -68,3 +71,59 @@ def _pipeline(c: float) -> Any:
 def _with_a_column_per_class(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return scores of k > 2 classes unchanged, and the log-odds of two classes as two columns."""
     return np.stack([-scores / 2, scores / 2], axis=1) if scores.ndim == 1 else scores
+
+
+class Regression(NamedTuple):
+    """A fitted regression: its logits are features @ weight.T + bias."""
+
+    weight: Floats  # (k, d)
+    bias: Floats  # (k,)
+    c: float
+    validation_losses: dict[float, float]
+    """Mean cross-entropy on ID validation by each C."""
+
+
+def fit_on_validation(
+    known: Floats,  # (m, d) features of the ID training images
+    labels: NDArray[np.int32],  # (m,) in 0..k-1, k > 1, every class present
+    validation: Floats,  # (v, d)
+    validation_labels: NDArray[np.int32],  # (v,)
+) -> Regression:
+    """Return the multinomial logistic regression with the least cross-entropy on ID validation.
+
+    It is fitted on standardised features; weight and bias are those of the features as they are. For two classes the
+    regression gives one log-odds o; the logits are (-o / 2, o / 2), which have the same soft-max.
+
+    Raises ModelError when the solver does not converge.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
+    scaler = StandardScaler().fit(known)
+    scaled, scaled_validation = scaler.transform(known), scaler.transform(validation)
+    fits: dict[float, tuple[float, Any]] = {}
+    with warnings.catch_warnings(), threadpool_limits(UNIT_THREADS):  # not the number of cores
+        warnings.simplefilter("error", ConvergenceWarning)
+        for c in PENALTIES:
+            try:
+                fitted = LogisticRegression(C=c, max_iter=MOST_STEPS).fit(scaled, labels)
+            except ConvergenceWarning as error:
+                raise ModelError(
+                    f"the logistic regression of the rival did not converge in {MOST_STEPS} steps with C {c}. "
+                    f"Set rival.kind to none."
+                ) from error
+            probabilities = fitted.predict_proba(scaled_validation)
+            fits[c] = float(log_loss(validation_labels, probabilities, labels=fitted.classes_)), fitted
+    losses = {c: loss for c, (loss, _) in fits.items()}
+    chosen = min(losses, key=lambda c: losses[c])
+    weight = fits[chosen][1].coef_ / scaler.scale_
+    bias = fits[chosen][1].intercept_ - weight @ scaler.mean_
+    return Regression(_with_a_row_per_class(weight), _with_a_row_per_class(bias), chosen, losses)
+
+
+def _with_a_row_per_class(values: Floats) -> Floats:
+    """Return weights (k, d) or biases (k,) of k > 2 classes unchanged, and the log-odds of two classes as two."""
+    return np.concatenate([-values, values]) / 2 if len(values) == 1 else values

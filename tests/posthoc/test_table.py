@@ -35,7 +35,7 @@ def test_a_table_comes_back_as_it_was_written(written):
 def require_same(found, wanted):
     for field in dataclasses.fields(found):
         expected, value = getattr(wanted, field.name), getattr(found, field.name)
-        if isinstance(expected, dict) and isinstance(next(iter(expected.values())), np.ndarray):
+        if isinstance(expected, dict) and field.name != "weights":
             assert set(expected) == set(value)
             for key, array in expected.items():
                 np.testing.assert_array_equal(value[key], array)

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 METHODS = ("perturb", "mixup", "shuffle", "label_mixup")
 SETS = ("id_train", "id_validation", "id_test", "held_out", "photographs", "noise")
 ENCODE = {f"encode@{name}" for name in SETS}
-READ_IMAGES = {*ENCODE, "encoder", "guard", "pretrained_teacher", "probe", "score", "views"}
+READ_IMAGES = {*ENCODE, "encoder", "guard", "pretrained_teacher", "probe", "rival", "score", "views"}
 EVERY_SCORE = {"infer", "bundle"}
 EDITS = {
     # nothing: no byte can depend on it
@@ -26,6 +26,8 @@ EDITS = {
     "pipeline/params/methods/label_mixup.py": ("diffusion", {"denoiser@label_mixup", "synthesize@label_mixup"}),
     "pipeline/losses/info_nce.py": ("InfoNCE", {"train"}),
     "pipeline/posthoc/scores/vim.py": ("residual", EVERY_SCORE),
+    "pipeline/posthoc/scores/knn.py": ("neighbour", {*EVERY_SCORE, "rival"}),
+    "pipeline/networks/plain_cnn.py": ("tutorials", {"rival"}),
     "pipeline/posthoc/metrics.py": ("Average precision", {"score"}),
     "pipeline/report/sentences.py": ("sentences", {"score"}),
     "pipeline/report/columns.py": ("comparison", {"score", "bundle"}),

@@ -117,3 +117,25 @@ def test_advice_is_added_to_the_warnings_from_the_files_of_a_run():
     add_advice(metrics, score_table({"others": 3.0}), Path("id_train"), Path("teacher"), Path("quality.json"))
     assert metrics["training_accuracy"]["mean"] == pytest.approx((1 + 0.5 + 1) / 3)
     assert metrics["warnings"] == ["an earlier one"]
+
+
+def with_rival(accuracy, near):
+    entry = {"difference": {"auroc": {"verdict": near}}}
+    title = "a plain CNN on pixels"
+    return GOOD | {
+        "rival": {"kind": "cnn", "title": title, "groups": {"near": entry}, "id_accuracy": {"mean": accuracy}}
+    }
+
+
+def test_a_rival_that_is_better_is_named_with_what_it_does_better():
+    own = GOOD["id_accuracy"]["detector"]["mean"]
+    for close in ("better", "undecided"):
+        assert advice(with_rival(own + 0.01, close), QUALITY, ENOUGH, ENOUGH) == []
+    (warning,) = advice(with_rival(own + 0.031, "worse"), QUALITY, ENOUGH, ENOUGH)
+    assert warning == (
+        "A plain CNN on pixels is better than the detector on near outliers and in naming known images (3.1 points). "
+        "Next: take a pretrained backbone as encoder (docs/encoders.md), which is worth more than anything else, or "
+        "take the former."
+    )
+    (warning,) = advice(with_rival(own, "worse"), QUALITY, ENOUGH, ENOUGH)
+    assert "naming known images" not in warning

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.report.summary import summary
+from pipeline.report.metrics_json import summary
 from pipeline.runtime.files import json_bytes
 from tests.report.test_metrics_json import GROUPS, TABLE, reported
 

@@ -13,7 +13,7 @@ from tests.helpers.warm import warmed
 
 STAGES = (
     "encoder", "encode", "views", "guard", "probe", "teacher", "pretrained_teacher", "denoiser", "synthesize",
-    "quality", "train", "infer", "score", "bundle",
+    "quality", "train", "infer", "rival", "score", "bundle",
 )  # fmt: skip
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "LATENT_OUTLIERS_DEVICE": "cpu", "HF_HUB_OFFLINE": "1"}
 

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from pipeline.runtime.errors import ModelError
-from pipeline.training.logistic import fit_logistic
+from pipeline.training.logistic import PENALTIES, fit_logistic, fit_on_validation
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -18,9 +20,6 @@ def test_the_fit_separates_and_has_a_column_per_class(classes):
 
 
 def test_two_columns_have_the_probabilities_of_scikit_learn():
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
-
     rng = np.random.default_rng(0)
     features, labels = rng.normal(size=(30, 4)).astype(np.float32), rng.permutation(30).astype(np.int32) % 2
     scaled = StandardScaler().fit_transform(features.astype(np.float64))
@@ -42,3 +41,32 @@ def test_a_fit_that_does_not_converge_is_an_error(monkeypatch):
         ModelError, match="did not converge in 1 steps. Lower pretrained_teacher.logistic_c, which is 9.0"
     ):
         fit_logistic(features, np.arange(30, dtype=np.int32) % 3, c=9.0)
+
+
+def drawn(count, rng, images=60):
+    labels = np.arange(images) % count
+    means = np.random.default_rng(9).standard_normal((count, 6))
+    return means[labels] * 3 + rng.standard_normal((images, 6)) * [1, 1, 5, 1, 1, 0.1], labels.astype(np.int32)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_with_the_penalty_that_validation_prefers_logits_are_those_of_scikit_learn(count):
+    rng = np.random.default_rng(0)
+    (known, labels), (validation, validation_labels) = drawn(count, rng), drawn(count, rng)
+    found = fit_on_validation(known, labels, validation, validation_labels)
+    scaler = StandardScaler().fit(known)
+    wanted = LogisticRegression(C=found.c, max_iter=1000).fit(scaler.transform(known), labels)
+    logits = validation @ found.weight.T + found.bias
+    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(shares, wanted.predict_proba(scaler.transform(validation)), atol=1e-9)
+    losses = [-np.log(share[label]) for share, label in zip(shares, validation_labels, strict=True)]
+    assert found.validation_losses[found.c] == pytest.approx(np.mean(losses))
+    assert found.validation_losses[found.c] == min(found.validation_losses.values())
+    assert tuple(found.validation_losses) == PENALTIES
+
+
+def test_a_solver_that_does_not_end_is_one_error(monkeypatch):
+    monkeypatch.setattr("pipeline.training.logistic.MOST_STEPS", 1)
+    rng = np.random.default_rng(0)
+    with pytest.raises(ModelError, match="logistic regression of the rival did not converge in 1 steps with C 0.0001"):
+        fit_on_validation(*drawn(3, rng), *drawn(3, rng))

@@ -34,7 +34,7 @@ from PIL import Image
 from pipeline.posthoc.table import SIDES
 from pipeline.report.advice import NEAR_CHANCE
 from pipeline.report.classes import confusion
-from pipeline.report.columns import COLUMNS
+from pipeline.report.columns import COLUMNS, RIVAL_COLUMNS
 from pipeline.report.grid import PictureRow
 from pipeline.report.hardest import ID_TEST
 from pipeline.report.latent_facts import latent_sentences
@@ -119,6 +119,9 @@ def render(content: PageContent) -> str:
         style=_safe(_text("page.css")),
         sides=SIDES,
         columns=COLUMNS,
+        rival=content.metrics.get("rival"),
+        rival_columns=RIVAL_COLUMNS,
+        rival_entries=entries(content.metrics["rival"]) if "rival" in content.metrics else [],
         quality_columns=QUALITY_COLUMNS,
         scores=_scores(content),
         entries=entries(content.metrics),

@@ -1,4 +1,4 @@
-"""The plain CNN sees crops and flips, learns, and does so alike each time."""
+"""The contestant learns as the rival of a project does."""
 
 from types import SimpleNamespace
 
@@ -6,55 +6,28 @@ import numpy as np
 import torch
 
 from benchmarks.photographs import cnn
-
-
-def drawn(smallest, flip, monkeypatch, side=8):
-    monkeypatch.setattr(cnn, "FLIP", flip)
-    images = torch.rand((5, 3, side, side), generator=torch.Generator().manual_seed(0))
-    return images, cnn.cropped(images, smallest, torch.Generator().manual_seed(1))
-
-
-def test_the_largest_crop_is_the_image_itself(monkeypatch):
-    images, crops = drawn(1.0, 0.0, monkeypatch)
-    torch.testing.assert_close(crops, images)
-
-
-def test_a_flip_is_the_mirror_image(monkeypatch):
-    images, crops = drawn(1.0, 1.0, monkeypatch)
-    torch.testing.assert_close(crops, images.flip(3))
-
-
-def test_a_crop_stays_inside_the_image():
-    ramp = torch.linspace(0, 1, 32).expand(64, 1, 32, 32)  # of pixel centres, from left to right
-    crops = cnn.cropped(ramp, 0.25, torch.Generator().manual_seed(0))
-    spans = (crops[:, 0, 0, -1] - crops[:, 0, 0, 0]).abs()
-    assert crops.min() >= 0
-    assert crops.max() <= 1
-    assert 0.45 < spans.min() < 0.6  # a quarter of the area is half of the side
-    assert spans.max() < 1
-    assert len(spans.unique()) > 60
+from pipeline.networks.plain_cnn import WIDTHS
+from pipeline.training.rival import train_cnn
 
 
 def two_colours(images=48):
     labels = np.arange(images) % 2
-    pixels = torch.randn((images, 3, 32, 32), generator=torch.Generator().manual_seed(0)) * 0.3
-    pixels[:, 0] += torch.from_numpy(labels).float()[:, None, None] - 0.5
-    return {"id_train": pixels}, SimpleNamespace(
-        sets={"id_train": SimpleNamespace(labels=labels.astype(np.int32), class_names=("blue", "red"))}
-    )
+    levels = 128 + 30 * torch.randn((images, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+    levels[:, 0] += 100 * (torch.from_numpy(labels).float()[:, None, None] - 0.5)
+    images = SimpleNamespace(labels=labels.astype(np.int32), class_names=("blue", "red"))
+    return {"id_train": levels.clamp(0, 255).byte()}, SimpleNamespace(sets={"id_train": images})
 
 
-def test_it_learns_two_colours_and_the_same_again():
-    pixels, split = two_colours()
-    first, again, other = (cnn.train(pixels, split, 0.05, seed, epochs=3) for seed in (0, 0, 1))
-    assert cnn.validation_accuracy(first, pixels["id_train"], split.sets["id_train"].labels) == 1
-    assert torch.equal(first.head.weight, again.head.weight)
-    assert not torch.equal(first.head.weight, other.head.weight)
+def test_it_is_the_rival_at_a_rate():
+    levels, split = two_colours()
+    network = cnn.train(levels, split, 0.05, 0, epochs=4)
+    assert cnn.validation_accuracy(network, levels["id_train"], split.sets["id_train"].labels) == 1
+    labels = torch.from_numpy(split.sets["id_train"].labels).long()
+    params = cnn.CnnParams(epochs=4, batch_size=cnn.BATCH_SIZE, learning_rate=0.05)
+    again = train_cnn(levels["id_train"], labels, params, 0, cnn.CPU, lambda _: None)
+    assert torch.equal(network.head.weight, again.head.weight)
 
 
-def test_outputs_are_the_heads_of_the_features():
-    network = cnn.PlainCnn(5).eval()
-    pixels = torch.randn(3, 3, 32, 32)
-    outputs = cnn.outputs_of(network, pixels)
-    assert outputs.features.shape == (3, cnn.WIDTHS[-1])
-    torch.testing.assert_close(outputs.logits.float(), network(pixels))
+def test_its_settings_are_those_it_is_trained_with():
+    found = cnn.settings(64)
+    assert (found["pixels"], found["widths"], found["epochs"]) == (64, list(WIDTHS), cnn.EPOCHS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.photographs import __main__ as command
-from benchmarks.photographs import cnn, contestants, logistic
+from benchmarks.photographs import cnn, contestants
 from benchmarks.photographs.parts import Parts
 from pipeline.commands.new_project import new_project
 from pipeline.commands.photo_folders import ImageFolders
@@ -37,9 +37,9 @@ def things(monkeypatch):
     monkeypatch.setattr(
         contestants, "make_project", lambda folder, *rest: folder.exists() or make_project(folder, *rest)
     )
-    monkeypatch.setattr(contestants, "CNN_SEEDS", (0, 1))
+    monkeypatch.setattr(contestants, "SEEDS", (0, 1))
     monkeypatch.setattr(cnn, "train", train)
-    monkeypatch.setattr(logistic, "PENALTIES", (0.01,))
+    monkeypatch.setattr("pipeline.training.logistic.PENALTIES", (0.01,))
     return one, trained
 
 

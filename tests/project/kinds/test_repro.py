@@ -27,7 +27,15 @@ CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 
 def supervised(given):
-    return photo_params("supervised", 64, encoder__supervised__epochs=2, encoder__supervised__widths=[8] * 3, **VIEWS)
+    return photo_params(
+        "supervised",
+        64,
+        encoder__supervised__epochs=2,
+        encoder__supervised__widths=[8] * 3,
+        rival__kind="cnn",
+        rival__cnn__epochs=1,
+        **VIEWS,
+    )
 
 
 def diffusers(given):
@@ -39,7 +47,7 @@ def diffusers(given):
 def transformers(given):
     write_backbone(given, "dinov2")
     settings = {"source": str(given), "revision": None, "layer": None}
-    return photo_params("transformers", 64, settings, encoder__channels=8, **VIEWS)
+    return photo_params("transformers", 64, settings, encoder__channels=8, rival__kind="regression", **VIEWS)
 
 
 def efficientnet(given):
@@ -108,7 +116,9 @@ def test_photographs_become_a_bundle_that_decides_as_the_run_did(make, tmp_path,
     make_project(project, **changes)
     ran = stages_run(call(project, "dvc", "repro"))
     assert (ran[0], ran[-1]) == ("encoder", "bundle")
-    assert "noise" in call(project, "latent-outliers", "results")
+    printed = call(project, "latent-outliers", "results")
+    assert "noise" in printed
+    assert ("What one would take instead" in printed) == ("rival__kind" in changes)
     assert read_json(project / "models/encoder/encoder.json")["model"]["kind"] == changes["encoder__kind"]
     table = read_table(project / "data/scores/scores.parquet")
     monkeypatch.chdir(project)

@@ -7,13 +7,16 @@ import numpy as np
 
 from pipeline.params.score import ScoreParams
 from pipeline.posthoc.decision import decide
+from pipeline.posthoc.rival import Rival
 from pipeline.report.grid import PictureRow
 from pipeline.report.hardest import hardest_images
 from pipeline.report.metrics_json import build_report
 from pipeline.report.page.content import PageContent, RunRecord
 from pipeline.report.page.stage_graph import Graph, Run, Stage
+from pipeline.report.rival import rival_figures
 from pipeline.report.row_pictures import SetPictures
 from tests.helpers.make import changed, default_params, score_table, section
+from tests.report.rival_tables import rival_table
 
 GROUPS = {"near": ["close"], "far": ["remote", "noise"]}
 PARAMS = section(ScoreParams, changed(default_params()["score"], bootstrap__replicates=100))
@@ -49,6 +52,8 @@ def whole():
     """Return content in which nothing is missing."""
     table = score_table({"close": 1.0, "remote": 2.0, "noise": 4.0}, gain=0.5)
     metrics = build_report(table, GROUPS, decide(table, PARAMS.headline, PARAMS.id_rejection), PARAMS)
+    shifts = {"msp": 1.0, "knn": 0.5, "mahalanobis_pp": 0.0}
+    metrics["rival"] = rival_figures(Rival("cnn", rival_table(table, shifts)), table, GROUPS, PARAMS)
     epochs = [{"learning_rate": 0.1, "cross_entropy": loss, "info_nce": loss / 2} for loss in (1.0, 0.1, 0.01)]
     return PageContent(
         metrics=metrics,

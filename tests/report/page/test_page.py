@@ -100,6 +100,16 @@ def test_a_detector_at_chance_is_said_to_guess():
     assert render(content(metrics=metrics)).count("close to guessing, 50") == 1
 
 
+def test_a_rival_stands_below_the_verdict_in_the_tiles_and_in_a_table(page):
+    rival = whole().metrics["rival"]
+    assert page.count(f'<p class="verdict">{" ".join(rival["sentences"])}</p>') == 1
+    near = rival["groups"]["near"]
+    assert f"rival {100 * near['rival']['auroc']['mean']:.1f}: " in page
+    assert '<th scope="col">AUROC rival</th>' in page
+    metrics = {name: value for name, value in whole().metrics.items() if name != "rival"}
+    assert "rival" not in render(content(metrics=metrics)).replace("arrival", "")
+
+
 def test_every_picture_has_words(page):
     images = [attributes for tag, attributes in Elements(page).found if tag == "img"]
     assert len(images) == 4 * 4 + 2 * 3
@@ -119,8 +129,8 @@ def test_it_is_written_whole(tmp_path, page):
 def test_names_are_text_and_never_markup():
     found = render(with_names(EVIL))
     assert EVIL not in found
-    plain = render(with_names("plain"))
-    assert found.count("&lt;b&gt;&amp;&#34;") + found.count("&lt;b&gt;&amp;&quot;") == plain.count("plain")
+    plain = render(with_names("harmless"))
+    assert found.count("&lt;b&gt;&amp;&#34;") + found.count("&lt;b&gt;&amp;&quot;") == plain.count("harmless")
     assert [tag for tag, _ in Elements(found).found] == [tag for tag, _ in Elements(plain).found]
 
 
