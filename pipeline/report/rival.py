@@ -120,22 +120,25 @@ def _named(entry: Mapping[str, Any]) -> Json:
 
 def _sentences(section: Json) -> list[str]:
     """Return what the section says, in words."""
-    title, named = section["title"], per_hundred(section["id_accuracy"]["mean"])
-    sentences = [f"What one would take instead, {title}, names {named} of 100 known images rightly"]
-    flagged = [f"{per_hundred(share)} of {name}" for name, share in section["flagged"].items()]
-    if flagged:
-        shown = joined_words(flagged) if len(flagged) <= MOST_SETS else _least_and_most(section["flagged"])
-        sentences[0] += f", and flags {shown} of 100"
-    sentences[0] += f"; it wrongly rejects {per_hundred(section['rejected'])}."
+    flagged = section["flagged"]
+    others = f"of 100 images of other things it flags {_shares(flagged)}, " if flagged else ""
+    known = f"of 100 known ones it names {per_hundred(section['id_accuracy']['mean'])} rightly and wrongly rejects"
+    sentences = [
+        f"What one would take instead is {section['title']}: {others}{known} {per_hundred(section['rejected'])}."
+    ]
     gains = {name: entry["difference"]["auroc"] for name, entry in section["groups"].items()}
     if gains:
         best = score_title(section["score"])
         sentences.append(
-            f"The detector {claims_phrase(gains, 'it')}, though it may take its best score on these sets, {best}."
+            f"The detector {claims_phrase(gains, 'it')}, which is given the best of its scores on these sets, {best}."
         )
     return sentences
 
 
-def _least_and_most(flagged: Mapping[str, float]) -> str:
-    least, *_, most = sorted(flagged, key=lambda name: flagged[name])
-    return f"between {per_hundred(flagged[least])} of {least} and {per_hundred(flagged[most])} of {most}"
+def _shares(flagged: Mapping[str, float]) -> str:
+    """Return how many of each set are flagged; of many sets, the least and the most."""
+    ascending = sorted(flagged, key=lambda name: flagged[name])
+    words = {name: f"{per_hundred(share)} of {name}" for name, share in flagged.items()}
+    if len(flagged) <= MOST_SETS:
+        return joined_words([*words.values()])
+    return f"between {words[ascending[0]]} and {words[ascending[-1]]}"

@@ -54,10 +54,16 @@ LESS_MEMORY = {
     "quality": "quality.rows",
     "train": "train.optimiser.batch_size, train.outlier_batch_size, teacher.network.width or --workers",
     "infer": "infer.combined.images_per_class, teacher.network.width or the numbers of images in data.sources",
+    "rival": "rival.cnn.batch_size or the numbers of images in data.sources",
     "score": "score.bootstrap.replicates, score.pictures_per_method or score.hardest_pictures",
     "bundle": "infer.combined.images_per_class, teacher.network.width or the numbers of images in data.sources",
 }
 """What to lower where the memory of a stage does not suffice."""
+SPIN = {"GOMP_SPINCOUNT": "30000"}
+"""How often a thread of PyTorch looks for work before it sleeps. By default it is ten times as often, and on a busy
+machine the thread that has the work waits for those that look (docs/performance.md). It is read when PyTorch is loaded.
+"""
+WAITING = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 
 
 def run(command: Callable[..., Any]) -> None:
@@ -93,6 +99,8 @@ def run_app(app: Callable[[], Any], stage: str | None = None) -> None:
     stage: what `app` is, where it is a stage.
     """
     never_fail_to_print()
+    if not any(name in os.environ for name in WAITING):
+        os.environ.update(SPIN)
     try:
         app()
     except PipelineError as error:

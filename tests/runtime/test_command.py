@@ -1,8 +1,10 @@
 """A command is given the name of its set or method by DVC, not by a shell."""
 
+import os
+
 import pytest
 
-from pipeline.runtime.command import NAME, stage_lines, with_name
+from pipeline.runtime.command import NAME, SPIN, WAITING, run_app, stage_lines, with_name
 from pipeline.runtime.outputs import STAGE
 
 
@@ -35,3 +37,15 @@ def test_a_stage_says_how_far_the_run_is(monkeypatch, tmp_path, stage, line):
     monkeypatch.setenv("DVC_STAGE", stage)
     assert stage_lines(pipeline) == ([line] if line else [])
     assert stage_lines(tmp_path / "none.yaml") == []
+
+
+@pytest.mark.parametrize("chosen", [None, *WAITING])
+def test_threads_soon_sleep_unless_the_user_has_chosen(monkeypatch, chosen):
+    for name in WAITING:
+        monkeypatch.delenv(name, raising=False)
+    if chosen:
+        monkeypatch.setenv(chosen, "4")
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    run_app(lambda: None)
+    found = {name: os.environ[name] for name in WAITING if name in os.environ}
+    assert found == ({chosen: "4"} if chosen else SPIN)

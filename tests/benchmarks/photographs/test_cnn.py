@@ -20,10 +20,10 @@ def two_colours(images=48):
 
 def test_it_is_the_rival_at_a_rate():
     levels, split = two_colours()
-    network = cnn.train(levels, split, 0.05, 0, epochs=4)
+    network = cnn.train(levels, split, 0.05, 0, epochs=12)
     assert cnn.validation_accuracy(network, levels["id_train"], split.sets["id_train"].labels) == 1
     labels = torch.from_numpy(split.sets["id_train"].labels).long()
-    params = cnn.CnnParams(epochs=4, batch_size=cnn.BATCH_SIZE, learning_rate=0.05)
+    params = cnn.CnnParams(epochs=12, batch_size=cnn.BATCH_SIZE, learning_rate=0.05)
     again = train_cnn(levels["id_train"], labels, params, 0, cnn.CPU, lambda _: None)
     assert torch.equal(network.head.weight, again.head.weight)
 
