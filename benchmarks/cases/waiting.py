@@ -1,4 +1,4 @@
-"""Run `python -m benchmarks.waiting`: what it gains that threads of PyTorch soon sleep, as they do in stages.
+"""Run `python -m benchmarks.cases.waiting`: what it gains that threads of PyTorch soon sleep, as they do in stages.
 
 A few steps of a plain CNN run in a process of their own, in turns with the setting of stages and with that of the
 library: alone, and beside another such training. Written to `benchmarks/results/waiting-cpu.json`.
@@ -66,7 +66,7 @@ def _another(clean: Mapping[str, str]) -> Iterator[None]:
 
 
 def _command(steps: int) -> list[str]:
-    return [sys.executable, "-c", f"from benchmarks.waiting import train; train({steps})"]
+    return [sys.executable, "-c", f"from benchmarks.cases.waiting import train; train({steps})"]
 
 
 def train(steps: int) -> None:
