@@ -2,7 +2,7 @@
 
 Run `python -m benchmarks.stage_costs NAME` in a clone where nothing has run yet, with the parameters to be measured. It
 runs every stage by itself, as `dvc repro --single-item` does, so that each figure has the start of DVC and of Python in
-it, prints a table and writes `benchmarks/results/stage-costs-NAME.json`. Stages that are up to date have no figure: so
+it, prints a table and writes `benchmarks/results/stage_costs/NAME.json`. Stages that are up to date have no figure: so
 after a change of parameters in the same clone, under another NAME, it measures what the change reruns. What the run
 reached and what its latents take stand in the file as well.
 """
@@ -43,7 +43,7 @@ def main() -> None:
     name = sys.argv[1]
     stages = {stage: _cost(stage) for stage in _in_order() if _is_out_of_date(stage)}
     report = {"hardware": hardware(), "revision": git_revision(), "stages": stages, "reached": _reached()}
-    write_json(RESULTS / f"stage-costs-{name}.json", report)
+    write_json(RESULTS / f"{name}.json", report)
     table = Table("stage", "seconds", "processor seconds", "peak memory, MiB", "load at its start")
     for stage, cost in [*stages.items(), ("all", _total(stages))]:
         table.add_row(stage, *(f"{cost[key]:.1f}" for key in ("seconds", "cpu_seconds", "peak_mib", "load")))

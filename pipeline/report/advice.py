@@ -138,7 +138,7 @@ def _rival_better(metrics: Json) -> list[str]:
         return []
     step = OTHER_ENCODER if rival["kind"] == "regression" else NO_ENCODER
     title = rival["title"][0].upper() + rival["title"][1:]
-    return [f"{title} is better than the detector {joined_words(found)}. Next: {step}, or take the former."]
+    return [f"{title} is better than the detector {joined_words(found)}. Next: {step}; or use the rival."]
 
 
 def _narrower(half: float, from_seeds: float, seeds: int, outliers: str) -> str:

@@ -66,7 +66,7 @@ def test_every_stage_runs_once_after_what_it_depends_on(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["stage_costs", "mine"])
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     stage_costs.main()
-    report = read_json(Path("benchmarks/results/stage-costs-mine.json"))
+    report = read_json(Path("benchmarks/results/stage_costs/mine.json"))
     assert set(report["stages"]) == {"first", "middle", "last"}
     assert Path("middle").exists()
     assert "all" in capsys.readouterr().out
@@ -85,7 +85,7 @@ def test_what_is_up_to_date_is_not_measured_and_what_was_reached_stands_in_the_f
     write_json(Path("reports/metrics.json"), sections | {"warnings": []})
     monkeypatch.setattr(sys, "argv", ["stage_costs", "again"])
     stage_costs.main()
-    report = read_json(Path("benchmarks/results/stage-costs-again.json"))
+    report = read_json(Path("benchmarks/results/stage_costs/again.json"))
     assert (set(report["stages"]), report["reached"]) == ({"middle"}, sections)
     assert "first" not in capsys.readouterr().out
 

@@ -28,7 +28,7 @@ def without_ood(made, tmp_path_factory):
         shutil.rmtree(folder / "data/latents" / name)
     params["data"]["sets"] = known
     (folder / "params.yaml").write_text(dump_yaml(params))
-    assert stages_run(call(folder, "dvc", "repro", "score")) == ["guard", "infer", "score"]
+    assert stages_run(call(folder, "dvc", "repro", "score")) == ["guard", "infer", "rival", "score"]
     return folder
 
 

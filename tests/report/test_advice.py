@@ -134,8 +134,8 @@ def test_a_rival_that_is_better_is_named_with_what_it_does_better():
     (warning,) = advice(with_rival(own + 0.031, "worse"), QUALITY, ENOUGH, ENOUGH)
     assert warning == (
         "A plain CNN on pixels is better than the detector on near outliers and in naming known images (3.1 points). "
-        "Next: take a pretrained backbone as encoder (docs/encoders.md), which is worth more than anything else, or "
-        "take the former."
+        "Next: take a pretrained backbone as encoder (docs/encoders.md), which is worth more than anything else; or "
+        "use the rival."
     )
     (warning,) = advice(with_rival(own, "worse"), QUALITY, ENOUGH, ENOUGH)
     assert "naming known images" not in warning
