@@ -23,7 +23,7 @@ from benchmarks.bench import hardware
 from pipeline.runtime.files import read_json, write_json
 from pipeline.runtime.run_log import git_revision
 
-RESULTS, METRICS = Path("benchmarks/results"), Path("reports/metrics.json")
+RESULTS, METRICS = Path("benchmarks/results/stage_costs"), Path("reports/metrics.json")
 REACHED = ("seeds", "id_accuracy", "groups", "sizes", "latents")
 """Sections of METRICS that say what a run reached, and what its latents take."""
 KIB = 1 if sys.platform == "darwin" else 1024
