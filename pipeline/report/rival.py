@@ -109,13 +109,17 @@ def _compared(
     both = replace(detector, scores=scores)
     found = comparisons(both, groups, (params.headline,), params.bootstrap)
     return {
-        kind: {name: _named(entry[params.headline]) for name, entry in entries.items()}
+        kind: {name: _named(entry[params.headline], seeds=len(rival.seeds)) for name, entry in entries.items()}
         for kind, entries in found.items()
     }
 
 
-def _named(entry: Mapping[str, Any]) -> Json:
-    return {"rival": entry[SIDES[0]], "detector": entry[SIDES[1]], "difference": entry["difference"]}
+def _named(entry: Mapping[str, Any], seeds: int) -> Json:
+    """Return an entry with the rival in the place of the baseline; of one fit it has no deviation."""
+    values = entry[SIDES[0]]
+    if seeds == 1:
+        values = {metric: value | {"std": None} for metric, value in values.items()}
+    return {"rival": values, "detector": entry[SIDES[1]], "difference": entry["difference"]}
 
 
 def _sentences(section: Json) -> list[str]:
@@ -130,7 +134,7 @@ def _sentences(section: Json) -> list[str]:
     if gains:
         best = score_title(section["score"])
         sentences.append(
-            f"The detector {claims_phrase(gains, 'it')}, which is given the best of its scores on these sets, {best}."
+            f"The detector {claims_phrase(gains, 'it')}. The rival is given the best of its scores on these sets, {best}."
         )
     return sentences
 

@@ -110,7 +110,7 @@ def rival_table(section: dict[str, Any]) -> Table:
     table.add_column("images")
     for column in RIVAL_COLUMNS:
         table.add_column(column.title, justify="left" if column.kind == "verdict" else "right")
-    groups = {f"{name} (mean)": entry for name, entry in section["groups"].items()}
+    groups = {f"{name} (mean)": section["groups"][name] for name in GROUPS if name in section["groups"]}
     for entries in (groups, section["sets"]):
         for name, entry in entries.items():
             table.add_row(name, *(cell(column, entry) for column in RIVAL_COLUMNS))
