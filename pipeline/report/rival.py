@@ -132,10 +132,8 @@ def _sentences(section: Json) -> list[str]:
     ]
     gains = {name: entry["difference"]["auroc"] for name, entry in section["groups"].items()}
     if gains:
-        best = score_title(section["score"])
-        sentences.append(
-            f"The detector {claims_phrase(gains, 'it')}. The rival is given the best of its scores on these sets, {best}."
-        )
+        best = f"The rival is given the best of its scores on these sets, {score_title(section['score'])}."
+        sentences += [f"The detector {claims_phrase(gains, 'it')}.", best]
     return sentences
 
 
