@@ -46,23 +46,24 @@ def rival(latents: Path, guard: Path, output: Path, params: ParamsPath = PARAMS_
 
 def _trained(file: ParamsFile, settings: RivalParams, folder: Path, guard: Path) -> ScoreTable:
     from pipeline.latents.guard_report import read_guard
-    from pipeline.latents.latents import load_id_train, load_latents
+    from pipeline.latents.latents import load_id_train, load_latents, store_contents
     from pipeline.params.data import DataParams
     from pipeline.params.infer import InferParams
+    from pipeline.store.reader import Store
     from pipeline.training.rival import cnns, latent_regression, rival_table
 
-    id_train = load_id_train(folder / "id_train")
-    names = [name for name in read_guard(guard)["sets"] if name != "id_train"]
-    latents = {"id_train": id_train} | {name: load_latents(folder / name, id_train.header) for name in names}
+    stores = {name: Store(folder / name) for name in read_guard(guard)["sets"]}
     if settings.kind == "regression":
-        networks = {file.seeds[0]: latent_regression(latents)}
+        id_train = load_id_train(folder / "id_train")
+        others = {name: load_latents(folder / name, id_train.header) for name in stores if name != "id_train"}
+        networks = {file.seeds[0]: latent_regression({"id_train": id_train, **others})}
     else:
         data = file.section("data", DataParams)
-        images = {name: data.open(name) for name in latents}
-        networks = cnns(images, data.image_size, settings.cnn, file.seeds)
-    labels = {name: of_set.labels for name, of_set in latents.items()}
-    contents = {name: of_set.contents for name, of_set in latents.items()}
-    return rival_table(networks, labels, contents, id_train.class_names, file.section("infer", InferParams))
+        networks = cnns({name: data.open(name) for name in stores}, data.image_size, settings.cnn, file.seeds)
+    labels = {name: store.column("label") for name, store in stores.items()}
+    contents = {name: store_contents(store) for name, store in stores.items()}
+    class_names = stores["id_train"].header.class_names
+    return rival_table(networks, labels, contents, class_names, file.section("infer", InferParams))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pipeline.runtime.command import SPIN, WAITING
+from pipeline.runtime.command import SPIN, SPIN_CHOSEN_BY
 from pipeline.runtime.files import write_json
 from pipeline.runtime.text.terminal import say
 
@@ -29,7 +29,7 @@ def main() -> None:
     from benchmarks.bench import hardware
     from pipeline.runtime.run_log import git_revision
 
-    clean = {name: value for name, value in os.environ.items() if name not in WAITING}
+    clean = {name: value for name, value in os.environ.items() if name not in SPIN_CHOSEN_BY}
     found = {"alone": _seconds(clean)}
     with _another(clean):
         found["beside another training"] = _seconds(clean)

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -82,12 +81,3 @@ def _by_one_score(scores: SetScores, score: ScoreName, id_rejection: float) -> J
     }
     flagged = {name: float((of[score] > threshold).mean()) for name, of in scores.items()}
     return found | {"threshold": threshold, "flagged": flagged}
-
-
-def linear(weight: Array, bias: Array) -> nn.Linear:
-    """Return a head with this weight (k, d) and bias (k,), in float64."""
-    head = nn.Linear(weight.shape[1], weight.shape[0], dtype=torch.float64)
-    with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(weight))
-        head.bias.copy_(torch.from_numpy(bias))
-    return head

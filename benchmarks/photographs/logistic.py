@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.photographs.judging import Array, Json, judged, linear, network_scores
+from benchmarks.photographs.judging import Array, Json, judged, network_scores
 from benchmarks.photographs.project import Split
 from pipeline.images.image_set import ImageSet, from_8_bits, resized
 from pipeline.images.prefetch import prefetch
-from pipeline.posthoc.score import NetworkOutputs
 from pipeline.training.logistic import PENALTIES, fit_on_validation
+from pipeline.training.rival import regression_network
 
 BACKBONE_PIXELS = 224
 """Side of the images that the frozen backbone is given."""
@@ -83,14 +83,9 @@ def judge(features: dict[str, Array], split: Split) -> Json:
     labels = {name: split.sets[name].labels for name in ("id_train", "id_validation", "id_test")}
     known, validation = "id_train", "id_validation"
     fitted = fit_on_validation(features[known], labels[known], features[validation], labels[validation])
-    weight, bias = fitted.weight, fitted.bias
-    head = linear(weight, bias)
     tried = [{"c": c, "cross_entropy": loss} for c, loss in fitted.validation_losses.items()]
     chosen = {"c": fitted.c, "id_validation": tried}
-    outputs = {
-        name: NetworkOutputs(torch.from_numpy(of @ weight.T + bias), torch.from_numpy(of))
-        for name, of in features.items()
-    }
+    head, outputs = regression_network(fitted, features)
     scores = network_scores(head, outputs, torch.from_numpy(labels["id_train"]).long(), split.params.infer)
     hits = outputs["id_test"].logits.argmax(1).numpy() == labels["id_test"]
     return judged(scores, hits, split.params.score.id_rejection) | {"chosen": chosen}

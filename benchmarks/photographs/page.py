@@ -22,7 +22,7 @@ NOTE = """Minutes are those from a folder to the first decision on a new image, 
 and five detectors in that time (a new project has three of each), the CNN one network. Values are in percent, mean ±
 std over seeds. Logistic regression on EfficientNet-Lite0 is given the best of MSP, k-NN and Mahalanobis++ on the test
 sets, figure by figure, which no user could know. Everyone else has one score for everything. Thresholds accept 95 % of
-ID validation."""
+ID validation. Minutes count what else the machine did: the load at the start stands below."""
 INTRODUCTION = """# Photographs
 
 What a new user gets with a folder of labelled photographs, beside what people would take instead. Written by

@@ -16,7 +16,7 @@ from pipeline.training.rival import LARGEST_SIDE, read_levels, train_cnn
 def rival_sentence(params: AllParams, images: ImageSet) -> str:
     """Return a sentence for the summary of a new project. images: the ID training images."""
     kind = params.rival.kind
-    takes = f"takes about {about(_cnn_seconds(params, images))}" if kind == "cnn" else "takes seconds"
+    takes = f"takes about {about(_cnn_seconds(params, images))}" if kind == "cnn" else "reads the same latents"
     beside = "stands beside the detector in every report; rival.kind none leaves it out"
     return f"rival: {TITLES[kind]}, which one would train instead, {takes} and {beside}"
 

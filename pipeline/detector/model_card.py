@@ -57,8 +57,8 @@ def model_card(params: BundleParams, stores: tuple[str, ...], parts: BundleParts
         f"{_percent(decision.id_rejection_validation)} of {decision.validation_images}."
     )
     use = [USE] if parts.left_out is None else [USE, _to_fetch(parts.left_out)]
-    words = [*metrics["plain_words"], *metrics.get("rival", {"sentences": []})["sentences"]]
-    plain = [" ".join(map(markdown_text, words))]
+    about_rival = metrics["rival"]["sentences"] if "rival" in metrics else []
+    plain = [" ".join(map(markdown_text, [*metrics["plain_words"], *about_rival]))]
     sections = ["# " + params.title, summary, *plain, "## Use", *use, "## Decision", threshold]
     sections += ["## Results", _quality(parts, metrics)]
     sections += ["## Limits", LIMITS.format(size=space.image_size), "## Made from", _origin(parts)]

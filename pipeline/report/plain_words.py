@@ -1,6 +1,7 @@
 """What a detector does, of a hundred images: how many it names rightly, wrongly rejects and flags."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -73,12 +74,17 @@ def plain_sentences(metrics: Json) -> list[str]:
 
 
 def _flagged(others: Json) -> str:
-    """Return how many of each set are flagged; of many sets, the least and the most."""
-    ascending = sorted(others, key=lambda name: others[name]["flagged"]["mean"])
-    sentences = {name: f"{of_hundred(entry['flagged'])} of {name}" for name, entry in others.items()}
-    if len(others) <= MOST_SETS:
-        return joined_words([*sentences.values()])
-    return f"between {sentences[ascending[0]]} and {sentences[ascending[-1]]}"
+    shares = {name: entry["flagged"]["mean"] for name, entry in others.items()}
+    return of_sets(shares, {name: of_hundred(entry["flagged"]) for name, entry in others.items()})
+
+
+def of_sets(shares: Mapping[str, float], counts: Mapping[str, str]) -> str:
+    """Return the count of each set in words; of many sets, the least and the most by their shares."""
+    ascending = sorted(shares, key=lambda name: shares[name])
+    words = {name: f"{count} of {name}" for name, count in counts.items()}
+    if len(words) <= MOST_SETS:
+        return joined_words([*words.values()])
+    return f"between {words[ascending[0]]} and {words[ascending[-1]]}"
 
 
 def of_hundred(share: Json) -> str:

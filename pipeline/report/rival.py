@@ -16,12 +16,9 @@ from pipeline.posthoc.metrics import metrics
 from pipeline.posthoc.rival import SCORES, SIDE, Rival, read_rival
 from pipeline.posthoc.table import SIDES, ScoreTable
 from pipeline.report.metrics_json import Groups, Json, comparisons, mean_and_std
-from pipeline.report.plain_words import per_hundred
-from pipeline.report.sentences import claims_phrase, joined_words
+from pipeline.report.plain_words import of_sets, per_hundred
+from pipeline.report.sentences import claims_phrase
 from pipeline.runtime.errors import PipelineError
-
-MOST_SETS = 3
-"""Image sets that a sentence lists one by one."""
 
 
 def add_rival(report: Json, folder: Path, table: ScoreTable, groups: Groups, params: ScoreParams) -> None:
@@ -125,7 +122,8 @@ def _named(entry: Mapping[str, Any], seeds: int) -> Json:
 def _sentences(section: Json) -> list[str]:
     """Return what the section says, in words."""
     flagged = section["flagged"]
-    others = f"of 100 images of other things it flags {_shares(flagged)}, " if flagged else ""
+    counts = {name: per_hundred(share) for name, share in flagged.items()}
+    others = f"of 100 images of other things it flags {of_sets(flagged, counts)}, " if flagged else ""
     known = f"of 100 known ones it names {per_hundred(section['id_accuracy']['mean'])} rightly and wrongly rejects"
     sentences = [
         f"What one would take instead is {section['title']}: {others}{known} {per_hundred(section['rejected'])}."
@@ -135,12 +133,3 @@ def _sentences(section: Json) -> list[str]:
         best = f"The rival is given the best of its scores on these sets, {score_title(section['score'])}."
         sentences += [f"The detector {claims_phrase(gains, 'it')}.", best]
     return sentences
-
-
-def _shares(flagged: Mapping[str, float]) -> str:
-    """Return how many of each set are flagged; of many sets, the least and the most."""
-    ascending = sorted(flagged, key=lambda name: flagged[name])
-    words = {name: f"{per_hundred(share)} of {name}" for name, share in flagged.items()}
-    if len(flagged) <= MOST_SETS:
-        return joined_words([*words.values()])
-    return f"between {words[ascending[0]]} and {words[ascending[-1]]}"

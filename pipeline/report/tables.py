@@ -1,6 +1,6 @@
 """Print the reports of the stages as the tables that end `make repro`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,10 @@ def print_results(metrics_file: Path, console: Console, *, all_scores: bool = Fa
     report = read_report(metrics_file, METRICS_FORMAT, "score")
     with _explain_missing_keys(metrics_file, "score"):
         words, verdict, notes = "\n".join(report["plain_words"]), verdict_sentence(report), conclusion(report)
-        verdict += "".join(f"\n{sentence}" for sentence in report.get("rival", {"sentences": []})["sentences"])
         tables = [results_table(report, all_scores=all_scores)] if report["sets"] else []
-        tables += [rival_table(report["rival"])] if report.get("rival", {"sets": {}})["sets"] else []
+        if (rival := report.get("rival")) is not None:
+            verdict = "\n".join([verdict, *rival["sentences"]])
+            tables += [rival_table(rival)] if rival["sets"] else []
     console.print_lines(f"\n{words}\n\n{verdict}\n")
     for table in tables:
         console.print(table)
@@ -88,8 +89,7 @@ def results_table(report: dict[str, Any], *, all_scores: bool) -> Table:
     table = Table(title=f"{subject} by {by_score}, in percent, mean ± std over {seeds} seed{'s' * (seeds > 1)}")
     for name in ("images", "score") if all_scores else ("images",):
         table.add_column(name)
-    for column in COLUMNS:
-        table.add_column(column.title, justify="left" if column.kind == "verdict" else "right")
+    _add_columns(table, COLUMNS)
     groups = {f"{name} (mean)": report["groups"][name] for name in GROUPS if name in report["groups"]}
     for entries in (groups, {set_title(report, name): entry for name, entry in report["sets"].items()}):
         for name, entry in entries.items():
@@ -108,14 +108,18 @@ def rival_table(section: dict[str, Any]) -> Table:
     networks = "one fit" if section["kind"] == "regression" else f"{seeds} seed{'s' * (seeds > 1)}"
     table = Table(title=f"rival: {section['title']} ({networks}), by {score_name(section['score'])}")
     table.add_column("images")
-    for column in RIVAL_COLUMNS:
-        table.add_column(column.title, justify="left" if column.kind == "verdict" else "right")
+    _add_columns(table, RIVAL_COLUMNS)
     groups = {f"{name} (mean)": section["groups"][name] for name in GROUPS if name in section["groups"]}
     for entries in (groups, section["sets"]):
         for name, entry in entries.items():
             table.add_row(name, *(cell(column, entry) for column in RIVAL_COLUMNS))
         table.add_section()
     return table
+
+
+def _add_columns(table: Table, columns: Iterable[Column]) -> None:
+    for column in columns:
+        table.add_column(column.title, justify="left" if column.kind == "verdict" else "right")
 
 
 def conclusion(report: dict[str, Any]) -> str:

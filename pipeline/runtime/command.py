@@ -63,7 +63,8 @@ SPIN = {"GOMP_SPINCOUNT": "30000"}
 """How often a thread of PyTorch looks for work before it sleeps. By default it is ten times as often, and on a busy
 machine the thread that has the work waits for those that look (docs/performance.md). It is read when PyTorch is loaded.
 """
-WAITING = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+SPIN_CHOSEN_BY = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+"""Variables by which a user chooses it."""
 
 
 def run(command: Callable[..., Any]) -> None:
@@ -99,7 +100,7 @@ def run_app(app: Callable[[], Any], stage: str | None = None) -> None:
     stage: what `app` is, where it is a stage.
     """
     never_fail_to_print()
-    if not any(name in os.environ for name in WAITING):
+    if not any(name in os.environ for name in SPIN_CHOSEN_BY):
         os.environ.update(SPIN)
     try:
         app()

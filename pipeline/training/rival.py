@@ -28,7 +28,7 @@ from pipeline.runtime.errors import ScoreError
 from pipeline.runtime.progress import progress
 from pipeline.store.format import Standardisation
 from pipeline.training.curve import History, end_epoch
-from pipeline.training.logistic import Floats, fit_on_validation
+from pipeline.training.logistic import Floats, Regression, fit_on_validation
 from pipeline.training.schedule import warm_cosine
 
 MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4
@@ -148,16 +148,26 @@ def latent_regression(latents: Mapping[str, Latents]) -> Network:
     fitted = fit_on_validation(
         features[known], latents[known].labels, features[validation], latents[validation].labels
     )  # fmt: skip
-    classes, width = fitted.weight.shape
-    head = nn.Linear(width, classes, dtype=torch.float64)
-    with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(fitted.weight))
-        head.bias.copy_(torch.from_numpy(fitted.bias))
+    return regression_network(fitted, features)
+
+
+def regression_network(fitted: Regression, features: Mapping[str, Floats]) -> Network:
+    """Return what a regression makes of features (n, d), by image set."""
+    head = linear_head(fitted.weight, fitted.bias)
     outputs = {
         name: NetworkOutputs(torch.from_numpy(of_set @ fitted.weight.T + fitted.bias), torch.from_numpy(of_set))
         for name, of_set in features.items()
     }
     return Network(head, outputs)
+
+
+def linear_head(weight: Floats, bias: Floats) -> nn.Linear:
+    """Return a head with this weight (k, d) and bias (k,), in float64."""
+    head = nn.Linear(weight.shape[1], weight.shape[0], dtype=torch.float64)
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(weight))
+        head.bias.copy_(torch.from_numpy(bias))
+    return head
 
 
 def _mean_over_places(values: Tensor, standardisation: Standardisation) -> Floats:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from pipeline.runtime.command import NAME, SPIN, WAITING, run_app, stage_lines, with_name
+from pipeline.runtime.command import NAME, SPIN, SPIN_CHOSEN_BY, run_app, stage_lines, with_name
 from pipeline.runtime.outputs import STAGE
 
 
@@ -39,13 +39,13 @@ def test_a_stage_says_how_far_the_run_is(monkeypatch, tmp_path, stage, line):
     assert stage_lines(tmp_path / "none.yaml") == []
 
 
-@pytest.mark.parametrize("chosen", [None, *WAITING])
+@pytest.mark.parametrize("chosen", [None, *SPIN_CHOSEN_BY])
 def test_threads_soon_sleep_unless_the_user_has_chosen(monkeypatch, chosen):
-    for name in WAITING:
+    for name in SPIN_CHOSEN_BY:
         monkeypatch.delenv(name, raising=False)
     if chosen:
         monkeypatch.setenv(chosen, "4")
     monkeypatch.setattr(os, "environ", dict(os.environ))
     run_app(lambda: None)
-    found = {name: os.environ[name] for name in WAITING if name in os.environ}
+    found = {name: os.environ[name] for name in SPIN_CHOSEN_BY if name in os.environ}
     assert found == ({chosen: "4"} if chosen else SPIN)

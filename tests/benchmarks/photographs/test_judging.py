@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.photographs.judging import judged, linear, network_scores, ranks, scores_of
+from benchmarks.photographs.judging import judged, network_scores, ranks, scores_of
 from pipeline.params.infer import SCORES, InferParams
 from pipeline.posthoc.metrics import metrics
 from pipeline.posthoc.score import NetworkOutputs
+from pipeline.training.rival import linear_head
 from tests.helpers.make import default_params, section
 
 SETS = ("id_validation", "id_test", "near", "far", "foreign")
@@ -45,7 +46,7 @@ def test_a_head_has_every_post_hoc_score_of_the_pipeline():
         name: NetworkOutputs(torch.from_numpy(of @ weight.T + bias), torch.from_numpy(of))
         for name, of in features.items()
     }
-    scores = network_scores(linear(weight, bias), outputs, torch.arange(40) % 3, params)
+    scores = network_scores(linear_head(weight, bias), outputs, torch.arange(40) % 3, params)
     assert set(scores) == set(SETS)
     logits = outputs["near"].logits.numpy()
     np.testing.assert_allclose(scores["near"]["energy"], -np.log(np.exp(logits).sum(1)))
