@@ -89,7 +89,7 @@ def _bundle_card() -> dict[str, Any]:
     return {
         "format": BUNDLE_FORMAT,
         "network": {
-            "format": "latent-outliers-network/3",
+            "format": "latent-outliers-network/4",
             "role": "detector",
             "seed": 0,
             "network": {"width": 8, "blocks": [1, 1], "latent_mean": False},

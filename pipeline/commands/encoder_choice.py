@@ -43,10 +43,11 @@ TRAININGS: dict[str, dict[str, Any]] = {
         "synthesize": {"methods": ["perturb", "mixup", "shuffle"]},
         "teacher": {
             "network": {"width": 32, "blocks": [1], "latent_mean": True},
-            "optimiser": {"epochs": 20, "learning_rate": 0.01, "weight_decay": 0.05},
+            "optimiser": {"epochs": 40, "learning_rate": 0.02, "weight_decay": 0.05},
         },
         "train": {
-            "optimiser": {"epochs": 20, "learning_rate": 0.01, "weight_decay": 0.05},
+            "start": "teacher",
+            "optimiser": {"epochs": 10, "learning_rate": 0.005, "weight_decay": 0.05},
             "mixing": {"weight": 0.0},
             "outlier_exposure": {"weight": 0.0},
         },
@@ -54,8 +55,9 @@ TRAININGS: dict[str, dict[str, Any]] = {
     },
 }
 """What differs from the preset, whose networks continue the classifier of a `supervised` encoder. Latents of a backbone
-tell classes and outliers apart as they are: a small network beside their mean, and few epochs, change little of that.
-Predictions that are drawn to the uniform one on outliers would change it for the worse (docs/log.md)."""
+tell classes and outliers apart as they are: a small network beside their mean changes little of that. The teacher is
+trained until it is as accurate as a logistic regression, and the detector goes on from there. Predictions that are
+drawn to the uniform one on outliers would change it for the worse (docs/log.md)."""
 INSTALL = "pip install -c constraints.txt -e '.[pretrained]'"
 
 

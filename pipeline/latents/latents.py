@@ -105,6 +105,6 @@ def _standardised(store: Store, standardisation: Standardisation) -> Latents:
 
 
 def _per_channel(standardisation: Standardisation) -> tuple[Tensor, Tensor]:
-    """Return mean and std as (c, 1, 1); the std of a constant channel is 1, so it is only centred."""
-    mean, std = torch.tensor(standardisation.mean), torch.tensor(standardisation.std)
-    return mean[:, None, None], torch.where(std > 0, std, 1.0)[:, None, None]
+    """Return mean and divisor as (c, 1, 1)."""
+    mean, divisors = torch.tensor(standardisation.mean), torch.tensor(standardisation.divisors)
+    return mean[:, None, None], divisors[:, None, None]

@@ -24,10 +24,15 @@ class LatentResNet(nn.Module):
 
     The features are the mean over places of its last map, after the mean of the latent itself where
     `params.latent_mean` asks for it. Normalised maps do not tell how strong a latent is, and latents of a pretrained
-    backbone tell ID images from others as they are.
+    backbone tell ID images from others as they are: so this mean is taken from `zero`, and scores that compare
+    directions of features see those of the encoder's latents but for the scale of each channel.
+
+    zero: (c,) what a latent of zeros is when it is standardised, as all latents here are; None: zeros.
     """
 
-    def __init__(self, latent_channels: int, classes: int, params: NetworkParams, head: HeadParams) -> None:
+    def __init__(
+        self, latent_channels: int, classes: int, params: NetworkParams, head: HeadParams, zero: Tensor | None = None
+    ) -> None:
         super().__init__()
         widths = [params.width * 2**stage for stage in range(len(params.blocks))]
         layers: list[nn.Module] = [nn.Conv2d(latent_channels, widths[0], 3, padding=1, bias=False)]
@@ -39,6 +44,8 @@ class LatentResNet(nn.Module):
         layers += [_norm(channels), nn.ReLU()]
         self.body = nn.Sequential(*layers)
         self.latent_mean = params.latent_mean
+        self.zero: Tensor
+        self.register_buffer("zero", torch.zeros(latent_channels) if zero is None else zero, persistent=False)
         self.features = channels + latent_channels * params.latent_mean
         self.head = build_head(head, self.features, classes)
 
@@ -46,7 +53,7 @@ class LatentResNet(nn.Module):
         """Return logits (n, k) and features (n, d) of standardised latents (n, c, h, w)."""
         features = self.body(latents).mean((2, 3))  # a pooling layer has no repeatable gradient on a GPU
         if self.latent_mean:
-            features = torch.cat([latents.mean((2, 3)), features], dim=1)
+            features = torch.cat([latents.mean((2, 3)) - self.zero, features], dim=1)
         return Prediction(self.head(features), features)
 
     def take_over(self, other: Self) -> None:

@@ -25,7 +25,7 @@ class NetworkCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal["latent-outliers-network/3"] = "latent-outliers-network/3"
+    format: Literal["latent-outliers-network/4"] = "latent-outliers-network/4"
     role: Literal["teacher", "detector"]
     seed: int
     network: NetworkParams
@@ -41,7 +41,8 @@ class NetworkCard(BaseModel):
 
     def build(self) -> LatentResNet:
         """Return the network with fresh weights."""
-        return LatentResNet(self.space.shape[0], len(self.class_names), self.network, self.head)
+        zero = torch.tensor(self.standardisation.standardised_zero)
+        return LatentResNet(self.space.shape[0], len(self.class_names), self.network, self.head, zero)
 
     def load(self, weights: Mapping[str, Tensor]) -> LatentResNet:
         """Return the network with these weights, for evaluation; raises ValueError unless they fit and are finite.

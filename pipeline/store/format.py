@@ -86,6 +86,17 @@ class Standardisation(Frozen):
     mean: tuple[float, ...]
     std: tuple[Annotated[float, Field(ge=0)], ...]
 
+    @property
+    def divisors(self) -> tuple[float, ...]:
+        """What each channel is divided by: its std, or 1 where it does not vary, so that it is only centred."""
+        smallest = np.finfo(np.float32).tiny
+        return tuple(std if std >= smallest else 1.0 for std in self.std)
+
+    @property
+    def standardised_zero(self) -> tuple[float, ...]:
+        """What a scaled latent of zeros is when it is standardised, by channel."""
+        return tuple(-mean / divisor for mean, divisor in zip(self.mean, self.divisors, strict=True))
+
     def require_channels(self, channels: int) -> None:
         """Raise ValueError unless there is a mean and a std of each channel."""
         if not len(self.mean) == len(self.std) == channels:

@@ -43,7 +43,7 @@ def test_a_backbone_sets_what_depends_on_it(photos, given):
     assert (reduced, params["data"]["image_size"], params["views"]["count"]) == ((None, 2), 64, 2)
     assert params["teacher"]["network"] == {"width": 32, "blocks": [1], "latent_mean": True}
     assert params["encode"]["batch_size"] == 16
-    assert (params["teacher"]["start"], params["train"]["start"]) == ("scratch", "scratch")
+    assert (params["teacher"]["start"], params["train"]["start"]) == ("scratch", "teacher")
     assert params["synthesize"]["methods"] == ["perturb", "mixup", "shuffle"]
     assert load_all(PROJECT / "params.yaml").encoder.kind == "transformers"
     assert f"encoder: transformers, the pretrained backbone {given.resolve()}, as --encoder says" in told

@@ -6,11 +6,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from pipeline.latents.latents import to_standardised
 from pipeline.networks.outputs import OUTPUTS, load_outputs, save_outputs
 from pipeline.networks.resnet import LatentResNet
 from pipeline.networks.saved_network import NetworkCard, load_network, predict, save_network
 from pipeline.params.networks import AdaCosParams, LinearParams, NetworkParams, OptimiserParams
 from pipeline.runtime.errors import DivergedError, IncompatibleStoreError, ModelError
+from pipeline.store.format import Standardisation
 from pipeline.training.gradients import Step
 from pipeline.training.loop import fit, ignore_history
 from tests.helpers.make import SPACE, UNIT
@@ -50,6 +52,22 @@ def test_the_mean_of_the_latent_over_places_can_be_among_the_features():
             assert row[channel].item() == pytest.approx(sum(latent[channel].flatten().tolist()) / 16, abs=1e-6)
     assert torch.equal(features[:, 4:], network.body(latents).mean((2, 3)))
     assert network.head.weight.shape == (3, 20)
+
+
+def test_the_mean_among_the_features_is_that_of_the_latent_before_it_was_centred():
+    """But for the scale of each channel; a channel that does not vary has no scale."""
+    standardisation = Standardisation(mean=(3.0, -1.0, 0.5, 2.0), std=(2.0, 0.5, 1.0, 0.0))
+    both = PARAMS.model_copy(update={"latent_mean": True})
+    card = CARD.model_copy(update={"network": both, "standardisation": standardisation})
+    network, scaled = card.build().eval(), torch.randn(5, 4, 4, 4)
+    features = network(to_standardised(scaled, standardisation)).features
+    for row, latent in zip(features, scaled, strict=True):
+        for channel, divisor in enumerate((2.0, 0.5, 1.0, 1.0)):
+            mean = sum(latent[channel].flatten().tolist()) / 16
+            assert row[channel].item() == pytest.approx(mean / divisor, abs=1e-5)
+    assert "zero" not in network.state_dict()
+    again = card.load(network.state_dict())(to_standardised(scaled, standardisation)).features
+    assert torch.equal(again, features)
 
 
 @pytest.mark.parametrize(
