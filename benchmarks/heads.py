@@ -108,6 +108,7 @@ def unit(variant: Variant, seed: int, params: AllParams, folder: Path) -> Detect
         params=TrainParams.model_validate(content),
         latents=LATENTS / "id_train",
         views=None,
+        validation=None,
         outliers=tuple(OUTLIERS / method for method in OUTLIERS_OF[variant.outliers] or METHODS[:1]),
         teacher=MODELS / "teacher" / str(seed),
         pretrained_teacher=MODELS / "pretrained_teacher",

@@ -78,10 +78,9 @@ def changed(params: TeacherParams, setting: tuple[int, float, int, float]) -> Te
 
 def unit(setting: tuple[int, float, int, float], seed: int, params: TeacherParams) -> TeacherUnit:
     """Return one training."""
-    output = folder(setting, seed)
-    return TeacherUnit(
-        seed, changed(params, setting), ENCODER, LATENTS / "id_train", None, output, output.with_name(f"{seed}.csv")
-    )
+    output, latents = folder(setting, seed), LATENTS / "id_train"
+    curve = output.with_name(f"{seed}.csv")
+    return TeacherUnit(seed, changed(params, setting), ENCODER, latents, None, None, output, curve)
 
 
 def validate(trial: Trial) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from pipeline.runtime.command import PARAMS_FILE, ParamsPath, Ranks, Ray, Worker
 def train(
     latents: Path,
     views: Path,
+    validation: Path,
     outliers: Path,
     teachers: Path,
     pretrained_teacher: Path,
@@ -22,9 +23,10 @@ def train(
 ) -> None:
     """Train a detector per seed on LATENTS with their VIEWS, OUTLIERS and the outputs of teachers, to OUTPUT.
 
-    CURVES shows epochs. Detectors that a killed run finished are kept.
+    CURVES shows epochs, with the accuracy on the store VALIDATION, which decides nothing. Detectors that a killed run
+    finished are kept.
     """
-    from pipeline.latents.latents import load_id_train
+    from pipeline.latents.latents import load_id_train, load_latents
     from pipeline.latents.view_rows import load_views
     from pipeline.params.methods.enabled import OutlierStores
     from pipeline.params.train import TrainParams
@@ -40,12 +42,13 @@ def train(
     stores = tuple(outliers / name for name in names)
     warn_of_orphaned_outputs(outliers, names)
     id_train = load_id_train(latents)
+    load_latents(validation, id_train.header)  # a damaged store is an error of the stage, not of its first unit
     check_outliers(stores, id_train.header)
     if settings.micl.club.weight:
         check_parents(stores, id_train, load_views(views, id_train))
     facts: dict[str, object] = {"seeds": file.seeds, "outliers": names, "train": settings.model_dump(mode="json")}
     facts |= {"ranks": ranks} if ranks > 1 else {}
-    inputs = [latents, views, *stores, teachers, pretrained_teacher]
+    inputs = [latents, views, validation, *stores, teachers, pretrained_teacher]
     with publish_when_done(output, facts, inputs, ranks=ranks) as work:
         units = [
             DetectorUnit(
@@ -53,6 +56,7 @@ def train(
                 params=settings,
                 latents=latents,
                 views=views,
+                validation=validation,
                 outliers=stores,
                 teacher=teachers / str(seed),
                 pretrained_teacher=pretrained_teacher,

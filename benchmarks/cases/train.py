@@ -60,7 +60,8 @@ def _prepared(folder: Path, shape: tuple[int, int, int], rows: int, epochs: int)
         _write_outliers(store, shape, space)
     file = ParamsFile(PARAMS_FILE)
     teacher = _shortened(file.section("teacher", TeacherParams), epochs=1)
-    train_teacher(TeacherUnit(0, teacher, folder, folder / "id", None, folder / "teacher", folder / "teacher.csv"))
+    of_teacher = TeacherUnit(0, teacher, folder, folder / "id", None, None, folder / "teacher", folder / "teacher.csv")
+    train_teacher(of_teacher)
     (folder / "none").mkdir()
     write_card(folder / "none", None)
     return DetectorUnit(
@@ -68,6 +69,7 @@ def _prepared(folder: Path, shape: tuple[int, int, int], rows: int, epochs: int)
         params=_shortened(file.section("train", TrainParams), epochs),
         latents=folder / "id",
         views=None,
+        validation=None,
         outliers=stores,
         teacher=folder / "teacher",
         pretrained_teacher=folder / "none",

@@ -28,11 +28,14 @@ from pipeline.runtime.files import read_json, write_json
 from pipeline.runtime.run_log import git_revision
 from pipeline.schema.reader import read_yaml
 from pipeline.schema.text import dump_yaml
-from pipeline.training.curve import RATE
+from pipeline.training.curve import loss_names
 
 FORMAT = "latent-outliers-ranks/1"
 RESULT = Path("benchmarks/results/ranks-cpu.json")
-INPUTS = ("data/latents/id_train", "data/outliers", "models/teacher", "models/pretrained_teacher")
+INPUTS = (
+    "data/latents/id_train", "data/views", "data/latents/id_validation", "data/outliers", "models/teacher",
+    "models/pretrained_teacher",
+)  # fmt: skip
 
 
 def main(
@@ -63,7 +66,7 @@ def trained(folder: Path, seeds: list[int], options: tuple[str, ...], environmen
     seconds = time.perf_counter() - began
     ends = {seed: read_json(output / str(seed) / "history.json") for seed in seeds}
     losses = {
-        name: [sum(value for loss, value in history[epoch].items() if loss != RATE) for history in ends.values()]
+        name: [sum(history[epoch][loss] for loss in loss_names(history[epoch])) for history in ends.values()]
         for name, epoch in (("first", 0), ("last", -1))
     }
     return {"seconds": round(seconds, 1), "seeds": seeds, **losses}

@@ -104,6 +104,7 @@ def _detector(project: Project, name: str, how: Library | Head, seed: int) -> De
         params=params,
         latents=project.latents("id_train"),
         views=None,
+        validation=None,
         outliers=stores,
         teacher=project.teacher(seed),
         pretrained_teacher=project.folder / "models/pretrained_teacher",

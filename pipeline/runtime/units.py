@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from pipeline.runtime.child_process import end_with_parent
 from pipeline.runtime.cluster import RanksPool, RayPool
@@ -33,9 +33,16 @@ UnitT = TypeVar("UnitT", bound=Unit)
 SECONDS_BETWEEN_UPDATES = 0.5
 
 
-def finished_steps(unit: Unit) -> int:
-    """Return the number of finished steps of a unit that consists of one step."""
-    return int(unit.output.is_dir())
+class Done(NamedTuple):
+    """How far the units are: finished steps of all together, and what is shown beside the bar."""
+
+    steps: int
+    note: str = ""
+
+
+def finished_units(units: Sequence[Unit]) -> Done:
+    """Return how many units are finished; each is one step."""
+    return Done(sum(unit.output.is_dir() for unit in units))
 
 
 def run_units(
@@ -45,12 +52,12 @@ def run_units(
     launch: Launch,
     title: str,
     steps: int = 1,
-    done: Callable[[UnitT], int] = finished_steps,
+    done: Callable[[Sequence[UnitT]], Done] = finished_units,
 ) -> None:
     """Call `function` on every unit that has no output yet, with a progress bar.
 
     The calls run in other processes, on this machine or on a cluster.
-    title: of the progress bar; steps: number of steps per unit; done: returns a unit's finished steps, and is called
+    title: of the progress bar; steps: number of steps per unit; done: returns how far the units are, and is called
     repeatedly.
     Raises UnitError when a unit ends with an error or its process dies. A PipelineError is raised unchanged, and so is
     an error that means that memory does not suffice.
@@ -65,9 +72,9 @@ def run_units(
         try:
             while not ended:
                 ended = _ended(futures)
-                done_steps = sum(map(done, units))
-                advance(done_steps - shown_steps)
-                shown_steps = done_steps
+                finished = done(units)
+                advance(finished.steps - shown_steps, finished.note)
+                shown_steps = finished.steps
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
     _raise_first_error(unfinished, futures)

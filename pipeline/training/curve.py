@@ -7,11 +7,12 @@ from pathlib import Path
 from pipeline.runtime.errors import DivergedError
 
 Epoch = dict[str, float]
-"""`learning_rate` of the epoch's last step, and the mean over its steps of each weighted loss, by name."""
+"""`learning_rate` of the epoch's last step, the mean over its steps of each weighted loss, by name, and the share of ID
+validation images that the network named rightly after it, where that was asked for."""
 History = list[Epoch]
 """One entry per epoch."""
 
-RATE = "learning_rate"
+RATE, ACCURACY = "learning_rate", "id_validation_accuracy"
 SUM = "loss"
 """The column of the minimised sum of the losses. It is the last column, which `dvc plots` draws by default."""
 
@@ -35,7 +36,7 @@ class Curve:
         if not self.epochs_written:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.unlink(missing_ok=True)
-            lines.insert(0, ",".join(("epoch", RATE, *(_losses(history[0]) if history else ()), SUM)))
+            lines.insert(0, ",".join(("epoch", *(_columns(history[0]) if history else (RATE,)), SUM)))
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write("".join(f"{line}\n" for line in lines))
         self.epochs_written += len(new_epochs)
@@ -48,6 +49,17 @@ def end_epoch(history: History, rate: float, losses: Mapping[str, float], peak_r
         if not math.isfinite(value):
             raise DivergedError(name, value, len(history) + 1, peak_rate)
     history.append({RATE: rate, **losses})
+
+
+def latest_accuracy(path: Path) -> float | None:
+    """Return the accuracy after the last epoch in the file of a curve; None where there is none yet."""
+    try:
+        lines = path.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()  # the last line may be half written
+    except FileNotFoundError:
+        return None
+    if len(lines) < 2 or ACCURACY not in (names := lines[0].split(",")):
+        return None
+    return float(lines[-1].split(",")[names.index(ACCURACY)])
 
 
 def epochs_in(path: Path) -> int:
@@ -65,10 +77,15 @@ def remove_curves(folder: Path) -> None:
         path.unlink()
 
 
-def _losses(epoch: Epoch) -> list[str]:
-    return sorted(name for name in epoch if name != RATE)
+def loss_names(epoch: Epoch) -> list[str]:
+    """Return the names of the losses of an epoch."""
+    return sorted(epoch.keys() - {RATE, ACCURACY})
+
+
+def _columns(epoch: Epoch) -> list[str]:
+    return [RATE, *({ACCURACY} & epoch.keys()), *loss_names(epoch)]
 
 
 def _line(number: int, epoch: Epoch) -> str:
-    losses = [epoch[name] for name in _losses(epoch)]
-    return ",".join(map(repr, (number, epoch[RATE], *losses, math.fsum(losses))))
+    values = [epoch[name] for name in _columns(epoch)]
+    return ",".join(map(repr, (number, *values, math.fsum(epoch[name] for name in loss_names(epoch)))))

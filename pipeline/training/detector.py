@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from pipeline.latents.latents import Latents, load_id_train
+from pipeline.latents.latents import Latents, load_id_train, load_latents
 from pipeline.latents.view_rows import TrainingRows, load_training_rows
 from pipeline.networks.outputs import TeacherOutputs, load_outputs
 from pipeline.networks.pretrained_teacher import load_pretrained_teacher
@@ -21,7 +21,7 @@ from pipeline.runtime.units import finished_folder
 from pipeline.training.curve import Curve
 from pipeline.training.draws import OutlierBatch, OutlierBatches, open_outliers
 from pipeline.training.gradients import Losses, Step, StepInputs
-from pipeline.training.loop import fit, ignore_history
+from pipeline.training.loop import fit, ignore_history, validated
 from pipeline.training.mixing import Mixing
 from pipeline.training.objective import BatchOutputs, Objective
 from pipeline.training.outlier_targets import outlier_targets
@@ -40,6 +40,8 @@ class DetectorUnit:
     latents: Path
     views: Path | None
     """Output of stage `views`; None where there are none."""
+    validation: Path | None
+    """Latents of ID validation, on which the accuracy of each epoch is shown; None shows none."""
     outliers: tuple[Path, ...]
     teacher: Path
     pretrained_teacher: Path
@@ -72,7 +74,8 @@ def train_detector(unit: DetectorUnit) -> None:
     detector_step = DetectorStep(shared_by_ranks(network), objective, rows, labels, teacher_outputs, batches)
     step = Step(detector_step.draw, detector_step.losses, recordable=detector_step.recordable)
     trained_modules = nn.ModuleList([network, objective])
-    on_epoch = Curve(unit.curve).show if is_first() else ignore_history
+    validation = None if unit.validation is None else load_latents(unit.validation, latents.header)
+    on_epoch = validated(Curve(unit.curve), network, validation) if is_first() else ignore_history
     history = fit(trained_modules, len(latents.values), step, params.optimiser, order, on_epoch)
     if is_first():
         with finished_folder(unit.output) as folder:

@@ -6,8 +6,11 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from pipeline.latents.latents import Latents
+from pipeline.networks.resnet import LatentResNet
+from pipeline.networks.saved_network import predict
 from pipeline.params.networks import OptimiserParams
-from pipeline.training.curve import History, end_epoch
+from pipeline.training.curve import ACCURACY, Curve, History, end_epoch
 from pipeline.training.gradients import Gradients, Losses, Step
 
 
@@ -49,6 +52,29 @@ def fit(
         on_epoch(history)
     network.eval()
     return history
+
+
+def validated(
+    curve: Curve,
+    network: LatentResNet,
+    validation: Latents | None,  # None: the epochs have no accuracy
+) -> Callable[[History], object]:
+    """Return the `on_epoch` of a training that adds the accuracy on ID validation to an epoch and shows the epoch."""
+
+    def on_epoch(history: History) -> None:
+        if validation is not None:
+            network.eval()
+            history[-1][ACCURACY] = _accuracy(network, validation)
+            network.train()
+        curve.show(history)
+
+    return on_epoch
+
+
+def _accuracy(network: LatentResNet, latents: Latents) -> float:
+    """Return the share of the latents that the network names rightly."""
+    logits, _ = predict(network, latents.values)
+    return float((logits.argmax(1) == torch.from_numpy(latents.labels)).double().mean())
 
 
 def ignore_history(_: History) -> None:

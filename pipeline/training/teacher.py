@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from pipeline.latents.latents import load_id_train
+from pipeline.latents.latents import load_id_train, load_latents
 from pipeline.latents.view_rows import load_training_rows
 from pipeline.networks.outputs import save_outputs
 from pipeline.networks.saved_network import NetworkCard, predict, save_network
@@ -18,7 +18,7 @@ from pipeline.runtime.device import UNIT_THREADS, chosen_device, prepare_torch, 
 from pipeline.runtime.units import finished_folder
 from pipeline.training.curve import Curve
 from pipeline.training.gradients import Losses, Step
-from pipeline.training.loop import fit
+from pipeline.training.loop import fit, validated
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class TeacherUnit:
     latents: Path
     views: Path | None
     """Output of stage `views`; None where there are none."""
+    validation: Path | None
+    """Latents of ID validation, on which the accuracy of each epoch is shown; None shows none."""
     output: Path
     curve: Path
 
@@ -52,6 +54,7 @@ def train_teacher(unit: TeacherUnit) -> None:
         class_names=latents.class_names,
     )
     rows, labels = load_training_rows(unit.views, latents, device), torch.from_numpy(latents.labels).long()
+    validation = None if unit.validation is None else load_latents(unit.validation, latents.header)
     order = torch.Generator().manual_seed(unit.seed)
     with seeded(unit.seed, device):
         network = card.build()
@@ -66,7 +69,8 @@ def train_teacher(unit: TeacherUnit) -> None:
         return {"cross_entropy": cross_entropy(network(values).logits, labels)}
 
     step = Step(draw, losses, recordable=True)
-    history = fit(network, len(labels), step, unit.params.optimiser, order, Curve(unit.curve).show)
+    on_epoch = validated(Curve(unit.curve), network, validation)
+    history = fit(network, len(labels), step, unit.params.optimiser, order, on_epoch)
     with finished_folder(unit.output) as folder:
         save_network(folder, network, card, history)
         save_outputs(folder, *predict(network, latents.values))

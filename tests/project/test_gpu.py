@@ -193,7 +193,7 @@ def test_every_head_and_every_loss_train_repeatably(head):
     content = tiny_params(**weights, train__head=head)
     write_views_card(Path("views"), 0)
     params = write_params(Path(), content)
-    teacher(Path("encoder"), latents, Path("views"), Path("teachers"), Path("curves"), params, workers=1)
+    teacher(Path("encoder"), latents, Path("views"), latents, Path("teachers"), Path("curves"), params, workers=1)
     Path("pretrained").mkdir()
     write_card(Path("pretrained"), None)
     for name in ("a", "b"):
@@ -203,6 +203,7 @@ def test_every_head_and_every_loss_train_repeatably(head):
                 params=section(TrainParams, content["train"]),
                 latents=latents,
                 views=None,
+                validation=latents,
                 outliers=(outliers,),
                 teacher=Path("teachers/0"),
                 pretrained_teacher=Path("pretrained"),

@@ -88,11 +88,21 @@ def test_another_project_trains_on_imported_shards(alice, tmp_path):
 
 
 def a_colleague_trains_on_shared_shards(bob):
-    call(bob, "dvc", "pull", "encode@id_train", "views", "teacher", "pretrained_teacher", "synthesize")
+    call(
+        bob,
+        "dvc",
+        "pull",
+        "encode@id_train",
+        "encode@id_validation",
+        "views",
+        "teacher",
+        "pretrained_teacher",
+        "synthesize",
+    )
     assert "whole; 300 rows" in call(bob, "latent-outliers", "verify", MIXUP)
     write_params(bob, changed(tiny_params(), train__micl__info_nce__weight=0.25))
     assert stages_run(call(bob, "dvc", "repro", "--single-item", "train")) == ["train"]
-    assert {path.name for path in (bob / "data/latents").iterdir()} == {"id_train"}
+    assert {path.name for path in (bob / "data/latents").iterdir()} == {"id_train", "id_validation"}
     assert {path.name for path in (bob / "models").iterdir()} == {
         "teacher",
         "pretrained_teacher",

@@ -115,7 +115,7 @@ def test_without_a_cluster_ray_is_not_imported():
 
 
 def test_an_address_may_come_from_the_environment(tmp_path):
-    stage = [sys.executable, "-m", "stages.teacher", *[tmp_path] * 3, "teachers", "curves", "--workers", "2"]
+    stage = [sys.executable, "-m", "stages.teacher", *[tmp_path] * 4, "teachers", "curves", "--workers", "2"]
     told = subprocess.run(
         stage, cwd=ROOT, env=os.environ | {"RAY_ADDRESS": "auto"}, capture_output=True, text=True, check=False
     )

@@ -149,8 +149,8 @@ def test_networks_are_the_same_bytes(cluster):
     for workers, ray in ((2, None), (None, cluster.address)):
         outputs = [Path("made") / name for name in ("teacher", "detector")]
         curves = [Path("curves") / output.name for output in outputs]
-        teacher(Path("encoder"), ID, VIEWS, outputs[0], curves[0], params, workers, ray)
-        inputs = (ID, VIEWS, Path("outliers"), outputs[0], Path("pretrained"))
+        teacher(Path("encoder"), ID, VIEWS, ID, outputs[0], curves[0], params, workers, ray)
+        inputs = (ID, VIEWS, ID, Path("outliers"), outputs[0], Path("pretrained"))
         train(*inputs, outputs[1], curves[1], params, workers, ray)
         found[ray] = [folder_digest(path) for path in (*outputs, *curves)]
         shutil.rmtree("made")

@@ -28,7 +28,16 @@ def judge(**changes):
     params = write_params(Path(), tiny_params(synthesize__methods=["mixup", "shuffle"], **changes))
     if not TEACHERS.is_dir():
         write_card(Path("views"), 0)
-        teacher(Path("encoder"), LATENTS / "id_train", Path("views"), TEACHERS, Path("curves"), params, 1)
+        teacher(
+            Path("encoder"),
+            LATENTS / "id_train",
+            Path("views"),
+            LATENTS / "id_train",
+            TEACHERS,
+            Path("curves"),
+            params,
+            1,
+        )
     quality(LATENTS, OUTLIERS, TEACHERS, REPORT, FIGURES, params)
     return read_json(REPORT)
 

@@ -103,7 +103,7 @@ def test_a_device_that_is_not_there_is_one_line(tmp_path, monkeypatch):
     write_params(tmp_path, tiny_params())
     latents_store(tmp_path / "id")
     write_card(tmp_path / "views", 0)
-    code, _, err = run("stages.teacher", "encoder", "id", "views", "out", "curves")
+    code, _, err = run("stages.teacher", "encoder", "id", "views", "id", "out", "curves")
     assert code == 1
     assert err.startswith("error: LATENT_OUTLIERS_DEVICE is 'cdua', which cannot be used")
     assert err.count("\n") == 1

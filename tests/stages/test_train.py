@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline.latents.latents import load_id_train
+from pipeline.latents.latents import load_id_train, load_latents
 from pipeline.latents.view_rows import write_card as write_views_card
 from pipeline.networks.outputs import TeacherOutputs, load_outputs
 from pipeline.networks.pretrained_teacher import write_card
@@ -20,11 +20,14 @@ from pipeline.params.teacher import TeacherParams
 from pipeline.runtime.errors import ModelError, PipelineError, UnfinishedStoreError
 from pipeline.runtime.files import folder_digest, read_json, write_bytes
 from pipeline.training import detector, seeds
+from pipeline.training.curve import loss_names
 from stages.teacher import teacher
 from stages.train import train
 from tests.helpers.make import latents_store, outliers_store, tiny_params, write_params
 
-ENCODER, ID, VIEWS, OUTLIERS, TEACHERS = map(Path, ("encoder", "id", "views", "outliers", "teachers"))
+ENCODER, ID, VIEWS, VALIDATION, OUTLIERS, TEACHERS = map(
+    Path, ("encoder", "id", "views", "validation", "outliers", "teachers")
+)
 PRETRAINED, DETECTORS = map(Path, ("pretrained", "detectors"))
 FEW = {"synthesize__methods": ["mixup", "shuffle"]}
 
@@ -37,6 +40,7 @@ def folder(tmp_path_factory):
         patch.chdir(folder)
         patch.setenv("LATENT_OUTLIERS_DEVICE", "cpu")
         latents_store(ID)
+        latents_store(VALIDATION, seed=1)
         write_views_card(VIEWS, 0)
         for seed, method in enumerate(FEW["synthesize__methods"]):
             outliers_store(OUTLIERS / method, seed=seed)
@@ -58,12 +62,12 @@ def curves(output):
 
 def train_teachers(output=TEACHERS, workers=1, **changes):
     params = write_params(Path(), tiny_params(**(FEW | changes)))
-    teacher(ENCODER, ID, VIEWS, output, curves(output), params, workers)
+    teacher(ENCODER, ID, VIEWS, VALIDATION, output, curves(output), params, workers)
 
 
 def train_detectors(output=DETECTORS, workers=1, **changes):
     params = write_params(Path(), tiny_params(**(FEW | changes)))
-    train(ID, VIEWS, OUTLIERS, TEACHERS, PRETRAINED, output, curves(output), params, workers)
+    train(ID, VIEWS, VALIDATION, OUTLIERS, TEACHERS, PRETRAINED, output, curves(output), params, workers)
 
 
 def test_the_stages_train_repeat_and_check(trained):
@@ -123,8 +127,38 @@ def test_a_curve_shows_the_history_and_no_old_curve_stays(trained):
     history = read_json(Path("few/1/history.json"))
     assert [row.pop("epoch") for row in shown] == [1, 2]
     for row, epoch in zip(shown, history, strict=True):
-        assert row.pop("loss") == pytest.approx(sum(epoch[name] for name in epoch if name != "learning_rate"))
+        assert row.pop("loss") == pytest.approx(sum(epoch[name] for name in loss_names(epoch)))
         assert row == epoch
+
+
+@pytest.mark.parametrize("networks", [TEACHERS, DETECTORS])
+def test_the_history_ends_with_the_accuracy_of_the_network_on_id_validation(trained, networks):
+    header = load_id_train(ID).header
+    validation = load_latents(VALIDATION, header)
+    for seed in tiny_params()["seeds"]:
+        network = load_network(networks / str(seed), header.space, header.class_names).network
+        hits = [
+            int(network(row[None]).logits.argmax()) == label
+            for row, label in zip(validation.values, validation.labels, strict=True)
+        ]
+        history = read_json(networks / str(seed) / "history.json")
+        assert history[-1]["id_validation_accuracy"] == sum(hits) / len(hits)
+        assert all(0 <= epoch["id_validation_accuracy"] <= 1 for epoch in history)
+
+
+def test_the_accuracy_that_is_shown_changes_no_network(trained):
+    def weights():
+        return load_file(Path("other_validation/0/model.safetensors"))
+
+    shutil.copytree(VALIDATION, "kept")
+    train_teachers(Path("other_validation"), seeds=[0])
+    before = weights()
+    shutil.rmtree(VALIDATION)
+    latents_store(VALIDATION, seed=2)
+    train_teachers(Path("other_validation"), seeds=[0])
+    shutil.rmtree(VALIDATION)
+    Path("kept").rename(VALIDATION)
+    assert all(torch.equal(value, before[name]) for name, value in weights().items())
 
 
 def test_every_loss_and_another_head_train(trained):
@@ -180,5 +214,7 @@ def test_what_is_missing_is_named(trained):
     with pytest.raises(ModelError, match=r"teachers/7: no trained network could be read"):
         train_detectors(Path("x"), seeds=[7])
     with pytest.raises(PipelineError, match=r"nowhere/manifest.json: not found"):
-        teacher(ENCODER, Path("nowhere"), VIEWS, Path("x"), Path("y"), write_params(Path(), tiny_params()), 1)
+        teacher(
+            ENCODER, Path("nowhere"), VIEWS, VALIDATION, Path("x"), Path("y"), write_params(Path(), tiny_params()), 1
+        )
     assert not Path("x").exists()

@@ -30,7 +30,7 @@ def test_curves_grow_while_a_stage_runs_and_outlive_its_kill():
     write_params(Path(), tiny_params(teacher__optimiser__epochs=EPOCHS))
     latents_store(Path("id"))
     write_card(Path("views"), 0)
-    stage = command("stages.teacher", "encoder", "id", "views", "teachers", CURVES, "--workers", 1)
+    stage = command("stages.teacher", "encoder", "id", "views", "id", "teachers", CURVES, "--workers", 1)
     running = subprocess.Popen(stage, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
     wait_for(lambda: epochs_in(CURVES / "1.csv") > 1)
     assert epochs_in(CURVES / "0.csv") == EPOCHS
@@ -39,6 +39,6 @@ def test_curves_grow_while_a_stage_runs_and_outlive_its_kill():
     assert running.wait() == -signal.SIGKILL
     shutil.rmtree(CURVES)  # as DVC does with every output of a stage that it runs
     for output, curves in (("teachers", CURVES), ("others", "whole")):
-        assert run("stages.teacher", "encoder", "id", "views", output, curves)[0] == 0
+        assert run("stages.teacher", "encoder", "id", "views", "id", output, curves)[0] == 0
     assert {path.name: epochs_in(path) for path in CURVES.iterdir()} == {"0.csv": EPOCHS, "1.csv": EPOCHS}
     assert folder_digest(CURVES) == folder_digest(Path("whole"))

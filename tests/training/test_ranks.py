@@ -30,7 +30,7 @@ EVERY_LOSS = {
     "train__distillation__features__weight": 0.1,
     "train__outlier_exposure__weight": 0.5,
 }
-INPUTS = Path("id"), Path("views"), Path("outliers"), Path("teachers"), Path("pretrained")
+INPUTS = Path("id"), Path("views"), Path("id"), Path("outliers"), Path("teachers"), Path("pretrained")
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def trained(output, ray=None, ranks=1, **changes):
     params = write_params(Path(), tiny_params(seeds=[0], synthesize__methods=["mixup"], **EVERY_LOSS, **changes))
     if not Path("teachers").exists():
         write_views_card(Path("views"), 0)
-        inputs = map(Path, ("encoder", "id", "views", "teachers", "curves_of_teachers"))
+        inputs = map(Path, ("encoder", "id", "views", "id", "teachers", "curves_of_teachers"))
         teacher(*inputs, params, workers=1)
     train(*INPUTS, Path(output), Path("curves"), params, workers=None if ray else 1, ray=ray, ranks=ranks)
     return read_json(Path(output) / "0/history.json"), load_file(Path(output) / "0/model.safetensors")

@@ -16,7 +16,7 @@ from pipeline.report.page.content import PageContent
 from pipeline.report.page.theme import COLOURS, themed_svg
 from pipeline.report.plots import BINS, FPR_GRID, mean_roc
 from pipeline.report.sentences import Entry, entries, loss_name, percent, score_name, set_title, signed, three_digits
-from pipeline.training.curve import RATE, History
+from pipeline.training.curve import ACCURACY, History, loss_names
 
 Array = NDArray[np.float64]
 MARKERS = {"better": "^", "worse": "v", "undecided": "o"}
@@ -178,19 +178,31 @@ def _draw_histogram(axes: Axes, id_scores: Array, ood_scores: Array, threshold: 
 
 
 def training(content: PageContent) -> list[Panel]:
-    """Return one panel per role and loss: the mean over the seeds, and their range."""
+    """Return panels per role, of its accuracy on ID validation and of each loss: mean over the seeds, and range."""
     panels: list[Panel] = []
     for role, side in (("teacher", "baseline"), ("detector", "detector")):
-        for loss, curves in loss_curves(content.histories.get(role, {})).items():
+        histories = content.histories.get(role, {})
+        if (accuracy := accuracy_curves(histories)) is not None:
+            panels.append(_accuracy_panel(len(panels), role, accuracy, COLOURS[side]))
+        for loss, curves in loss_curves(histories).items():
             panels.append(_training_panel(len(panels), role, loss, curves, COLOURS[side]))
     return panels
+
+
+def accuracy_curves(histories: Mapping[int, History]) -> Array | None:
+    """Return the accuracy on ID validation after each epoch, (seeds, epochs); None where an epoch has none."""
+    runs = list(histories.values())
+    epochs = min((len(run) for run in runs), default=0)
+    if not epochs or any(ACCURACY not in epoch for run in runs for epoch in run):
+        return None
+    return np.array([[epoch[ACCURACY] for epoch in run[:epochs]] for run in runs])
 
 
 def loss_curves(histories: Mapping[int, History]) -> dict[str, Array]:
     """Return for each loss its weighted values, an array (seeds, epochs)."""
     runs = list(histories.values())
     epochs = min((len(run) for run in runs), default=0)
-    losses = list(dict.fromkeys(loss for run in runs for epoch in run for loss in epoch if loss != RATE))
+    losses = list(dict.fromkeys(loss for run in runs for epoch in run for loss in loss_names(epoch)))
     return {loss: np.array([[epoch[loss] for epoch in run[:epochs]] for run in runs]) for loss in losses}
 
 
@@ -202,10 +214,29 @@ def _training_panel(index: int, role: str, loss: str, curves: Array, colour: str
     return Panel(f"{role}: {title}", themed_svg(f"training-{index}", alt, 170, (50, 12, 8, 40), draw))
 
 
-def _draw_training(axes: Axes, curves: Array, colour: str) -> None:
+def _accuracy_panel(index: int, role: str, curves: Array, colour: str) -> Panel:
+    mean = curves.mean(0)
+    epochs = f"{len(mean)} epochs: from {percent(mean[0])} to {percent(mean[-1])}"
+    alt = f"% of ID validation images that the {role} named rightly over {epochs}, mean over the seeds"
+    draw = partial(_draw_accuracy, curves=100 * curves, colour=colour)
+    return Panel(
+        f"{role}: % of ID validation named rightly", themed_svg(f"training-{index}", alt, 170, (50, 12, 8, 40), draw)
+    )
+
+
+def _draw_accuracy(axes: Axes, curves: Array, colour: str) -> None:
+    _draw_range(axes, curves, colour)
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+
+
+def _draw_range(axes: Axes, curves: Array, colour: str) -> None:
     epochs = np.arange(1, curves.shape[1] + 1)
     axes.fill_between(epochs, curves.min(0), curves.max(0), color=colour, alpha=0.25, linewidth=0)
     axes.plot(epochs, curves.mean(0), color=colour, linewidth=1.8, marker="." if len(epochs) == 1 else "")
+
+
+def _draw_training(axes: Axes, curves: Array, colour: str) -> None:
+    _draw_range(axes, curves, colour)
     if curves.min() > 0 and curves.mean(0).max() / curves.mean(0).min() > LOG_RATIO:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

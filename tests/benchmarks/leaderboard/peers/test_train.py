@@ -69,7 +69,7 @@ def test_what_a_peer_learns_beside_the_network_is_trained_along(latents, monkeyp
 def test_a_peer_begins_with_the_weights_and_the_batches_of_the_teacher_of_its_seed(latents):
     params = TeacherParams(start="scratch", network=NETWORK, optimiser=OPTIMISER)
     torch.set_num_threads(1)
-    train_teacher(TeacherUnit(3, params, Path("encoder"), Path("id"), None, Path("teacher"), Path("teacher.csv")))
+    train_teacher(TeacherUnit(3, params, Path("encoder"), Path("id"), None, None, Path("teacher"), Path("teacher.csv")))
     train_peer(unit("vos"))
     teacher, vos = (read_json(Path(folder) / "history.json") for folder in ("teacher", "out"))
     same = [one["cross_entropy"] == other["cross_entropy"] for one, other in zip(teacher, vos, strict=True)]
