@@ -1,7 +1,9 @@
 """Measure how long this machine takes to train an encoder and to encode, with the user's own images."""
 
 import math
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -31,11 +33,13 @@ STEPS = 2
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds per image on this machine."""
+    """Seconds per image on this machine, and how large an encoder and what it makes are."""
 
     read: float  # to open it and bring it to size
     encode: float
     train: float  # each time that a training sees it; 0 where nothing is trained
+    latent: tuple[int, int, int]  # shape (c, h, w) of a stored latent
+    size: int  # bytes of the encoder's files
 
     def training(self, images: int, epochs: int) -> float:
         """Return the seconds of a training, whose images are read once."""
@@ -67,7 +71,23 @@ def measured_speed(params: AllParams, model: EncoderModel | None, images: ImageS
         read, train = (perf_counter() - began) / len(pictures), 0.0
         if model is None:
             model, train = _timed_training(params, images)
-        return Speed(read, seconds_to_encode(model, np.stack(pictures)), train)
+        seconds = seconds_to_encode(model, np.stack(pictures))
+        return Speed(read, seconds, train, _latent_shape(params, model), _size(model))
+
+
+def _latent_shape(params: AllParams, model: EncoderModel) -> tuple[int, int, int]:
+    """Return the shape of a latent after the reduction."""
+    size, encoder = params.data.image_size, params.encoder
+    _, channels, side, _ = model.encode(torch.zeros(1, 3, size, size, device=chosen_device())).shape
+    kept = min(encoder.side or side, side)
+    return min(encoder.channels or channels, channels), kept, kept
+
+
+def _size(model: EncoderModel) -> int:
+    """Return the bytes of the files of a model."""
+    with tempfile.TemporaryDirectory() as name:
+        model.save(Path(name))
+        return sum(file.stat().st_size for file in Path(name).rglob("*") if file.is_file())
 
 
 def seconds_to_encode(
@@ -88,19 +108,30 @@ def seconds_to_encode(
 
 def estimate(params: AllParams, speed: Speed, amount: Amount) -> str:
     """Return a sentence on how long the encoder's work will take in a run."""
-    encoder, batch = params.encoder, params.encode.batch_size
-    sets, views = [amount.train, amount.test, *amount.others], params.views.count * amount.train
-    probes = [amount.test] * (2 if encoder.kind == "trained" else 1)  # decoded and encoded again, and as JPEG
-    filled = sum(math.ceil(images / batch) * batch for images in (*sets, *probes))  # the last batch is filled up
-    encoding = speed.encoding(filled + fitted_images(encoder, amount.train), views)
+    views = params.views.count * amount.train
     views_text = f" and {views:,} views of them" if views else ""
     each = f"{1000 * (speed.read + speed.encode):.1f} ms each"
-    text = f"encoding {sum(sets):,} images{views_text} will take about {about(encoding)} on this machine ({each})"
-    match encoder.chosen:
+    takes = f"will take about {about(seconds_of_encoding(params, speed, amount))} on this machine ({each})"
+    text = f"encoding {amount.train + amount.test + sum(amount.others):,} images{views_text} {takes}"
+    training = seconds_of_training(params, speed, amount)
+    return f"training the encoder will take about {about(training)}, {text}" if training else text
+
+
+def seconds_of_encoding(params: AllParams, speed: Speed, amount: Amount) -> float:
+    """Return the seconds in which a run encodes its images, their views and the probes."""
+    encoder, batch = params.encoder, params.encode.batch_size
+    sets = [amount.train, amount.test, *amount.others]
+    probes = [amount.test] * (2 if encoder.kind == "trained" else 1)  # decoded and encoded again, and as JPEG
+    filled = sum(math.ceil(images / batch) * batch for images in (*sets, *probes))  # the last batch is filled up
+    return speed.encoding(filled + fitted_images(encoder, amount.train), params.views.count * amount.train)
+
+
+def seconds_of_training(params: AllParams, speed: Speed, amount: Amount) -> float:
+    """Return the seconds in which a run trains its encoder; 0 where it is not trained."""
+    match params.encoder.chosen:
         case TrainedParams() | SupervisedParams() as chosen:
-            training = speed.training(amount.train, chosen.epochs)
-            return f"training the encoder will take about {about(training)}, {text}"
-    return text
+            return speed.training(amount.train, chosen.epochs)
+    return 0.0
 
 
 def about(seconds: float) -> str:

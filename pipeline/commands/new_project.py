@@ -24,7 +24,8 @@ from pipeline.commands.photo_folders import (
     require_apart,
 )
 from pipeline.commands.project_readme import MATTER_MOST, project_readme
-from pipeline.commands.rival_speed import rival_sentence
+from pipeline.commands.rival_speed import rival_seconds, rival_sentence
+from pipeline.commands.whole_run import whole_run_sentence
 from pipeline.images.image_set import ImageSet
 from pipeline.params.all_params import AllParams, load_all
 from pipeline.runtime.command import PARAMS_FILE
@@ -152,10 +153,12 @@ def _costs(
     sizes = {part: len(photos.parts[part]) for part in PARTS}
     others = (sizes["validation"], *(len(entry.images) for entry in ood_folders.values()))
     model = None if choice.backbone is None else choice.backbone.model
-    speed = measured_speed(fitted, model, photos.parts["train"])
+    amount, train = Amount(sizes["train"], sizes["test"], others), photos.parts["train"]
+    speed, rival = measured_speed(fitted, model, train), rival_seconds(fitted, train)
     times = [
-        estimate(fitted, speed, Amount(sizes["train"], sizes["test"], others)),
-        rival_sentence(fitted, photos.parts["train"]),
+        estimate(fitted, speed, amount),
+        rival_sentence(fitted, rival),
+        whole_run_sentence(fitted, speed, amount, len(train.class_names), rival),
     ]
     if choice.backbone is not None:
         return times

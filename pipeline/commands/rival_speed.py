@@ -13,16 +13,21 @@ from pipeline.runtime.device import chosen_device
 from pipeline.training.rival import LARGEST_SIDE, read_levels, train_cnn
 
 
-def rival_sentence(params: AllParams, images: ImageSet) -> str:
-    """Return a sentence for the summary of a new project. images: the ID training images."""
+def rival_sentence(params: AllParams, seconds: float) -> str:
+    """Return a sentence for the summary of a new project. seconds: that the rival takes."""
     kind = params.rival.kind
-    takes = f"takes about {about(_cnn_seconds(params, images))}" if kind == "cnn" else "reads the same latents"
+    takes = f"takes about {about(seconds)}" if kind == "cnn" else "reads the same latents"
     beside = "stands beside the detector in every report; rival.kind none leaves it out"
     return f"rival: {TITLES[kind]}, which one would train instead, {takes} and {beside}"
 
 
-def _cnn_seconds(params: AllParams, images: ImageSet) -> float:
-    """Return the seconds that the CNNs of all seeds will take, from the second of two short epochs."""
+def rival_seconds(params: AllParams, images: ImageSet) -> float:
+    """Return the seconds that the CNNs of all seeds will take, from the second of two short epochs; 0 without CNNs.
+
+    images: the ID training images.
+    """
+    if params.rival.kind != "cnn":
+        return 0.0
     settings, ends = params.rival.cnn, list[float]()
     few = subset(images, STEPS * settings.batch_size)
     levels = read_levels(few, min(params.data.image_size, LARGEST_SIDE), ignore)

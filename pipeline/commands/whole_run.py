@@ -1,0 +1,91 @@
+"""Say how long a whole run of a new project will take on this machine, and how much disk."""
+
+import math
+import subprocess
+import sys
+from time import perf_counter
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from pipeline.commands.encoder_speed import STEPS, Amount, Speed, about, seconds_of_encoding, seconds_of_training
+from pipeline.networks.resnet import LatentResNet
+from pipeline.params.all_params import AllParams
+from pipeline.params.networks import LinearParams
+from pipeline.runtime.device import STAGE_THREADS, UNIT_THREADS, chosen_device, default_workers, prepare_torch
+from pipeline.store.format import LATENT_DTYPE
+from pipeline.training.curve import History
+from pipeline.training.gradients import Losses, Step
+from pipeline.training.loop import fit
+
+STARTS = 45
+"""What else a run does takes as long as so many starts of a process, as measured with 1,000 to 3,000 photographs: it
+starts some thirty, and checks, scores and draws."""
+START = "import torch, zarr"
+COPIES = 2
+"""DVC keeps what a stage makes, and a copy in its cache, unless the file system can share blocks."""
+
+
+def whole_run_sentence(params: AllParams, speed: Speed, amount: Amount, classes: int, rival: float) -> str:
+    """Return a sentence for the summary of a new project. rival: the seconds that the rival takes."""
+    encoder = seconds_of_training(params, speed, amount) + seconds_of_encoding(params, speed, amount)
+    networks = seconds_of_networks(params, speed.latent, classes, amount.train)
+    seconds = encoder + networks + rival + STARTS * _seconds_of_a_start()
+    takes = f"about {about(seconds)} and {disk_text(disk_bytes(params, speed, amount))} of disk"
+    return f"a whole run takes {takes} on this machine: `dvc repro`, from the photographs to the report"
+
+
+def seconds_of_networks(params: AllParams, latent: tuple[int, int, int], classes: int, images: int) -> float:
+    """Return the seconds in which a run trains the teachers and detectors of all seeds, side by side.
+
+    A step of the teacher is timed. One of a detector takes longer by the rows that it sees beside those of the batch.
+    """
+    train, teacher = params.train, params.teacher.optimiser
+    beside = train.outlier_batch_size * train.uses_outliers + train.optimiser.batch_size * bool(train.mixing.weight)
+    share = 1 + beside / train.optimiser.batch_size
+    epochs = [(teacher, 1.0), (train.optimiser, share)]
+    rows = sum(each.epochs * images * cost for each, cost in epochs)
+    rounds = math.ceil(len(params.seeds) / default_workers(chosen_device()))
+    return rounds * rows * _seconds_per_row(params, latent, classes)
+
+
+def _seconds_per_row(params: AllParams, latent: tuple[int, int, int], classes: int) -> float:
+    """Return the seconds per row of the second of two short epochs of a teacher."""
+    prepare_torch(UNIT_THREADS)
+    optimiser, device = params.teacher.optimiser.model_copy(update={"epochs": 2}), chosen_device()
+    rows, ends, draw = STEPS * optimiser.batch_size, list[float](), torch.Generator().manual_seed(0)
+    values, labels = torch.randn(rows, *latent, generator=draw), torch.randint(classes, (rows,), generator=draw)
+    network = LatentResNet(latent[0], classes, params.teacher.network, LinearParams(kind="linear")).to(device)
+
+    def on_epoch(_: History) -> None:
+        ends.append(perf_counter())
+
+    def inputs(batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return values[batch].to(device), labels[batch].to(device)
+
+    def losses(of_batch: torch.Tensor, wanted: torch.Tensor) -> Losses:
+        return {"cross_entropy": cross_entropy(network(of_batch).logits, wanted)}
+
+    fit(network, rows, Step(inputs, losses), optimiser, draw, on_epoch)
+    prepare_torch(STAGE_THREADS)
+    return (ends[1] - ends[0]) / rows
+
+
+def _seconds_of_a_start() -> float:
+    """Return the seconds in which a process starts that computes."""
+    began = perf_counter()
+    subprocess.run([sys.executable, "-c", START], check=True)  # noqa: S603  # our own
+    return perf_counter() - began
+
+
+def disk_bytes(params: AllParams, speed: Speed, amount: Amount) -> int:
+    """Return the bytes of latents, views, outliers and encoders that a run makes, with DVC's copies of them."""
+    images = amount.train * (1 + params.views.count) + amount.test + sum(amount.others)
+    rows = images + sum(method.rows for method in params.synthesize.enabled.values())
+    encoders = 1 + len(params.seeds) * params.bundle.copy_encoder  # a bundle holds its own
+    return COPIES * (rows * math.prod(speed.latent) * LATENT_DTYPE.itemsize + encoders * speed.size)
+
+
+def disk_text(count: int) -> str:
+    """Return an amount of disk to plan with: rounded up to 10 MB, or to tenths of a GB."""
+    return f"{10 * math.ceil(count / 1e7)} MB" if count <= 990e6 else f"{math.ceil(count / 1e8) / 10:.1f} GB"
