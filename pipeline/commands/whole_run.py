@@ -31,7 +31,7 @@ def whole_run_sentence(params: AllParams, speed: Speed, amount: Amount, classes:
     encoder = seconds_of_training(params, speed, amount) + seconds_of_encoding(params, speed, amount)
     networks = seconds_of_networks(params, speed.latent, classes, amount.train)
     seconds = encoder + networks + rival + STARTS * _seconds_of_a_start()
-    takes = f"about {about(seconds)} and {disk_text(disk_bytes(params, speed, amount))} of disk"
+    takes = f"about {about(seconds)} and {disk_text(disk_bytes(params, speed, amount, classes))} of disk"
     return f"a whole run takes {takes} on this machine: `dvc repro`, from the photographs to the report"
 
 
@@ -55,7 +55,7 @@ def _seconds_per_row(params: AllParams, latent: tuple[int, int, int], classes: i
     optimiser, device = params.teacher.optimiser.model_copy(update={"epochs": 2}), chosen_device()
     rows, ends, draw = STEPS * optimiser.batch_size, list[float](), torch.Generator().manual_seed(0)
     values, labels = torch.randn(rows, *latent, generator=draw), torch.randint(classes, (rows,), generator=draw)
-    network = LatentResNet(latent[0], classes, params.teacher.network, LinearParams(kind="linear")).to(device)
+    network = _network(params, latent, classes).to(device)
 
     def on_epoch(_: History) -> None:
         ends.append(perf_counter())
@@ -71,6 +71,10 @@ def _seconds_per_row(params: AllParams, latent: tuple[int, int, int], classes: i
     return (ends[1] - ends[0]) / rows
 
 
+def _network(params: AllParams, latent: tuple[int, int, int], classes: int) -> LatentResNet:
+    return LatentResNet(latent[0], classes, params.teacher.network, LinearParams(kind="linear"))
+
+
 def _seconds_of_a_start() -> float:
     """Return the seconds in which a process starts that computes."""
     began = perf_counter()
@@ -78,12 +82,19 @@ def _seconds_of_a_start() -> float:
     return perf_counter() - began
 
 
-def disk_bytes(params: AllParams, speed: Speed, amount: Amount) -> int:
-    """Return the bytes of latents, views, outliers and encoders that a run makes, with DVC's copies of them."""
+def disk_bytes(params: AllParams, speed: Speed, amount: Amount, classes: int) -> int:
+    """Return the bytes of what a run makes, with DVC's copies: latents, views, outliers, encoders, networks, scores."""
     images = amount.train * (1 + params.views.count) + amount.test + sum(amount.others)
     rows = images + sum(method.rows for method in params.synthesize.enabled.values())
-    encoders = 1 + len(params.seeds) * params.bundle.copy_encoder  # a bundle holds its own
-    return COPIES * (rows * math.prod(speed.latent) * LATENT_DTYPE.itemsize + encoders * speed.size)
+    network = _network(params, speed.latent, classes)
+    kept = min(amount.train, classes * params.infer.combined.images_per_class)
+    of_score = 8 * network.features * (network.features + kept)  # a covariance, and features, in float64
+    of_network = 4 * sum(weights.numel() for weights in network.parameters())
+    outputs = 4 * network.features * amount.train  # of the teacher
+    seed = 3 * of_network + outputs + of_score + speed.size * params.bundle.copy_encoder  # teacher, detector, bundle
+    stores = rows * math.prod(speed.latent) * LATENT_DTYPE.itemsize
+    size: int = COPIES * (stores + speed.size + len(params.seeds) * seed)
+    return size
 
 
 def disk_text(count: int) -> str:

@@ -35,7 +35,8 @@ def clock(monkeypatch):
     monkeypatch.setattr(module, "perf_counter", lambda: float(next(ticks)))
 
 
-SPEED, AMOUNT = Speed(read=1.0, encode=10.0, train=2.0), Amount(train=100, test=20, others=(25, 5))
+SPEED = Speed(read=1.0, encode=10.0, train=2.0, latent=(4, 4, 4), size=1000)
+AMOUNT = Amount(train=100, test=20, others=(25, 5))
 
 
 def test_every_image_is_counted_as_often_as_a_run_encodes_it(monkeypatch):
@@ -72,6 +73,16 @@ def test_a_few_of_the_images_are_trained_on_and_timed(kind, monkeypatch):
     assert min(found.read, found.encode, found.train) > 0
     assert len(set(read)) <= 32 + 128
     assert max(read) == 299
+    fitted = params(encoder__kind=kind)
+    channels = fitted.encoder.trained.latent_channels if kind == "trained" else fitted.encoder.supervised.widths[-1]
+    assert found.latent == (channels, *[fitted.data.image_size // 8] * 2)
+    assert found.size > 4 * channels
+
+
+def test_a_latent_is_as_large_as_the_reduction_leaves_it(monkeypatch):
+    monkeypatch.setattr(module, "ENOUGH", 0.0)
+    reduced = params(encoder__channels=2, encoder__side=1)
+    assert measured_speed(reduced, encoder_of(random_kl()).model, images()[0]).latent == (2, 1, 1)
 
 
 def test_a_pretrained_model_is_not_trained(monkeypatch):
