@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from pipeline.networks.heads import build_head
 from pipeline.params.networks import HeadParams, NetworkParams
+from pipeline.store.format import Standardisation
 
 
 class Prediction(NamedTuple):
@@ -24,14 +25,19 @@ class LatentResNet(nn.Module):
 
     The features are the mean over places of its last map, after the mean of the latent itself where
     `params.latent_mean` asks for it. Normalised maps do not tell how strong a latent is, and latents of a pretrained
-    backbone tell ID images from others as they are: so this mean is taken from `zero`, and scores that compare
-    directions of features see those of the encoder's latents but for the scale of each channel.
+    backbone tell ID images from others as they are: so this mean counts from the encoder's zero, not from the centre
+    of the ID images, and channels that vary more count more.
 
-    zero: (c,) what a latent of zeros is when it is standardised, as all latents here are; None: zeros.
+    standardisation: that of the latents; without one they are taken as they are.
     """
 
     def __init__(
-        self, latent_channels: int, classes: int, params: NetworkParams, head: HeadParams, zero: Tensor | None = None
+        self,
+        latent_channels: int,
+        classes: int,
+        params: NetworkParams,
+        head: HeadParams,
+        standardisation: Standardisation | None = None,
     ) -> None:
         super().__init__()
         widths = [params.width * 2**stage for stage in range(len(params.blocks))]
@@ -45,7 +51,10 @@ class LatentResNet(nn.Module):
         self.body = nn.Sequential(*layers)
         self.latent_mean = params.latent_mean
         self.zero: Tensor
-        self.register_buffer("zero", torch.zeros(latent_channels) if zero is None else zero, persistent=False)
+        self.scale: Tensor
+        taken = standardisation or Standardisation(mean=(0.0,) * latent_channels, std=(1.0,) * latent_channels)
+        self.register_buffer("zero", torch.tensor(taken.zero), persistent=False)
+        self.register_buffer("scale", torch.tensor(taken.pareto), persistent=False)
         self.features = channels + latent_channels * params.latent_mean
         self.head = build_head(head, self.features, classes)
 
@@ -53,7 +62,7 @@ class LatentResNet(nn.Module):
         """Return logits (n, k) and features (n, d) of standardised latents (n, c, h, w)."""
         features = self.body(latents).mean((2, 3))  # a pooling layer has no repeatable gradient on a GPU
         if self.latent_mean:
-            features = torch.cat([latents.mean((2, 3)) - self.zero, features], dim=1)
+            features = torch.cat([(latents.mean((2, 3)) - self.zero) * self.scale, features], dim=1)
         return Prediction(self.head(features), features)
 
     def take_over(self, other: Self) -> None:

@@ -41,8 +41,8 @@ class NetworkCard(BaseModel):
 
     def build(self) -> LatentResNet:
         """Return the network with fresh weights."""
-        zero = torch.tensor(self.standardisation.standardised_zero)
-        return LatentResNet(self.space.shape[0], len(self.class_names), self.network, self.head, zero)
+        channels, classes = self.space.shape[0], len(self.class_names)
+        return LatentResNet(channels, classes, self.network, self.head, self.standardisation)
 
     def load(self, weights: Mapping[str, Tensor]) -> LatentResNet:
         """Return the network with these weights, for evaluation; raises ValueError unless they fit and are finite.

@@ -16,7 +16,7 @@ class NetworkParams(Section):
     blocks: tuple[Annotated[Count, Field(le=64)], ...] = Field(min_length=1, max_length=8)
     """Residual blocks of each stage."""
     latent_mean: bool
-    """Whether the mean over places of the latent, not centred, stands among the features as well."""
+    """Whether the mean over places of the latent, not centred and Pareto-scaled, stands among the features as well."""
 
 
 class OptimiserParams(Section):

@@ -48,5 +48,5 @@ def _so_far(trainings: Sequence[SeedTraining]) -> Done:
     """Return the finished epochs, and the accuracy on ID validation after the last one of each, the mean of them."""
     curves = [training.curve for training in trainings]
     found = [accuracy for curve in curves if (accuracy := latest_accuracy(curve)) is not None]
-    note = f"ID validation {100 * sum(found) / len(found):.1f} % named rightly" if found else ""
+    note = f"ID validation {100 * sum(found) / len(found):.1f} %" if found else ""
     return Done(sum(map(epochs_in, curves)), note)

@@ -55,17 +55,17 @@ def test_the_mean_of_the_latent_over_places_can_be_among_the_features():
 
 
 def test_the_mean_among_the_features_is_that_of_the_latent_before_it_was_centred():
-    """But for the scale of each channel; a channel that does not vary has no scale."""
+    """Channels are divided by the root of their deviation, all by one number; the deviation of a constant one is 1."""
     standardisation = Standardisation(mean=(3.0, -1.0, 0.5, 2.0), std=(2.0, 0.5, 1.0, 0.0))
     both = PARAMS.model_copy(update={"latent_mean": True})
     card = CARD.model_copy(update={"network": both, "standardisation": standardisation})
     network, scaled = card.build().eval(), torch.randn(5, 4, 4, 4)
     features = network(to_standardised(scaled, standardisation)).features
     for row, latent in zip(features, scaled, strict=True):
-        for channel, divisor in enumerate((2.0, 0.5, 1.0, 1.0)):
+        for channel, deviation in enumerate((2.0, 0.5, 1.0, 1.0)):
             mean = sum(latent[channel].flatten().tolist()) / 16
-            assert row[channel].item() == pytest.approx(mean / divisor, abs=1e-5)
-    assert "zero" not in network.state_dict()
+            assert row[channel].item() == pytest.approx(mean / (deviation * 4.5 / 4) ** 0.5, abs=1e-5)
+    assert not {"zero", "scale"} & network.state_dict().keys()
     again = card.load(network.state_dict())(to_standardised(scaled, standardisation)).features
     assert torch.equal(again, features)
 

@@ -88,17 +88,8 @@ def test_another_project_trains_on_imported_shards(alice, tmp_path):
 
 
 def a_colleague_trains_on_shared_shards(bob):
-    call(
-        bob,
-        "dvc",
-        "pull",
-        "encode@id_train",
-        "encode@id_validation",
-        "views",
-        "teacher",
-        "pretrained_teacher",
-        "synthesize",
-    )
+    latents = ("encode@id_train", "encode@id_validation", "views")
+    call(bob, "dvc", "pull", *latents, "teacher", "pretrained_teacher", "synthesize")
     assert "whole; 300 rows" in call(bob, "latent-outliers", "verify", MIXUP)
     write_params(bob, changed(tiny_params(), train__micl__info_nce__weight=0.25))
     assert stages_run(call(bob, "dvc", "repro", "--single-item", "train")) == ["train"]

@@ -146,6 +146,13 @@ def test_the_history_ends_with_the_accuracy_of_the_network_on_id_validation(trai
         assert all(0 <= epoch["id_validation_accuracy"] <= 1 for epoch in history)
 
 
+def test_the_bar_says_how_many_of_id_validation_are_named_rightly(trained, capsys):
+    train_teachers(Path("shown"))
+    ends = [read_json(Path(f"shown/{seed}/history.json"))[-1] for seed in tiny_params()["seeds"]]
+    mean = sum(end["id_validation_accuracy"] for end in ends) / len(ends)
+    assert f"ID validation {100 * mean:.1f} %" in " ".join(capsys.readouterr().err.split())
+
+
 def test_the_accuracy_that_is_shown_changes_no_network(trained):
     def weights():
         return load_file(Path("other_validation/0/model.safetensors"))
