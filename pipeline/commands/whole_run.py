@@ -18,9 +18,9 @@ from pipeline.training.curve import History
 from pipeline.training.gradients import Losses, Step
 from pipeline.training.loop import fit
 
-STARTS = 45
-"""What else a run does takes as long as so many starts of a process, as measured with 1,000 to 3,000 photographs: it
-starts some thirty, and checks, scores and draws."""
+STARTS, IMAGES_PER_START = 70, 250
+"""What else a run does takes as long as so many starts of a process, and one more for so many images and views. It
+starts some thirty, checks, scores and draws. Three folders of photographs took so long (docs/performance.md)."""
 START = "import torch, zarr"
 COPIES = 2
 """DVC keeps what a stage makes, and a copy in its cache, unless the file system can share blocks."""
@@ -30,7 +30,8 @@ def whole_run_sentence(params: AllParams, speed: Speed, amount: Amount, classes:
     """Return a sentence for the summary of a new project. rival: the seconds that the rival takes."""
     encoder = seconds_of_training(params, speed, amount) + seconds_of_encoding(params, speed, amount)
     networks = seconds_of_networks(params, speed.latent, classes, amount.train)
-    seconds = encoder + networks + rival + STARTS * _seconds_of_a_start()
+    starts = STARTS + _encoded(params, amount) / IMAGES_PER_START
+    seconds = encoder + networks + rival + starts * _seconds_of_a_start()
     takes = f"about {about(seconds)} and {disk_text(disk_bytes(params, speed, amount, classes))} of disk"
     return f"a whole run takes {takes} on this machine: `dvc repro`, from the photographs to the report"
 
@@ -82,10 +83,14 @@ def _seconds_of_a_start() -> float:
     return perf_counter() - began
 
 
+def _encoded(params: AllParams, amount: Amount) -> int:
+    """Return how many images and views are encoded."""
+    return amount.train * (1 + params.views.count) + amount.test + sum(amount.others)
+
+
 def disk_bytes(params: AllParams, speed: Speed, amount: Amount, classes: int) -> int:
     """Return the bytes of what a run makes, with DVC's copies: latents, views, outliers, encoders, networks, scores."""
-    images = amount.train * (1 + params.views.count) + amount.test + sum(amount.others)
-    rows = images + sum(method.rows for method in params.synthesize.enabled.values())
+    rows = _encoded(params, amount) + sum(method.rows for method in params.synthesize.enabled.values())
     network = _network(params, speed.latent, classes)
     kept = min(amount.train, classes * params.infer.combined.images_per_class)
     of_score = 8 * network.features * (network.features + kept)  # a covariance, and features, in float64

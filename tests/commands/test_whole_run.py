@@ -63,7 +63,8 @@ def test_the_whole_is_the_sum_of_its_parts(monkeypatch):
     encoder = seconds_of_training(fitted, SPEED, AMOUNT) + seconds_of_encoding(fitted, SPEED, AMOUNT)
     networks = seconds_of_networks(fitted, SPEED.latent, 3, AMOUNT.train)
     told = whole_run_sentence(fitted, SPEED, AMOUNT, 3, rival=7.0)
-    assert f"takes about {encoder + networks + 7 + module.STARTS:.0f} s and " in told
+    starts = module.STARTS + (100 * (1 + fitted.views.count) + 20 + 25 + 5) / module.IMAGES_PER_START
+    assert f"takes about {encoder + networks + 7 + starts:.0f} s and " in told
     assert f"{disk_text(disk_bytes(fitted, SPEED, AMOUNT, 3))} of disk" in told
 
 
