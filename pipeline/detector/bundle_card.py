@@ -131,7 +131,7 @@ def sealed(content: dict[str, Any]) -> bytes:
 def read_card(file: Path) -> BundleCard:
     """Read and check bundle.json; raises BundleError."""
     if not file.exists():
-        advice = "Name the folder of a bundle, such as models/bundle/0; `dvc repro bundle` makes it."
+        advice = "Name the folder of a bundle, such as models/bundle/0; `dvc repro` makes it."
         raise BundleError(file.parent, f"no {BUNDLE}", "a bundle", advice)
     try:
         data = read_description(file, inside=file.parent)

@@ -26,7 +26,7 @@ from pipeline.runtime.manifest import FileSeal
 from pipeline.runtime.shortage import as_size, require_memory
 
 INDEX = ".index.json"
-COPY = "Set bundle.copy_encoder to true in params.yaml, then run `dvc repro bundle`."
+COPY = "Set bundle.copy_encoder to true in params.yaml, then run `dvc repro`."
 
 
 def left_out_weights(encoder: Path, params: EncoderParams) -> LeftOutWeights:

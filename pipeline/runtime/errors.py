@@ -208,7 +208,7 @@ class BundleError(PipelineError):
         where: Path | str,
         found: str,
         wanted: str,
-        advice: str = "Copy or fetch the whole bundle again, or make it with `dvc repro bundle`.",
+        advice: str = "Copy or fetch the whole bundle again, or make it with `dvc repro`.",
     ) -> None:
         super().__init__(f"{where}: found {found}, wanted {wanted}. {advice}")
 

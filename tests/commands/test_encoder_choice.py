@@ -44,7 +44,7 @@ def test_a_backbone_sets_what_depends_on_it(photos, given):
     assert params["teacher"]["network"] == {"width": 32, "blocks": [1], "latent_mean": True}
     assert params["encode"]["batch_size"] == 16
     assert (params["teacher"]["start"], params["train"]["start"]) == ("scratch", "teacher")
-    assert params["synthesize"]["methods"] == ["perturb", "mixup", "shuffle"]
+    assert params["synthesize"]["methods"] == ["perturb", "mixup"]
     assert load_all(PROJECT / "params.yaml").encoder.kind == "transformers"
     assert f"encoder: transformers, the pretrained backbone {given.resolve()}, as --encoder says" in told
     assert (
