@@ -219,9 +219,7 @@ def _accuracy_panel(index: int, role: str, curves: Array, colour: str) -> Panel:
     epochs = f"{len(mean)} epochs: from {percent(mean[0])} to {percent(mean[-1])}"
     alt = f"% of ID validation images that the {role} named rightly over {epochs}, mean over the seeds"
     draw = partial(_draw_accuracy, curves=100 * curves, colour=colour)
-    return Panel(
-        f"{role}: % of ID validation named rightly", themed_svg(f"training-{index}", alt, 170, (50, 12, 8, 40), draw)
-    )
+    return Panel(f"{role}: validation accuracy, %", themed_svg(f"training-{index}", alt, 170, (50, 12, 8, 40), draw))
 
 
 def _draw_accuracy(axes: Axes, curves: Array, colour: str) -> None:
@@ -233,6 +231,9 @@ def _draw_range(axes: Axes, curves: Array, colour: str) -> None:
     epochs = np.arange(1, curves.shape[1] + 1)
     axes.fill_between(epochs, curves.min(0), curves.max(0), color=colour, alpha=0.25, linewidth=0)
     axes.plot(epochs, curves.mean(0), color=colour, linewidth=1.8, marker="." if len(epochs) == 1 else "")
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.grid(visible=True, axis="y")
+    axes.set_xlabel("epoch")
 
 
 def _draw_training(axes: Axes, curves: Array, colour: str) -> None:
@@ -244,9 +245,6 @@ def _draw_training(axes: Axes, curves: Array, colour: str) -> None:
         axes.minorticks_off()
     else:
         axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.grid(visible=True, axis="y")
-    axes.set_xlabel("epoch")
 
 
 def headline_first(scores: Sequence[str] | Mapping[str, Any], headline: str) -> list[str]:

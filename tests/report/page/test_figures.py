@@ -93,9 +93,7 @@ def test_the_accuracy_on_id_validation_is_the_first_panel_of_a_role():
     epochs = [{"learning_rate": 0.1, "cross_entropy": 1.0, "id_validation_accuracy": share} for share in (0.5, 0.875)]
     panels = figures.training(content(histories={"teacher": {0: epochs, 1: epochs}, "detector": {0: epochs[:1]}}))
     assert [panel.title for panel in panels] == [
-        f"{role}: {of}"
-        for role in ("teacher", "detector")
-        for of in ("% of ID validation named rightly", "cross entropy")
+        f"{role}: {of}" for role in ("teacher", "detector") for of in ("validation accuracy, %", "cross entropy")
     ]
     assert "that the teacher named rightly over 2 epochs: from 50.0 to 87.5, mean over the seeds" in panels[0].svg
     assert len({panel.svg.partition("training-")[2][:1] for panel in panels}) == 4
