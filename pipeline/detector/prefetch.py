@@ -9,6 +9,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import cycle
 from math import prod
@@ -54,9 +55,13 @@ class PixelPrefetcher:
         """Begin to decode a batch; return its future errors and its slot (batch size, s, s, 3).
 
         When the errors are there, the slot has the pixels of all files without an error, in order, from its start.
+        Raises BrokenProcessPool, as the future does, when a process that decodes has died.
         """
         slot = next(self._slot_indices)
-        return self._pool.submit(self._read, files, slot), self._slots[slot]
+        try:
+            return self._pool.submit(self._read, files, slot), self._slots[slot]
+        except OSError as error:  # the pool notices a death in another thread, and closes what a new process would need
+            raise BrokenProcessPool(str(error)) from error
 
 
 @contextmanager

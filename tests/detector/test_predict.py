@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -183,6 +183,19 @@ def test_a_reader_that_dies_ends_it_in_one_line_and_leaves_no_file(bundle, many,
     picture_files(FOLDER, 9)
     begin = prefetch.PixelPrefetcher.begin
     monkeypatch.setattr(prefetch.PixelPrefetcher, "begin", kill_readers)
+    with pytest.raises(ReaderDiedError, match="a process that decodes images died"):
+        predicted(bundle, FOLDER)
+    assert sorted(path.name for path in Path().iterdir()) == ["bundle", "photos"]
+
+
+def test_a_pool_that_is_being_closed_is_a_reader_that_died(bundle, many, monkeypatch):
+    """A death is noticed in another thread, which may close the pool's pipes while a process is being added."""
+
+    def closed(*_):
+        raise OSError("handle is closed")
+
+    picture_files(FOLDER, 9)
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", closed)
     with pytest.raises(ReaderDiedError, match="a process that decodes images died"):
         predicted(bundle, FOLDER)
     assert sorted(path.name for path in Path().iterdir()) == ["bundle", "photos"]
