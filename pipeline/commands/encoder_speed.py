@@ -17,6 +17,7 @@ from pipeline.networks.encoders.model import EncoderModel
 from pipeline.params.all_params import AllParams
 from pipeline.params.encoder import SupervisedParams, TrainedParams
 from pipeline.runtime.device import STAGE_THREADS, chosen_device, prepare_torch
+from pipeline.runtime.files import folder_bytes
 from pipeline.runtime.progress import waiting
 from pipeline.training.autoencoder import train_autoencoder
 from pipeline.training.curve import History
@@ -58,6 +59,11 @@ class Amount:
     test: int
     others: tuple[int, ...]  # in each other set
 
+    @property
+    def images(self) -> int:
+        """All images, views not among them."""
+        return self.train + self.test + sum(self.others)
+
 
 def measured_speed(params: AllParams, model: EncoderModel | None, images: ImageSet) -> Speed:
     """Return how fast this machine works with an encoder and these images.
@@ -77,17 +83,16 @@ def measured_speed(params: AllParams, model: EncoderModel | None, images: ImageS
 
 def _latent_shape(params: AllParams, model: EncoderModel) -> tuple[int, int, int]:
     """Return the shape of a latent after the reduction."""
-    size, encoder = params.data.image_size, params.encoder
+    size = params.data.image_size
     _, channels, side, _ = model.encode(torch.zeros(1, 3, size, size, device=chosen_device())).shape
-    kept = min(encoder.side or side, side)
-    return min(encoder.channels or channels, channels), kept, kept
+    return params.encoder.reduced(channels, side)
 
 
 def _size(model: EncoderModel) -> int:
     """Return the bytes of the files of a model."""
     with tempfile.TemporaryDirectory() as name:
         model.save(Path(name))
-        return sum(file.stat().st_size for file in Path(name).rglob("*") if file.is_file())
+        return folder_bytes(Path(name))
 
 
 def seconds_to_encode(
@@ -112,7 +117,7 @@ def estimate(params: AllParams, speed: Speed, amount: Amount) -> str:
     views_text = f" and {views:,} views of them" if views else ""
     each = f"{1000 * (speed.read + speed.encode):.1f} ms each"
     takes = f"will take about {about(seconds_of_encoding(params, speed, amount))} on this machine ({each})"
-    text = f"encoding {amount.train + amount.test + sum(amount.others):,} images{views_text} {takes}"
+    text = f"encoding {amount.images:,} images{views_text} {takes}"
     training = seconds_of_training(params, speed, amount)
     return f"training the encoder will take about {about(training)}, {text}" if training else text
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from pipeline.commands.encoder_speed import BATCH, seconds_to_encode
 from pipeline.networks.encoders.encoder import CARD, SavedEncoder, load_encoder
 from pipeline.runtime.device import STAGE_THREADS, chosen_device, prepare_torch
+from pipeline.runtime.files import folder_bytes
 from pipeline.runtime.text.terminal import Console
 from pipeline.store.format import LATENT_DTYPE
 
@@ -29,7 +30,7 @@ def describe_encoder(folder: Path) -> dict[str, Any]:
         "encoder": str(folder),
         "kind": saved.card.model.kind,
         "digest": saved.digest,
-        "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+        "bytes": folder_bytes(folder),
         "image_size": size,
         "shape": list(saved.card.shape),
         "bytes_per_image": LATENT_DTYPE.itemsize * prod(saved.card.shape),

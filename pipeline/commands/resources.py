@@ -83,8 +83,7 @@ def _latent_values(params: AllParams) -> int:
             channels = chosen.widths[2]
         case _:
             return 1
-    kept = min(encoder.side or side, side)
-    return max(1, prod((min(encoder.channels or channels, channels), kept, kept)))
+    return max(1, prod(encoder.reduced(channels, side)))
 
 
 def _weights(network: NetworkParams) -> int:

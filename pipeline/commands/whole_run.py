@@ -13,6 +13,7 @@ from pipeline.networks.resnet import LatentResNet
 from pipeline.params.all_params import AllParams
 from pipeline.params.networks import LinearParams
 from pipeline.runtime.device import STAGE_THREADS, UNIT_THREADS, chosen_device, default_workers, prepare_torch
+from pipeline.runtime.shortage import as_size
 from pipeline.store.format import LATENT_DTYPE
 from pipeline.training.curve import History
 from pipeline.training.gradients import Losses, Step
@@ -32,7 +33,7 @@ def whole_run_sentence(params: AllParams, speed: Speed, amount: Amount, classes:
     networks = seconds_of_networks(params, speed.latent, classes, amount.train)
     starts = STARTS + _encoded(params, amount) / IMAGES_PER_START
     seconds = encoder + networks + rival + starts * _seconds_of_a_start()
-    takes = f"about {about(seconds)} and {disk_text(disk_bytes(params, speed, amount, classes))} of disk"
+    takes = f"about {about(seconds)} and {as_size(disk_bytes(params, speed, amount, classes))} of disk"
     return f"a whole run takes {takes} on this machine: `dvc repro`, from the photographs to the report"
 
 
@@ -43,9 +44,7 @@ def seconds_of_networks(params: AllParams, latent: tuple[int, int, int], classes
     """
     train, teacher = params.train, params.teacher.optimiser
     beside = train.outlier_batch_size * train.uses_outliers + train.optimiser.batch_size * bool(train.mixing.weight)
-    share = 1 + beside / train.optimiser.batch_size
-    epochs = [(teacher, 1.0), (train.optimiser, share)]
-    rows = sum(each.epochs * images * cost for each, cost in epochs)
+    rows = images * (teacher.epochs + train.optimiser.epochs * (1 + beside / train.optimiser.batch_size))
     rounds = math.ceil(len(params.seeds) / default_workers(chosen_device()))
     return rounds * rows * _seconds_per_row(params, latent, classes)
 
@@ -85,7 +84,7 @@ def _seconds_of_a_start() -> float:
 
 def _encoded(params: AllParams, amount: Amount) -> int:
     """Return how many images and views are encoded."""
-    return amount.train * (1 + params.views.count) + amount.test + sum(amount.others)
+    return amount.images + params.views.count * amount.train
 
 
 def disk_bytes(params: AllParams, speed: Speed, amount: Amount, classes: int) -> int:
@@ -100,8 +99,3 @@ def disk_bytes(params: AllParams, speed: Speed, amount: Amount, classes: int) ->
     stores = rows * math.prod(speed.latent) * LATENT_DTYPE.itemsize
     size: int = COPIES * (stores + speed.size + len(params.seeds) * seed)
     return size
-
-
-def disk_text(count: int) -> str:
-    """Return an amount of disk to plan with: rounded up to 10 MB, or to tenths of a GB."""
-    return f"{10 * math.ceil(count / 1e7)} MB" if count <= 990e6 else f"{math.ceil(count / 1e8) / 10:.1f} GB"

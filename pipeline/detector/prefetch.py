@@ -60,7 +60,10 @@ class PixelPrefetcher:
         slot = next(self._slot_indices)
         try:
             return self._pool.submit(self._read, files, slot), self._slots[slot]
-        except OSError as error:  # the pool notices a death in another thread, and closes what a new process would need
+        except OSError as error:
+            if error.errno is not None:  # of the system, such as too many open files
+                raise
+            # the pool noticed a death in another thread, and has closed the pipes that a new process would get
             raise BrokenProcessPool(str(error)) from error
 
 

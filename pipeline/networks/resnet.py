@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from pipeline.networks.heads import build_head
 from pipeline.params.networks import HeadParams, NetworkParams
-from pipeline.store.format import Standardisation
 
 
 class Prediction(NamedTuple):
@@ -15,6 +14,13 @@ class Prediction(NamedTuple):
 
     logits: Tensor  # (n, k)
     features: Tensor  # (n, d)
+
+
+class MeanScaling(NamedTuple):
+    """How the mean over places of a standardised latent becomes a feature: (mean - zero) * scale, by channel."""
+
+    zero: Tensor  # (c,) what a latent of zeros is when it is standardised
+    scale: Tensor  # (c,)
 
 
 class LatentResNet(nn.Module):
@@ -28,7 +34,7 @@ class LatentResNet(nn.Module):
     backbone tell ID images from others as they are: so this mean counts from the encoder's zero, not from the centre
     of the ID images, and channels that vary more count more.
 
-    standardisation: that of the latents; without one they are taken as they are.
+    mean_scaling: of that mean; None takes it as it is.
     """
 
     def __init__(
@@ -37,7 +43,7 @@ class LatentResNet(nn.Module):
         classes: int,
         params: NetworkParams,
         head: HeadParams,
-        standardisation: Standardisation | None = None,
+        mean_scaling: MeanScaling | None = None,
     ) -> None:
         super().__init__()
         widths = [params.width * 2**stage for stage in range(len(params.blocks))]
@@ -52,9 +58,9 @@ class LatentResNet(nn.Module):
         self.latent_mean = params.latent_mean
         self.zero: Tensor
         self.scale: Tensor
-        taken = standardisation or Standardisation(mean=(0.0,) * latent_channels, std=(1.0,) * latent_channels)
-        self.register_buffer("zero", torch.tensor(taken.zero), persistent=False)
-        self.register_buffer("scale", torch.tensor(taken.pareto), persistent=False)
+        scaling = mean_scaling or MeanScaling(torch.zeros(latent_channels), torch.ones(latent_channels))
+        self.register_buffer("zero", scaling.zero, persistent=False)
+        self.register_buffer("scale", scaling.scale, persistent=False)
         self.features = channels + latent_channels * params.latent_mean
         self.head = build_head(head, self.features, classes)
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors import SafetensorError
 from torch import Tensor
 
-from pipeline.networks.resnet import LatentResNet
+from pipeline.networks.resnet import LatentResNet, MeanScaling
 from pipeline.networks.tensor_file import read_tensors, require_finite, require_tensors, write_tensors
 from pipeline.params.networks import HeadParams, NetworkParams
 from pipeline.runtime.device import full_float32
@@ -41,8 +41,9 @@ class NetworkCard(BaseModel):
 
     def build(self) -> LatentResNet:
         """Return the network with fresh weights."""
-        channels, classes = self.space.shape[0], len(self.class_names)
-        return LatentResNet(channels, classes, self.network, self.head, self.standardisation)
+        channels, classes, standardisation = self.space.shape[0], len(self.class_names), self.standardisation
+        scaling = MeanScaling(torch.tensor(standardisation.zero), torch.tensor(standardisation.pareto))
+        return LatentResNet(channels, classes, self.network, self.head, scaling)
 
     def load(self, weights: Mapping[str, Tensor]) -> LatentResNet:
         """Return the network with these weights, for evaluation; raises ValueError unless they fit and are finite.

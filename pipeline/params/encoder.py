@@ -117,6 +117,11 @@ class EncoderParams(Section):
             raise ValueError(f"kind is {self.kind!r}, but encoder.{self.kind} is null; say where the model is")
         return self
 
+    def reduced(self, channels: int, side: int) -> tuple[int, int, int]:
+        """Return the shape (c, h, w) of a latent whose map has so many channels, and so many places a side."""
+        kept = min(self.side or side, side)
+        return min(self.channels or channels, channels), kept, kept
+
     @property
     def chosen(self) -> ModelParams:
         """The section of the kind."""

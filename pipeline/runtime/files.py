@@ -150,6 +150,11 @@ def folder_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.endswith(PARTIAL) and p != manifest)
 
 
+def folder_bytes(folder: Path) -> int:
+    """Return the bytes of all files in a folder and below."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 def folder_digest(folder: Path) -> str:
     """Return a digest of the names and contents of all files under `folder`, without its own manifest."""
     lines = [f"{path.relative_to(folder).as_posix()} {file_digest(path)}" for path in folder_files(folder)]

@@ -83,7 +83,8 @@ def loss_names(epoch: Epoch) -> list[str]:
 
 
 def _columns(epoch: Epoch) -> list[str]:
-    return [RATE, *({ACCURACY} & epoch.keys()), *loss_names(epoch)]
+    accuracy = [ACCURACY] if ACCURACY in epoch else []
+    return [RATE, *accuracy, *loss_names(epoch)]
 
 
 def _line(number: int, epoch: Epoch) -> str:

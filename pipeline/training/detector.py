@@ -21,7 +21,7 @@ from pipeline.runtime.units import finished_folder
 from pipeline.training.curve import Curve
 from pipeline.training.draws import OutlierBatch, OutlierBatches, open_outliers
 from pipeline.training.gradients import Losses, Step, StepInputs
-from pipeline.training.loop import fit, ignore_history, validated
+from pipeline.training.loop import fit, ignore_history, validate_and_show
 from pipeline.training.mixing import Mixing
 from pipeline.training.objective import BatchOutputs, Objective
 from pipeline.training.outlier_targets import outlier_targets
@@ -75,7 +75,8 @@ def train_detector(unit: DetectorUnit) -> None:
     step = Step(detector_step.draw, detector_step.losses, recordable=detector_step.recordable)
     trained_modules = nn.ModuleList([network, objective])
     validation = None if unit.validation is None else load_latents(unit.validation, latents.header)
-    on_epoch = validated(Curve(unit.curve), network, validation) if is_first() else ignore_history
+    shown = partial(validate_and_show, network=network, validation=validation, curve=Curve(unit.curve))
+    on_epoch = shown if is_first() else ignore_history
     history = fit(trained_modules, len(latents.values), step, params.optimiser, order, on_epoch)
     if is_first():
         with finished_folder(unit.output) as folder:

@@ -54,21 +54,19 @@ def fit(
     return history
 
 
-def validated(
-    curve: Curve,
+def validate_and_show(
+    history: History,
+    *,
     network: LatentResNet,
     validation: Latents | None,  # None: the epochs have no accuracy
-) -> Callable[[History], object]:
-    """Return the `on_epoch` of a training that adds the accuracy on ID validation to an epoch and shows the epoch."""
-
-    def on_epoch(history: History) -> None:
-        if validation is not None:
-            network.eval()
-            history[-1][ACCURACY] = _accuracy(network, validation)
-            network.train()
-        curve.show(history)
-
-    return on_epoch
+    curve: Curve,
+) -> None:
+    """Add the accuracy on ID validation to the last epoch, and show it: the `on_epoch` of teachers and detectors."""
+    if validation is not None:
+        network.eval()
+        history[-1][ACCURACY] = _accuracy(network, validation)
+        network.train()
+    curve.show(history)
 
 
 def _accuracy(network: LatentResNet, latents: Latents) -> float:

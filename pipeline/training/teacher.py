@@ -1,6 +1,7 @@
 """Train a teacher: a classifier of ID latents with cross-entropy alone. It is also the baseline of every report."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ from pipeline.runtime.device import UNIT_THREADS, chosen_device, prepare_torch, 
 from pipeline.runtime.units import finished_folder
 from pipeline.training.curve import Curve
 from pipeline.training.gradients import Losses, Step
-from pipeline.training.loop import fit, validated
+from pipeline.training.loop import fit, validate_and_show
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def train_teacher(unit: TeacherUnit) -> None:
         return {"cross_entropy": cross_entropy(network(values).logits, labels)}
 
     step = Step(draw, losses, recordable=True)
-    on_epoch = validated(Curve(unit.curve), network, validation)
+    on_epoch = partial(validate_and_show, network=network, validation=validation, curve=Curve(unit.curve))
     history = fit(network, len(labels), step, unit.params.optimiser, order, on_epoch)
     with finished_folder(unit.output) as folder:
         save_network(folder, network, card, history)

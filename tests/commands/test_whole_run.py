@@ -7,11 +7,12 @@ import torch
 
 from pipeline.commands import whole_run as module
 from pipeline.commands.encoder_speed import Amount, Speed, seconds_of_encoding, seconds_of_training
-from pipeline.commands.whole_run import disk_bytes, disk_text, seconds_of_networks, whole_run_sentence
+from pipeline.commands.whole_run import disk_bytes, seconds_of_networks, whole_run_sentence
 from pipeline.networks.resnet import LatentResNet
 from pipeline.params.all_params import AllParams
 from pipeline.params.networks import LinearParams
 from pipeline.runtime.device import STAGE_THREADS
+from pipeline.runtime.shortage import as_size
 from tests.helpers.make import changed, default_params, section
 
 SPEED = Speed(read=1.0, encode=10.0, train=2.0, latent=(4, 2, 2), size=10**6)
@@ -65,7 +66,7 @@ def test_the_whole_is_the_sum_of_its_parts(monkeypatch):
     told = whole_run_sentence(fitted, SPEED, AMOUNT, 3, rival=7.0)
     starts = module.STARTS + (100 * (1 + fitted.views.count) + 20 + 25 + 5) / module.IMAGES_PER_START
     assert f"takes about {encoder + networks + 7 + starts:.0f} s and " in told
-    assert f"{disk_text(disk_bytes(fitted, SPEED, AMOUNT, 3))} of disk" in told
+    assert f"{as_size(disk_bytes(fitted, SPEED, AMOUNT, 3))} of disk" in told
 
 
 def test_disk_holds_stores_networks_and_an_encoder_per_bundle_twice():
@@ -76,10 +77,3 @@ def test_disk_holds_stores_networks_and_an_encoder_per_bundle_twice():
     features = 4 + 8
     seed = 3 * 4 * weights + 4 * 100 * features + 8 * (features**2 + 100 * features) + 10**6
     assert disk_bytes(fitted, SPEED, AMOUNT, 3) == 2 * (rows * 16 * 2 + 10**6 + 2 * seed)
-
-
-@pytest.mark.parametrize(
-    ("size", "text"), [(1, "10 MB"), (10**7 + 1, "20 MB"), (990 * 10**6, "990 MB"), (10**9 + 1, "1.1 GB")]
-)
-def test_disk_is_rounded_up(size, text):
-    assert disk_text(size) == text

@@ -1,6 +1,7 @@
 """`latent-outliers predict`: a row per image in order, whatever is damaged, and a file only when it is whole."""
 
 import csv
+import errno
 import io
 import multiprocessing
 import os
@@ -199,6 +200,16 @@ def test_a_pool_that_is_being_closed_is_a_reader_that_died(bundle, many, monkeyp
     with pytest.raises(ReaderDiedError, match="a process that decodes images died"):
         predicted(bundle, FOLDER)
     assert sorted(path.name for path in Path().iterdir()) == ["bundle", "photos"]
+
+
+def test_an_error_of_the_system_is_no_reader_that_died(bundle, many, monkeypatch):
+    def too_many(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    picture_files(FOLDER, 9)
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", too_many)
+    with pytest.raises(OSError, match="Too many open files"):
+        predicted(bundle, FOLDER)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipeline.params.all_params import load_all
+from pipeline.params.all_params import AllParams, load_all
 from pipeline.runtime.errors import ParamsError
-from tests.helpers.make import ROOT, changed, default_params, write_params
+from tests.helpers.make import ROOT, changed, default_params, section, write_params
 
 NOISE = {"group": "far", "source": "noise", "part": "all"}
 
@@ -157,3 +157,12 @@ def test_all_parts_that_do_not_fit_are_reported_at_once(tmp_path):
     found = problems_of(tmp_path, changed(default_params(), **wrong))
     assert "label_mixup.steps is 7" in found
     assert "club.weight is 0.5" in found
+
+
+@pytest.mark.parametrize(
+    ("channels", "side", "wanted"),
+    [(None, None, (64, 8, 8)), (16, None, (16, 8, 8)), (100, 9, (64, 8, 8)), (2, 1, (2, 1, 1))],
+)
+def test_a_reduced_latent_is_no_larger_than_its_map(channels, side, wanted):
+    encoder = section(AllParams, changed(default_params(), encoder__channels=channels, encoder__side=side)).encoder
+    assert encoder.reduced(64, 8) == wanted

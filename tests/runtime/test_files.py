@@ -14,6 +14,13 @@ import pytest
 from pipeline.runtime import files
 
 
+def test_the_bytes_of_a_folder_are_those_of_all_files_below(tmp_path):
+    (tmp_path / "below/deeper").mkdir(parents=True)
+    for name, size in (("a", 3), ("below/b", 40), ("below/deeper/c", 500)):
+        (tmp_path / name).write_bytes(bytes(size))
+    assert files.folder_bytes(tmp_path) == 543
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "kept"
     files.write_bytes(path, b"old")

@@ -191,19 +191,20 @@ def training(content: PageContent) -> list[Panel]:
 
 def accuracy_curves(histories: Mapping[int, History]) -> Array | None:
     """Return the accuracy on ID validation after each epoch, (seeds, epochs); None where an epoch has none."""
-    runs = list(histories.values())
-    epochs = min((len(run) for run in runs), default=0)
-    if not epochs or any(ACCURACY not in epoch for run in runs for epoch in run):
-        return None
-    return np.array([[epoch[ACCURACY] for epoch in run[:epochs]] for run in runs])
+    epochs = [epoch for run in histories.values() for epoch in run]
+    return _by_epoch(histories, ACCURACY) if epochs and all(ACCURACY in epoch for epoch in epochs) else None
 
 
 def loss_curves(histories: Mapping[int, History]) -> dict[str, Array]:
     """Return for each loss its weighted values, an array (seeds, epochs)."""
-    runs = list(histories.values())
-    epochs = min((len(run) for run in runs), default=0)
-    losses = list(dict.fromkeys(loss for run in runs for epoch in run for loss in loss_names(epoch)))
-    return {loss: np.array([[epoch[loss] for epoch in run[:epochs]] for run in runs]) for loss in losses}
+    losses = dict.fromkeys(loss for run in histories.values() for epoch in run for loss in loss_names(epoch))
+    return {loss: _by_epoch(histories, loss) for loss in losses}
+
+
+def _by_epoch(histories: Mapping[int, History], name: str) -> Array:
+    """Return a value of the epochs that all seeds have, (seeds, epochs)."""
+    epochs = min(map(len, histories.values()))
+    return np.array([[epoch[name] for epoch in run[:epochs]] for run in histories.values()])
 
 
 def _training_panel(index: int, role: str, loss: str, curves: Array, colour: str) -> Panel:
