@@ -43,7 +43,7 @@ def effective_code() -> dict[str, str]:
 def has_other_code(project: Path) -> bool:
     """Return whether a folder is a project with code of its own that differs from the code that runs."""
     running = Path(__file__).parents[2]
-    if not (project / "dvc.yaml").is_file() or not (project / "pipeline/cli.py").is_file():
+    if not (project / "dvc.yaml").is_file() or not (project / "pipeline/__main__.py").is_file():
         return False
     return not project.samefile(running) and _code_in(project) != _code_in(running)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from pipeline.cli import app
+from pipeline.cli.main import app
 from pipeline.detector.bundle import copy_bundle, read_bundle, write_bundle
 from pipeline.detector.bundle_card import sealed
 from pipeline.detector.detector import Detector

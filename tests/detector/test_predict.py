@@ -262,7 +262,7 @@ def test_files_that_vanish_meanwhile_are_not_counted(bundle, monkeypatch, capsys
 
 def command(*arguments):
     return subprocess.run(
-        [sys.executable, "-c", "from pipeline.cli import main; main()", "predict", *map(str, arguments)],
+        [sys.executable, "-c", "from pipeline.cli.main import main; main()", "predict", *map(str, arguments)],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

@@ -8,7 +8,8 @@ from importlib.metadata import version
 import pytest
 import typer
 
-from pipeline.cli import DEVELOP, SHARE, START, STUDY, USE, app
+from pipeline.cli import develop, share, start, study, use
+from pipeline.cli.main import app
 from tests.helpers.make import ROOT
 
 GROUP = typer.main.get_command(app)
@@ -23,7 +24,7 @@ def called(*arguments):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_has_a_group_and_an_example_that_it_accepts(name):
     command = COMMANDS[name]
-    assert command.rich_help_panel in (START, USE, STUDY, SHARE, DEVELOP)
+    assert command.rich_help_panel in (start.PANEL, use.PANEL, study.PANEL, share.PANEL, develop.PANEL)
     program, called_by, *arguments = shlex.split(command.epilog.removeprefix("Example: "))
     assert (program, called_by) == ("latent-outliers", name)
     command.make_context(name, arguments)  # raises an error where it would not be accepted
@@ -43,7 +44,7 @@ def test_the_version_is_that_of_the_package():
 def test_without_a_command_help_is_printed_in_groups():
     done = called()
     assert (done.returncode, done.stderr) == (0, "")
-    places = [done.stdout.index(title) for title in (START, USE, STUDY, SHARE, DEVELOP)]
+    places = [done.stdout.index(title) for title in (start.PANEL, use.PANEL, study.PANEL, share.PANEL, develop.PANEL)]
     assert places == sorted(places)
 
 

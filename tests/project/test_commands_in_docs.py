@@ -7,7 +7,7 @@ import shlex
 import pytest
 import typer
 
-from pipeline.cli import app
+from pipeline.cli.main import app
 from tests.helpers.documents import DOCUMENTS, console_blocks
 from tests.helpers.make import ROOT
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 
 from pipeline.runtime import errors
 from pipeline.runtime.errors import PipelineError
@@ -53,9 +54,9 @@ def test_a_detector_is_used_as_its_guide_says(capsys):
 
 
 def test_the_documentation_names_no_command_that_is_not_there():
-    from pipeline.cli import app
+    from pipeline.cli.main import app
 
-    commands = {(command.name or command.callback.__name__).replace("_", "-") for command in app.registered_commands}
+    commands = typer.main.get_command(app).commands.keys()
     for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
         named = set(re.findall(r"latent-outliers ([a-z][a-z-]+)", path.read_text()))
         assert named <= commands, path

@@ -9,7 +9,7 @@ from importlib import import_module
 
 import pytest
 
-from pipeline.cli import warn_of_other_code
+from pipeline.cli.main import warn_of_other_code
 from pipeline.runtime.code import CODE, WITHOUT_EFFECT, effective_code, has_other_code, loaded_code
 from pipeline.runtime.files import file_digest
 from tests.helpers.make import ROOT
