@@ -1,11 +1,11 @@
 """The commands that use the detector of a run."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from pipeline.runtime.text.terminal import Console
+from pipeline.runtime.text.terminal import Console, say
 
 PANEL = "Use its detector"
 """What these commands are for: their group in `--help`."""
@@ -48,3 +48,32 @@ def predict(
 
     target = None if out == "-" else Path(out)
     predict_files(bundle, images, target, batch_size=batch_size, strict=strict, fetch_encoder=fetch_encoder)
+
+
+@commands.command(
+    rich_help_panel=PANEL, epilog="Example: latent-outliers export-onnx models/bundle/0 --out detector.onnx"
+)
+def export_onnx(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, such as models/bundle/0.")],
+    out: Annotated[Path, typer.Option(help="File to write, .onnx; a .json and a .md are written beside it.")],
+    weights: Annotated[
+        Literal["float32", "float16", "int8"], typer.Option(help="How weights are stored: smaller files, as fast.")
+    ] = "float32",
+    compare: Annotated[
+        list[Path] | None, typer.Option(help="Images, or a folder of them, on which file and bundle are compared.")
+    ] = None,
+    *,
+    fetch_encoder: Annotated[
+        bool, typer.Option("--fetch-encoder", help="Fetch the encoder from the hub, where the bundle leaves it out.")
+    ] = False,
+) -> None:
+    """Write a bundle as one ONNX graph, from pixels to the decision, for onnxruntime in any language."""
+    if out.suffix != ".onnx":
+        raise typer.BadParameter(f"{str(out)!r} does not end in .onnx", param_hint="--out")
+    from pipeline.detector.as_onnx.export import export_onnx as write_onnx
+    from pipeline.detector.detector import Detector
+
+    detector = Detector.load(bundle, device="cpu", fetch_encoder=fetch_encoder)
+    agreed = write_onnx(detector, out, weights, compare)
+    say(f"{out}: {out.stat().st_size:,} bytes; {agreed}")
+    say(f"beside it: {out.with_suffix('.json').name} for programs, {out.with_suffix('.md').name} for people")

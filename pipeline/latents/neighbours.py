@@ -32,7 +32,8 @@ class Bank:
 
     def distances(self, queries: Tensor, part: slice) -> Tensor:
         """Return the distances of queries (n, d) to the rows in `part`, bit for bit those of `torch.cdist`."""
-        if max(len(queries), len(self.rows[part])) <= DIRECT_ROWS:
+        few = len(self.rows[part]) <= DIRECT_ROWS and not torch.compiler.is_compiling()  # ONNX has no cdist
+        if few and len(queries) <= DIRECT_ROWS:
             return torch.cdist(queries, self.rows[part].contiguous())
         norms = queries.pow(2).sum(1, keepdim=True)
         queries_with_norms = torch.cat([queries * -2, norms, torch.ones_like(norms)], dim=1)
@@ -108,7 +109,7 @@ def typical_distance(
 def _query_blocks(queries: Tensor, bank: Tensor | Bank) -> list[Tensor]:
     """Return the queries in blocks, each with at most BLOCK_VALUES distances to a part of the bank."""
     part_rows = min(len(bank), _bank_rows(queries))
-    return [block for block in queries.split(max(1, BLOCK_VALUES // part_rows)) if len(block)]
+    return [block for block in queries.split(max(1, BLOCK_VALUES // part_rows)) if block.shape[0]]
 
 
 def _bank_rows(queries: Tensor) -> int:

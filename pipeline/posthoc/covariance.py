@@ -49,5 +49,9 @@ def mahalanobis_distances(
 
     The precision is whitening @ whitening.T. So this is the squared Euclidean distance between whitened vectors.
     """
+    whitened, centres = features @ whitening, means @ whitening
+    if torch.compiler.is_compiling():  # ONNX has no such distance
+        squares = whitened.square().sum(1, keepdim=True) + centres.square().sum(1)
+        return (squares - 2 * whitened @ centres.T).clamp(min=0)
     exact = "donot_use_mm_for_euclid_dist"  # the faster mode cancels digits where a feature lies at a mean
-    return torch.cdist(features @ whitening, means @ whitening, compute_mode=exact).square()
+    return torch.cdist(whitened, centres, compute_mode=exact).square()

@@ -73,13 +73,17 @@ class OnnxNetwork(EncoderModel):
 
     def encode(self, images: Tensor) -> Tensor:
         """Return the output; raises RuntimeError where the network cannot compute it."""
-        pixels = (((images.cpu() + 1) / 2 - self._mean) / self._std).numpy()
+        pixels = np.ascontiguousarray(self.normalised(images.cpu()).numpy())
         try:
-            (values,) = self._session.run([self.settings.output], {self._input: np.ascontiguousarray(pixels)})
+            (values,) = self._session.run([self.settings.output], {self._input: pixels})
         except Exception as error:  # onnxruntime has no common class of its errors
             raise RuntimeError(reason(error)) from error
         latents = torch.from_numpy(np.asarray(values, np.float32))
         return latents[:, :, None, None] if latents.ndim == 2 else latents
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return the input of the network for images in -1..1."""
+        return ((images + 1) / 2 - self._mean) / self._std
 
 
 def _session(content: bytes, source: str) -> Any:

@@ -151,7 +151,7 @@ def _as_map(
     count = tokens.shape[1]
     side = math.isqrt(count)
     patches = tokens[:, count - side * side :]
-    return patches.transpose(1, 2).reshape(len(tokens), -1, side, side)
+    return patches.transpose(1, 2).reshape(tokens.shape[0], -1, side, side)
 
 
 def _settings(folder: Path, layer: int | None) -> BackboneSettings:

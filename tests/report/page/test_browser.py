@@ -1,20 +1,14 @@
 """In a real browser the page shows everything, on a desk and on a phone, by day and by night, and asks for nothing."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from pipeline.report.page.page import write_page
+from tests.helpers.browser import BROWSER, NO_BROWSER, opened_browser
 from tests.report.page.make import stood_in, whole, with_names
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason=f"none of {', '.join(BROWSERS)} is installed")
+pytestmark = pytest.mark.skipif(BROWSER is None, reason=NO_BROWSER)
 
 NOT_SHOWN = """() => [...document.querySelectorAll('[data-figure], img')]
     .filter(one => { const box = one.getBoundingClientRect(); return box.width < 40 || box.height < 40; })
@@ -49,13 +43,8 @@ CONTRASTS = """() => {
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        profile = tmp_path_factory.mktemp("profile")
-        browser = playwright.chromium.launch_persistent_context(profile, executable_path=BROWSER, args=list(FLAGS))
+    with opened_browser(tmp_path_factory.mktemp("profile")) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""A detector as an ONNX file: one graph from pixels to the decision, and what stands beside it."""

@@ -1,0 +1,1 @@
+"""Tests of `pipeline.detector.as_onnx`."""
