@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help install develop repro results compare test test-oldest check fix ablation leaderboard bench clean
+.PHONY: help install develop repro results compare test test-oldest check fix ablation leaderboard wheel bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,7 +33,7 @@ test-oldest: develop  ## run the tests about files of strangers with the oldest 
 	$(VENV)/oldest/bin/python -m pip install --quiet --disable-pip-version-check uv
 	grep '^torch==' constraints.txt > $(VENV)/torch.txt  # set UV_FIND_LINKS to a folder with a CPU build
 	$(VENV)/oldest/bin/uv pip install --quiet --python $(VENV)/oldest/bin/python --constraints $(VENV)/torch.txt \
-	  --resolution lowest-direct --requirements pyproject.toml --extra pretrained 'pytest>=9' 'pytest-timeout>=2.4'
+	  --resolution lowest-direct --requirements pyproject.toml --extra pipeline --extra pretrained 'pytest>=9' 'pytest-timeout>=2.4'
 	PATH="$(CURDIR)/$(VENV)/oldest/bin:$$PATH" python -m pytest --override-ini addopts= \
 	  --override-ini filterwarnings=default tests/detector/test_hostile.py tests/detector/test_bundle.py \
 	  tests/store/test_hostile.py tests/project/test_hostile_params.py
@@ -55,6 +55,9 @@ leaderboard: install  ## compare our default with published methods on real data
 	python -m benchmarks.leaderboard
 	python -m benchmarks.leaderboard --rows
 
+wheel: install  ## build the package for `pip install`, into dist/
+	$(VENV)/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
 bench: develop  ## measure speed as ratios in one run, write benchmarks/results/
 	python -m benchmarks.bench
 
@@ -65,7 +68,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing into $(VENV), a minute or two the first time"
-	$(INSTALL) --editable .
+	$(INSTALL) --editable '.[pipeline]'
 	@touch $@
 
 $(VENV)/.developed: $(VENV)/.installed

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from pipeline.images.image_set import ImageSet, resized
 from pipeline.latents.encoding import BatchEncoder, load_batch_encoder
-from pipeline.latents.latents import Latents, load_id_train, load_latents, to_standardised
+from pipeline.latents.latents import Latents, load_id_train, load_latents
 from pipeline.latents.neighbours import nearest, typical_distance
 from pipeline.latents.probes import reencoded, saved_as_jpeg
+from pipeline.latents.standardising import to_standardised
 from pipeline.params.data import DataParams
 from pipeline.params.encode import EncodeParams
 from pipeline.runtime.command import PARAMS_FILE

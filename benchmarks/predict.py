@@ -38,7 +38,7 @@ from pipeline.detector.predict import predicted_rows, prefetcher_for, write_rows
 from pipeline.detector.prediction_file import open_output
 from pipeline.detector.prefetch import PixelPrefetcher
 from pipeline.images.image_set import from_8_bits
-from pipeline.latents.latents import to_standardised
+from pipeline.latents.standardising import to_standardised
 from pipeline.networks.encoders.diffusers_autoencoder import DiffusersAutoencoder
 from pipeline.networks.encoders.encoder import Encoder
 from pipeline.networks.saved_network import NetworkCard, save_network

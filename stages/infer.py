@@ -28,7 +28,8 @@ def infer(
     from pipeline.params.probe import PROBES
     from pipeline.params.sets import ID_SETS
     from pipeline.posthoc.scoring import score_table
-    from pipeline.posthoc.table import SIDES, TABLE, write_table
+    from pipeline.posthoc.table import SIDES
+    from pipeline.posthoc.table_file import TABLE, write_table
     from pipeline.runtime.device import STAGE_THREADS, prepare_torch
     from pipeline.runtime.errors import ParamsError
     from pipeline.runtime.progress import progress

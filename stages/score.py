@@ -84,7 +84,7 @@ def _draw_outliers(folder: Path, pictures: Pictures) -> None:
 
 def _read_table(params: Path, scores: Path, seeds: tuple[int, ...], sets: ImageSets) -> ScoreTable:
     """Return the table of scores; raises ParamsError when it is of other seeds or lacks an OOD set."""
-    from pipeline.posthoc.table import TABLE, read_table
+    from pipeline.posthoc.table_file import TABLE, read_table
     from pipeline.runtime.errors import ParamsError
 
     path = scores / TABLE

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.cases.case import Case
 from benchmarks.cases.encode import stable_diffusion_autoencoder
 from benchmarks.cases.store import SHAPE, id_latents, random_rows, write_raw
-from pipeline.latents.latents import to_scaled
+from pipeline.latents.standardising import to_scaled
 from pipeline.outliers.method import ANCESTRY, Method, Parents, block_generator, block_rows
 from pipeline.outliers.methods.mixup import Mixup
 from pipeline.outliers.methods.perturb import Perturb

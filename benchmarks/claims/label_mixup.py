@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.latents.latents import Latents, load_id_train, to_scaled
+from pipeline.latents.latents import Latents, load_id_train
+from pipeline.latents.standardising import to_scaled
 from pipeline.networks.encoders.encoder import load_encoder
 from pipeline.networks.saved_network import load_network, predict
 from pipeline.outliers.method import Parents

@@ -14,7 +14,8 @@ from benchmarks.fuzz.broken import Random, mutated, replaced
 from benchmarks.fuzz.documents import LARGEST_PIXELS, small_images, unlike_picture
 from benchmarks.fuzz.run import Reader
 from pipeline.images.sources.parquet import ParquetImagesSource, ParquetSource
-from pipeline.posthoc.table import FACTS, FACTS_DIGEST, SIDES, ScoreTable, read_table, write_table
+from pipeline.posthoc.table import SIDES, ScoreTable
+from pipeline.posthoc.table_file import FACTS, FACTS_DIGEST, read_table, write_table
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import digest, json_bytes
 from pipeline.schema.reader import validate

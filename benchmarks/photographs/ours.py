@@ -26,7 +26,8 @@ from benchmarks.photographs.project import (
     require_committed,
     required,
 )
-from pipeline.posthoc.table import SIDES, TABLE, ScoreTable, read_table
+from pipeline.posthoc.table import SIDES, ScoreTable
+from pipeline.posthoc.table_file import TABLE, read_table
 from pipeline.runtime.command import PARAMS_FILE
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import digest, file_digest, folder_digest, json_bytes, read_json

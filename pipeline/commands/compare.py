@@ -13,7 +13,8 @@ from pipeline.outliers.stand_ins.names import STAND_IN, stands_in
 from pipeline.params.score import BootstrapParams
 from pipeline.posthoc.bootstrap import Gains, Pair, bootstrap, differences
 from pipeline.posthoc.metrics import Metrics, metrics
-from pipeline.posthoc.table import TABLE, ScoreTable, read_stream
+from pipeline.posthoc.table import ScoreTable
+from pipeline.posthoc.table_file import TABLE, read_stream
 from pipeline.report.columns import METRICS
 from pipeline.report.metrics_json import Groups, Json, mean_and_std
 from pipeline.runtime.errors import ComparisonError, MissingInputError, ParamsError, PipelineError

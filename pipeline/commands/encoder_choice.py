@@ -16,6 +16,7 @@ from pipeline.networks.encoders.vision_backbone import PARAMETER, VisionBackbone
 from pipeline.params.encoder import EncoderKind, TransformersParams
 from pipeline.runtime.errors import MissingExtraError, ModelError, PipelineError
 from pipeline.runtime.huggingface import import_transformers
+from pipeline.runtime.text.install import install_line
 
 DEFAULT = "facebook/dinov2-small"
 """The backbone that is taken where none is named: small, and trained without labels on 142 million photographs."""
@@ -59,7 +60,6 @@ tell classes and outliers apart as they are: a small network beside their mean c
 trained until it is as accurate as a logistic regression, and the detector goes on from there. Predictions that are
 drawn to the uniform one on outliers would change it for the worse, and most rows of `shuffle` pass for ID images there
 (docs/log.md)."""
-INSTALL = "pip install -c constraints.txt -e '.[pretrained]'"
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class EncoderChoice:
         """
         if self.backbone is not None:
             return self.backbone.lines(self.reason, median_side)
-        advice = f"{OPTION} FOLDER_OR_ID takes one, with the extra: {INSTALL}"
+        advice = f"{OPTION} FOLDER_OR_ID takes one, with the extra: {install_line('pretrained')}"
         return [
             f"encoder: {self.kind} ({TRAINED_HERE[self.kind]}), {self.reason}",
             f"a backbone that was trained on millions of images can tell far more things apart: {advice}",

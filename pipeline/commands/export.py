@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.images.image_set import OOD_LABEL
-from pipeline.latents.latents import to_scaled
+from pipeline.latents.standardising import to_scaled
 from pipeline.networks.encoders.encoder import Encoder
 from pipeline.runtime.device import chosen_device
 from pipeline.runtime.files import require_new, whole_or_absent, write_json

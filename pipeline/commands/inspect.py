@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from pipeline.commands.row_statistics import statistics
-from pipeline.latents.latents import to_scaled
+from pipeline.latents.standardising import to_scaled
 from pipeline.networks.encoders.encoder import Encoder, SavedEncoder, load_encoder
 from pipeline.report.grid import PictureRow, captions, decoded, draw_grid
 from pipeline.runtime.errors import IncompatibleStoreError, ModelError

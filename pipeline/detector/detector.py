@@ -16,7 +16,7 @@ from pipeline.detector.hub import fetch_bundle, push_bundle
 from pipeline.detector.images import ImageInput, image_pixels, is_single_image
 from pipeline.detector.left_out import encoder_folder
 from pipeline.images.image_set import from_8_bits
-from pipeline.latents.latents import to_standardised
+from pipeline.latents.standardising import to_standardised
 from pipeline.networks.encoders.encoder import Encoder, load_encoder
 from pipeline.networks.resnet import LatentResNet
 from pipeline.posthoc.score import network_outputs, scoring_device

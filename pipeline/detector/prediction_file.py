@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from pipeline.runtime.errors import OverwriteError
+from pipeline.runtime.errors import MissingExtraError, OverwriteError, reason
 from pipeline.runtime.files import partial_path, remove_abandoned
 from pipeline.runtime.text.terminal import say
 from pipeline.runtime.text.user_text import csv_text, printable
@@ -134,9 +134,11 @@ class _TerminalTable:
 
 class _ParquetFile:
     def __init__(self, stream: IO[bytes], threshold: float) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ImportError as error:
+            raise MissingExtraError("pyarrow", "predict", "an --out that ends in .parquet", reason(error)) from error
         self._threshold = threshold
         types = (pa.string(), pa.string(), pa.float64(), pa.float64(), pa.bool_(), pa.float64(), pa.string())
         self._schema = pa.schema(list(zip(COLUMNS, types, strict=True)))

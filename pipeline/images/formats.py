@@ -5,6 +5,8 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
+from pipeline.runtime.text.install import install_line
+
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
 """The common formats. Pillow reads these itself; for others it may run other programs."""
 HEIF = "HEIF"
@@ -40,7 +42,7 @@ def other_kind(stream: BinaryIO) -> str:
     if start.startswith(POINTER):
         return "a pointer of Git LFS in place of the file; `git lfs pull` fetches it"
     if start[4:8] == b"ftyp" and start[8:12] in HEIC_BRANDS:
-        extra = "HEIC, which needs the extra: pip install -c constraints.txt -e '.[heif]'"
+        extra = f"HEIC, which needs the extra: {install_line('heif')}"
         return "damaged HEIC" if HEIF in readable_formats() else extra
     return f"none of {', '.join(readable_formats())}"
 

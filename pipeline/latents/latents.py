@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.latents.standardising import to_standardised
 from pipeline.runtime.errors import DamagedStoreError, IncompatibleStoreError
 from pipeline.runtime.memory import empty_table
 from pipeline.store.format import LATENT, Header, Standardisation
@@ -84,27 +85,9 @@ def has_parents_in(store: Store, id_train: Latents) -> bool:
     return True
 
 
-def to_scaled(values: Tensor, standardisation: Standardisation) -> Tensor:
-    """Undo the standardisation: (n, c, h, w) latents for the encoder's decoder."""
-    mean, std = _per_channel(standardisation)
-    return values * std + mean
-
-
-def to_standardised(scaled: Tensor, standardisation: Standardisation) -> Tensor:
-    """Standardise (n, c, h, w) latents of the encoder."""
-    mean, std = _per_channel(standardisation)
-    return (scaled - mean.to(scaled.device)) / std.to(scaled.device)
-
-
 def _standardised(store: Store, standardisation: Standardisation) -> Latents:
     table = torch.from_numpy(empty_table((store.rows, *store.header.space.shape), np.float32))
     for shard, rows in enumerate(store.shards):
         scaled = torch.from_numpy(store.chunk(LATENT, shard).astype(np.float32))
         table[rows.start : rows.stop] = to_standardised(scaled, standardisation)
     return Latents(table, store.column("label"), store_contents(store), store.header, store.digest)
-
-
-def _per_channel(standardisation: Standardisation) -> tuple[Tensor, Tensor]:
-    """Return mean and divisor as (c, 1, 1)."""
-    mean, divisors = torch.tensor(standardisation.mean), torch.tensor(standardisation.divisors)
-    return mean[:, None, None], divisors[:, None, None]

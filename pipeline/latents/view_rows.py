@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 from torch import Tensor
 
-from pipeline.latents.latents import Latents, to_standardised
+from pipeline.latents.latents import Latents
+from pipeline.latents.standardising import to_standardised
 from pipeline.runtime.errors import IncompatibleStoreError, ModelError, reason
 from pipeline.runtime.files import write_json
 from pipeline.store.format import Frozen, Standardisation

@@ -13,7 +13,8 @@ from torch import nn
 from pipeline.params.infer import ScoreName
 from pipeline.params.rival import RivalKind
 from pipeline.posthoc.score import NetworkOutputs
-from pipeline.posthoc.table import TABLE, ScoreTable, read_table, write_table
+from pipeline.posthoc.table import ScoreTable
+from pipeline.posthoc.table_file import TABLE, read_table, write_table
 from pipeline.runtime.errors import ModelError, ScoreTableError, reason
 from pipeline.runtime.files import read_description, write_json
 from pipeline.store.format import Frozen

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from pipeline.images.image_set import resized
 from pipeline.latents.augmentation import ViewKey, view
-from pipeline.latents.latents import Latents, require_outliers, to_scaled
+from pipeline.latents.latents import Latents, require_outliers
+from pipeline.latents.standardising import to_scaled
 from pipeline.networks.encoders.encoder import Encoder
 from pipeline.outliers.stand_ins.names import stands_in
 from pipeline.params.data import DataParams

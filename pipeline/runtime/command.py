@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from traceback import walk_tb
 from typing import Annotated, Any, NoReturn
@@ -10,11 +11,13 @@ from typing import Annotated, Any, NoReturn
 import typer
 import yaml
 
-from pipeline.runtime.errors import OutOfMemoryError, PipelineError
+from pipeline.runtime.errors import MissingExtraError, OutOfMemoryError, PipelineError, reason
 from pipeline.runtime.outputs import STAGE
 from pipeline.runtime.shortage import as_size, machine_memory, needed_memory, system_error
 from pipeline.runtime.text.terminal import never_fail_to_print, say, warn
 
+OF_PIPELINE = "dvc"
+"""A package of the extra `pipeline`, without which only finished detectors can be used."""
 ParamsPath = Annotated[Path, typer.Option("--params", help="Parameter file.", show_default=True)]
 Workers = Annotated[
     int | None,
@@ -106,6 +109,10 @@ def run_app(app: Callable[[], Any], stage: str | None = None) -> None:
         app()
     except PipelineError as error:
         _fail(str(error))
+    except ModuleNotFoundError as error:
+        if find_spec(OF_PIPELINE) is not None:
+            raise
+        _fail(str(MissingExtraError(str(error.name), "pipeline", "this command", reason(error))))
     except Exception as error:  # libraries raise errors of many classes where memory or the disk does not suffice
         if (message := _shortage(error, stage)) is None:
             raise

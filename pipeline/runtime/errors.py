@@ -37,6 +37,7 @@ Every message says where the problem is, what was found, what was wanted and wha
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.runtime.text.install import install_line
 from pipeline.runtime.text.user_text import printable
 
 
@@ -248,7 +249,7 @@ class MissingExtraError(PipelineError):
     def __init__(self, package: str, extra: str, asked_by: str, reason: str) -> None:
         super().__init__(
             f"{asked_by} needs the package {package}, which cannot be imported ({reason}). "
-            f"Install the extra: pip install -c constraints.txt -e '.[{extra}]'"
+            f"Install the extra: {install_line(extra)}"
         )
 
 

@@ -9,11 +9,9 @@ manifest.json    written last: rows, shards, and size, SHA-256 and (of a chunk) 
 """
 
 import math
-from typing import Annotated, Any, BinaryIO, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-import google_crc32c
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.runtime.manifest import Sha256, Size, seal_digest
@@ -228,20 +226,3 @@ def file_sizes(header: Header) -> dict[str, int | None]:
 def chunk_file(array: str, shard: int) -> str:
     """Return the path of a chunk inside the store, by zarr v3's default chunk key encoding."""
     return f"{LATENT}/c/{shard}/0/0/0" if array == LATENT else f"{array}/c/{shard}"
-
-
-def checksum(stream: BinaryIO, length: int, into: NDArray[np.uint8] | None = None) -> int:
-    """Read `length` bytes, the first of them into `into`, and return the CRC-32C of all bytes read.
-
-    If a stream ends early, the result is the checksum of fewer bytes, which matches no manifest.
-    """
-    crc, done, kept = 0, 0, 0 if into is None else len(into)
-    scratch = np.empty(max(0, min(PIECE_BYTES, length - kept)), np.uint8)
-    while done < length:
-        piece = into[done : done + PIECE_BYTES] if into is not None and done < kept else scratch[: length - done]
-        count = stream.readinto(piece.data)  # type: ignore[attr-defined]  # typing's BinaryIO lacks it
-        if not count:
-            break
-        crc = google_crc32c.extend(crc, piece[:count])
-        done += count
-    return crc

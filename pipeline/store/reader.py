@@ -15,6 +15,7 @@ from pipeline.runtime.errors import DamagedStoreError, IncompatibleStoreError, U
 from pipeline.runtime.files import LARGEST_CARD, MANIFEST
 from pipeline.runtime.manifest import LARGEST_MANIFEST, sealed_fields
 from pipeline.runtime.shortage import require_memory
+from pipeline.store.checksum import checksum
 from pipeline.store.digest import TITLE, new_digest
 from pipeline.store.format import (
     CRC_BYTES,
@@ -26,7 +27,6 @@ from pipeline.store.format import (
     Header,
     LatentSpace,
     Manifest,
-    checksum,
     chunk_file,
     file_sizes,
     shard_count,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.runtime.errors import ModelError
 from pipeline.runtime.files import MANIFEST, read_json, remove_partial_files, write_json, write_pieces
+from pipeline.store.checksum import checksum
 from pipeline.store.digest import Digest, file_digest, new_digest
 from pipeline.store.format import (
     CRC_BYTES,
@@ -25,7 +26,6 @@ from pipeline.store.format import (
     FileEntry,
     Header,
     Manifest,
-    checksum,
     chunk_file,
     rows_per_shard,
     shard_ranges,

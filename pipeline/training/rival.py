@@ -13,7 +13,8 @@ from torch.nn.functional import affine_grid, cross_entropy, grid_sample
 
 from pipeline.images.image_set import ImageSet, resized
 from pipeline.images.prefetch import prefetch
-from pipeline.latents.latents import Latents, to_scaled
+from pipeline.latents.latents import Latents
+from pipeline.latents.standardising import to_scaled
 from pipeline.networks.plain_cnn import PlainCnn, as_pixels
 from pipeline.params.infer import InferParams, ScoreName
 from pipeline.params.rival import CnnParams

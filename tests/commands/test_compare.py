@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.commands.compare import PARAMS, SCORE_TABLE, Run, changed_parameters, compare, load_run
 from pipeline.params.infer import SCORES
-from pipeline.posthoc.table import write_table
+from pipeline.posthoc.table_file import write_table
 from pipeline.report.comparison import comparison_notes, print_comparison
 from pipeline.runtime.errors import (
     ComparisonError,

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline.commands import export
 from pipeline.commands.export import export_images
-from pipeline.latents.latents import to_scaled
+from pipeline.latents.standardising import to_scaled
 from pipeline.runtime.errors import OverwriteError
 from pipeline.runtime.files import folder_digest
 from pipeline.store import format as layout

@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 
 from pipeline.detector.detector import Detector, ImagePrediction
-from pipeline.latents.latents import load_id_train, load_latents, to_standardised
+from pipeline.latents.latents import load_id_train, load_latents
+from pipeline.latents.standardising import to_standardised
 from pipeline.networks.encoders.encoder import load_encoder
 from pipeline.networks.saved_network import load_network
 from pipeline.params.infer import SCORES

@@ -8,7 +8,8 @@ import torch
 
 from pipeline.images.image_set import ImageSet, content_hash
 from pipeline.latents.encoding import load_batch_encoder, write_latents
-from pipeline.latents.latents import load_id_train, load_latents, to_scaled
+from pipeline.latents.latents import load_id_train, load_latents
+from pipeline.latents.standardising import to_scaled
 from pipeline.networks.encoders.encoder import load_encoder
 from pipeline.params.data import DataParams
 from pipeline.runtime.errors import ModelError, ParamsError

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipeline.latents.latents import to_standardised
+from pipeline.latents.standardising import to_standardised
 from pipeline.networks.outputs import OUTPUTS, load_outputs, save_outputs
 from pipeline.networks.resnet import LatentResNet
 from pipeline.networks.saved_network import NetworkCard, load_network, predict, save_network

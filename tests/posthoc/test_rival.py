@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.posthoc.rival import CARD, read_rival, write_rival
-from pipeline.posthoc.table import TABLE, read_table
+from pipeline.posthoc.table_file import TABLE, read_table
 from pipeline.runtime.errors import ModelError, ScoreTableError
 from pipeline.runtime.files import write_json
 from tests.helpers.make import score_table

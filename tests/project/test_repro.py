@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.detector.detector import Detector
 from pipeline.params.data import DataParams
-from pipeline.posthoc.table import read_table
+from pipeline.posthoc.table_file import read_table
 from pipeline.store.reader import Store
 from tests.helpers.make import section, tiny_params
 from tests.helpers.project import call, stages_run

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.latents.latents import to_scaled
+from pipeline.latents.standardising import to_scaled
 from pipeline.runtime.files import read_json
 from pipeline.schema.text import dump_yaml, plain_yaml
 from pipeline.store.reader import Store

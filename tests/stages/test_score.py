@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.params.sets import ImageSets
-from pipeline.posthoc.table import TABLE, write_table
+from pipeline.posthoc.table_file import TABLE, write_table
 from pipeline.runtime.errors import ParamsError
 from stages.score import _read_table
 from tests.helpers.make import score_table, section, tiny_params

@@ -40,9 +40,9 @@ class Agreement:
     def sentence(self) -> str:
         """Say it in words."""
         decided, named = self._all_but(self.other_decisions), self._all_but(self.other_labels)
-        told = f"decides as the bundle on {decided}"
-        told += f" and names the same class on {named}" if named != decided else ", with the same class"
-        return f"{told}; scores differ by at most {self.largest_difference:.2g}"
+        words = f"decides as the bundle on {decided}"
+        words += f" and names the same class on {named}" if named != decided else ", with the same class"
+        return f"{words}; scores differ by at most {self.largest_difference:.2g}"
 
     def _all_but(self, others: int) -> str:
         return f"all {f'but {others:,} of ' if others else ''}{self.images:,} {self.subject}"

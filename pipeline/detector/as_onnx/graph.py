@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pipeline.detector.as_onnx.resizing import OPSET, RESIZED, resizing_graph
 from pipeline.detector.detector import Detector
-from pipeline.latents.latents import to_standardised
+from pipeline.latents.standardising import to_standardised
 from pipeline.networks.encoders.encoder import Encoder
 from pipeline.networks.encoders.onnx_file import import_onnx, needed_for
 from pipeline.networks.encoders.onnx_network import OnnxNetwork
@@ -23,8 +23,8 @@ OUTPUTS = (LABEL, PROBABILITIES, SCORE, IS_OUTLIER)
 NORMALISED, MAPS = "normalised", "maps"
 IR_VERSION = 10
 """Version of the file format; onnxruntime reads it from 1.18 on."""
-LARGEST = 2**31 - 2**20
-"""Most bytes of a model; a protocol buffer ends at 2 GiB."""
+PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+"""What writing a graph needs."""
 
 
 class _Answers(nn.Module):
@@ -83,6 +83,8 @@ def detector_graph(detector: Detector) -> Any:
 
     detector: on the CPU. Raises ModelError when it cannot be written as such a graph, and MissingExtraError.
     """
+    for package in PACKAGES:
+        import_onnx(package, "export-onnx")
     size, answers = detector.image_size, _Answers(detector).eval()
     pixels = torch.zeros(2, 3, size, size, dtype=torch.uint8)
     with _quiet(), _exporting(detector):
@@ -105,7 +107,6 @@ def _scaled(pixels: Tensor) -> Tensor:
 
 def _exported(module: nn.Module, example: Tensor, name: str, outputs: tuple[str, ...]) -> Any:
     """Return a module as ONNX, for any number of images."""
-    import_onnx("onnxscript")
     program = torch.onnx.export(
         module,
         (example,),

@@ -67,12 +67,15 @@ def needed_for(output: str, content: bytes, source: str) -> bytes:
     return part
 
 
-def import_onnx(package: str = "onnx") -> Any:
-    """Return a package of the extra; raises MissingExtraError where it is not installed."""
+def import_onnx(package: str = "onnx", asked_by: str = "encoder.onnx") -> Any:
+    """Return a package of the extra; raises MissingExtraError where it is not installed.
+
+    asked_by: the parameter or command that needs it.
+    """
     try:
         return import_module(package)
     except ImportError as error:
-        raise MissingExtraError(package, EXTRA, "encoder.onnx", reason(error)) from error
+        raise MissingExtraError(package, EXTRA, asked_by, reason(error)) from error
 
 
 def _parsed(content: bytes, source: str) -> Any:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from pipeline.latents.boundary import Boundary
-from pipeline.latents.latents import to_standardised
+from pipeline.latents.standardising import to_standardised
 from pipeline.outliers.class_shares import convex_shares, distinct_classes, further_column_values, further_columns
 from pipeline.outliers.diffusion import guided, sample
 from pipeline.outliers.method import ClassRows, Columns, Method, Outliers, Parents

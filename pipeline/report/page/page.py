@@ -6,7 +6,7 @@ Stage `score` writes it. To write it by hand, without pictures, from the outputs
 
     python -c "
     from pathlib import Path
-    from pipeline.posthoc.table import read_table
+    from pipeline.posthoc.table_file import read_table
     from pipeline.report.page.content import PageContent
     from pipeline.report.page.load import load_histories, load_run_record
     from pipeline.report.page.page import write_page

@@ -152,11 +152,11 @@ def test_an_encoder_that_cannot_be_exported_is_named(tmp_path, monkeypatch):
 def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch):
     detector = detector_of(tmp_path)
 
-    def missing(package="onnx"):
+    def missing(package="onnx", asked_by="encoder.onnx"):
         if package == "onnxscript":
-            raise MissingExtraError(package, "onnx", "encoder.onnx", "no module")
+            raise MissingExtraError(package, "onnx", asked_by, "no module")
         return onnx
 
     monkeypatch.setattr(module, "import_onnx", missing)
-    with pytest.raises(MissingExtraError, match=r"onnxscript.*\[onnx\]"):
+    with pytest.raises(MissingExtraError, match=r"export-onnx needs the package onnxscript.*\[onnx\]"):
         detector_graph(detector)

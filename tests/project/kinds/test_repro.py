@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.params.data import DataParams
-from pipeline.posthoc.table import read_table
+from pipeline.posthoc.table_file import read_table
 from pipeline.runtime.files import read_json
 from tests.helpers.make import changed, section, tiny_params
 from tests.helpers.models import write_backbone, write_onnx

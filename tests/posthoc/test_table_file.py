@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.params.infer import SCORES
-from pipeline.posthoc.table import read_table, write_table
+from pipeline.posthoc.table_file import read_table, write_table
 from pipeline.runtime.errors import ScoreTableError
 from pipeline.runtime.files import digest
 from tests.helpers.make import score_table
@@ -120,7 +120,7 @@ def test_a_flipped_bit_is_never_a_number(written, tell):
 
 def test_damaged_statistics_do_not_end_the_process():
     write_table(PATH, with_scores(TABLE, "knn"))
-    imports = "from pipeline.posthoc.table import ScoreTableError, read_table"
+    imports = "from pipeline.posthoc.table_file import ScoreTableError, read_table"
     read_with_broken_statistics(PATH, imports, "read_table(file)", "ScoreTableError")
 
 
