@@ -132,7 +132,8 @@ def write_random_bundle(folder: Path, params: AllParams, encoder: Encoder) -> No
     scorer = fit_scores(network, id_outputs, labels, id_outputs, params.infer, (score,))
     facts = {"threshold": 1.0, "id_rejection_target": 0.05, "id_rejection_validation": 0.05, "validation_images": 1}
     decision = Decision(seed=0, weights=digest(weights), score=score, **facts)
-    write_bundle(folder, BundleParts(models / "encoder", weights, card, decision, scorer, "", None), "")
+    parts = BundleParts(models / "encoder", weights, card, decision, scorer, np.zeros(1), "", None)
+    write_bundle(folder, parts, "")
 
 
 def measured_speed(bundle: Path, folder: Path, target: Path, count: int) -> dict[str, float | bool]:

@@ -116,7 +116,7 @@ def _good_bundle(folder: Path, make_encoder: Callable[[Path], Encoder], score: s
         seed=0, weights=digest(weights), score=score, threshold=1.0, id_rejection_target=0.05,
         id_rejection_validation=0.04, validation_images=50,
     )  # fmt: skip
-    write_bundle(
-        folder / "bundle", BundleParts(folder / ENCODER, weights, card, decision, scorer, "c" * 64, None), "a card\n"
-    )
+    (id_scores,) = (values.numpy() for values in scorer(outputs).values())
+    parts = BundleParts(folder / ENCODER, weights, card, decision, scorer, id_scores, "c" * 64, None)
+    write_bundle(folder / "bundle", parts, "a card\n")
     return {name: content for name, content in files_of(folder / "bundle").items() if name != MODEL_CARD}

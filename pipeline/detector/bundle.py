@@ -2,7 +2,7 @@
 
 bundle.json           describes the detector: network, score, threshold, classes; digest and tensors of each file
 network.safetensors   the weights, byte for byte as trained
-scorer.safetensors    the tensors that the score learnt from the ID training images
+scorer.safetensors    the tensors that the score learnt from ID training images, and its values for ID validation images
 encoder/              a copy of models/encoder, and no other file; perhaps without weights, see left_out.py
 README.md             the model card for human readers; it may be edited and is not checked
 """
@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as tensors_of
@@ -23,6 +25,7 @@ from pipeline.detector.bundle_card import (
     BUNDLE,
     BUNDLE_FORMAT,
     ENCODER,
+    ID_SCORES,
     LARGEST_HEADER,
     MODEL_CARD,
     NETWORK,
@@ -59,6 +62,8 @@ class Bundle:
     card: BundleCard
     network: dict[str, Tensor]
     scorer: FittedScores
+    id_scores: NDArray[np.float64]
+    """The scores (v,) that the threshold was fitted to, ascending: of the ID validation images, unless refitted."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,8 @@ class BundleParts:
     network: NetworkCard
     decision: Decision
     scorer: FittedScores
+    id_scores: NDArray[np.float64]
+    """The scores (v,) that the threshold was fitted to."""
     id_train: str
     left_out: LeftOutWeights | None
     """The weights of the encoder that are not copied; None: all are."""
@@ -87,7 +94,7 @@ def write_bundle(folder: Path, parts: BundleParts, model_card: str) -> None:
         raise BundleError(folder, found, wanted, advice)
     _require_finite(folder / NETWORK, tensors_of(parts.weights))
     _require_finite(folder / SCORER, parts.scorer.tensors)
-    scorer = tensor_bytes({name: tensor.contiguous() for name, tensor in parts.scorer.tensors.items()})
+    scorer = scorer_bytes(parts.scorer, parts.id_scores)
     for file in folder_files(parts.encoder):
         name = f"{ENCODER}/{file.relative_to(parts.encoder).as_posix()}"
         if parts.left_out is None or name != parts.left_out.file:
@@ -112,6 +119,12 @@ def write_bundle(folder: Path, parts: BundleParts, model_card: str) -> None:
     write_bytes(folder / BUNDLE, card_bytes(card))
 
 
+def scorer_bytes(scorer: FittedScores, id_scores: NDArray[np.float64]) -> bytes:
+    """Return the file of what a score has learnt, and of the scores that the threshold was fitted to."""
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in scorer.tensors.items()}
+    return tensor_bytes(tensors | {ID_SCORES: torch.from_numpy(np.sort(id_scores))})
+
+
 def read_bundle(folder: Path) -> Bundle:
     """Read a bundle and check every byte; raises BundleError if it is incomplete, damaged or of another format.
 
@@ -125,17 +138,22 @@ def read_bundle(folder: Path) -> Bundle:
     _require_no_other_files(folder, card)
     network, scorer = _read_tensors(folder, card, NETWORK), _read_tensors(folder, card, SCORER)
     score = card.decision.score
-    learns = score_class(score).learns
-    if set(scorer) != set(learns) or any(tensor.dtype != torch.float64 for tensor in scorer.values()):
-        raise BundleError(folder / SCORER, f"tensors {sorted(scorer)}", f"{sorted(learns)} as float64 for {score!r}")
+    names = {*score_class(score).learns, ID_SCORES}
+    if set(scorer) != names or any(tensor.dtype != torch.float64 for tensor in scorer.values()):
+        raise BundleError(folder / SCORER, f"tensors {sorted(scorer)}", f"{sorted(names)} as float64 for {score!r}")
+    id_scores = scorer.pop(ID_SCORES).numpy()
+    if id_scores.ndim != 1 or not len(id_scores) or (np.diff(id_scores) < 0).any():
+        raise BundleError(folder / SCORER, f"{ID_SCORES} {id_scores.shape}", "scores of ID images, ascending")
     try:
-        return Bundle(folder, card, network, FittedScores((score,), scorer, card.infer))
+        return Bundle(folder, card, network, FittedScores((score,), scorer, card.infer), id_scores)
     except (ValueError, IndexError, RuntimeError) as error:  # a scorer prepares its tensors, whatever their shapes
         raise BundleError(folder / SCORER, reason(error), f"tensors for {score!r}") from error
 
 
-def copy_bundle(bundle: Bundle, folder: Path) -> None:
+def copy_bundle(bundle: Bundle, folder: Path, replaced: Mapping[str, bytes] | None = None) -> None:
     """Copy a bundle and check it again; `folder` appears only when complete.
+
+    replaced: the content of files that are other than in the bundle, by their path in it.
 
     Raises BundleError when `folder` exists and is not empty, even if another process has just made it, or cannot be
     written. Raises BundleError too when the bundle has changed since it was read.
@@ -146,13 +164,20 @@ def copy_bundle(bundle: Bundle, folder: Path) -> None:
     try:
         with whole_or_absent(folder) as partial:
             for name in bundle_files(bundle):
-                with open_regular(bundle.folder / name, inside=bundle.folder) as stream:
-                    write_bytes(partial / name, stream.read())
-            if read_bundle(partial).card != bundle.card:
+                write_bytes(partial / name, read_file(bundle, name))
+            for name, content in (replaced or {}).items():
+                write_bytes(partial / name, content)
+            if read_bundle(partial).card != bundle.card and not replaced:
                 raise BundleError(bundle.folder, "another bundle than was loaded", "the same one", "Load it again.")
     except OSError as error:
         advice = "Name another folder, or make this one writable."
         raise BundleError(folder, reason(error), f"a copy of {bundle.folder}", advice) from error
+
+
+def read_file(bundle: Bundle, name: str) -> bytes:
+    """Return the content of a bundle's file, by its path in the bundle; raises OSError."""
+    with open_regular(bundle.folder / name, inside=bundle.folder) as stream:
+        return stream.read()
 
 
 def bundle_files(bundle: Bundle) -> list[str]:

@@ -22,7 +22,9 @@ NETWORK: TensorFile = "network.safetensors"
 SCORER: TensorFile = "scorer.safetensors"
 BUNDLE = "bundle.json"
 ENCODER, MODEL_CARD = "encoder", "README.md"
-BUNDLE_FORMAT = "latent-outliers-bundle/3"
+BUNDLE_FORMAT = "latent-outliers-bundle/4"
+ID_SCORES = "id_scores"
+"""The tensor beside those of the score: the scores that the threshold was fitted to."""
 ITEM_BYTES = {"float32": 4, "float64": 8, "int64": 8}
 """The types of tensors that a bundle has, and the size of a value."""
 MOST_FILES, LARGEST_HEADER = 1000, 2**24
@@ -80,12 +82,26 @@ class LeftOutWeights(BaseModel):
         return sum(seal.bytes for seal in self.hub_files.values())
 
 
+class Refit(BaseModel):
+    """What a bundle was fitted to anew, after the run that made it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bundle: Sha256
+    """Of the bundle.json that it was made from."""
+    images: Annotated[int, Field(ge=1, le=2**40)]
+    contents: Sha256
+    """Of the content hashes of these images, in order."""
+    kept: Annotated[int, Field(ge=0, le=2**40)]
+    """Images among them whose features were added to those that the score compares with."""
+
+
 class BundleCard(BaseModel):
     """The content of bundle.json: all that determines the detector's decisions, and digests of its sources."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    format: Literal["latent-outliers-bundle/3"]
+    format: Literal["latent-outliers-bundle/4"]
     network: NetworkCard
     decision: Decision
     infer: InferParams
@@ -96,6 +112,8 @@ class BundleCard(BaseModel):
     tensors: dict[TensorFile, dict[str, TensorEntry]]
     left_out: LeftOutWeights | None = None
     """None where the bundle holds the whole encoder; bundle.json has no such key then."""
+    refits: tuple[Refit, ...] = Field((), max_length=MOST_FILES)
+    """The last one says what the threshold was fitted to; bundle.json has no such key where there is none."""
 
     @property
     def encoder_digests(self) -> dict[str, str]:
@@ -120,7 +138,9 @@ def tensor_entries(tensors: Mapping[str, Tensor]) -> dict[str, TensorEntry]:
 
 def card_bytes(card: BundleCard) -> bytes:
     """Return the bytes of bundle.json."""
-    return sealed(card.model_dump(mode="json", exclude={"left_out"} if card.left_out is None else None))
+    return sealed(
+        card.model_dump(mode="json", exclude={key for key in ("left_out", "refits") if not getattr(card, key)})
+    )
 
 
 def sealed(content: dict[str, Any]) -> bytes:

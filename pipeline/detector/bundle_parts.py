@@ -38,5 +38,6 @@ def bundle_parts(
         network_outputs(network, latents.values).to(torch.device("cpu")) for latents in (id_train, id_validation)
     )
     scorer = fit_scores(network, outputs, labels, validation, params, (decision.score,))
+    (id_scores,) = (scores.numpy() for scores in scorer(validation).values())
     weights = (folder / WEIGHTS).read_bytes()
-    return BundleParts(models / "encoder", weights, card, decision, scorer, id_train.digest, left_out)
+    return BundleParts(models / "encoder", weights, card, decision, scorer, id_scores, id_train.digest, left_out)

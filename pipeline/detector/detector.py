@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from itertools import chain, islice, starmap
+from math import isfinite
 from pathlib import Path
 from typing import NamedTuple, Self, cast, overload
 
@@ -19,7 +21,8 @@ from pipeline.images.image_set import from_8_bits
 from pipeline.latents.standardising import to_standardised
 from pipeline.networks.encoders.encoder import Encoder, load_encoder
 from pipeline.networks.resnet import LatentResNet
-from pipeline.posthoc.score import network_outputs, scoring_device
+from pipeline.posthoc.decision import fitted_threshold
+from pipeline.posthoc.score import NetworkOutputs, network_outputs, scoring_device
 from pipeline.runtime.device import chosen_device, usable_device
 from pipeline.runtime.errors import BundleError, reason
 from pipeline.store.format import LatentSpace
@@ -123,6 +126,46 @@ class Detector:
         """
         return push_bundle(self.bundle, repo_id, private=private, revision=revision, token=token, message=message)
 
+    def rejecting(self, share: float) -> Self:
+        """Return this detector with the threshold that rejects at most a share of known images, 0 <= share < 1.
+
+        Of the images that its threshold was fitted to, whose scores the bundle has: ID validation images, or those of a
+        refit. Raises ValueError for another share.
+        """
+        if not 0 <= share < 1:
+            raise ValueError(f"the share of known images to reject is {share}, wanted 0 <= share < 1")
+        return self.with_threshold(fitted_threshold(self.bundle.id_scores, share))
+
+    def with_threshold(self, threshold: float) -> Self:
+        """Return this detector with another threshold; it shares the networks. Raises ValueError for one not finite."""
+        if not isfinite(threshold):
+            raise ValueError(f"the threshold is {threshold}, wanted a finite number")
+        other = copy(self)
+        other.threshold = threshold
+        return other
+
+    def refit(
+        self,
+        images: Iterable[ImageInput],
+        folder: str | Path,
+        *,
+        rejected: float | None = None,
+        keep: bool = False,
+    ) -> Self:
+        """Write a bundle whose threshold is fitted to new images of the classes, and return its detector.
+
+        folder: a new or empty one; appears only when complete. rejected: the largest share of the images that is
+        rejected; None takes that of the bundle. keep: add every second image to those that a score such as k-NN
+        compares with, and fit the threshold to the others. Networks, class means and covariances stay as they are.
+
+        Raises PipelineError for too few images, or where the score compares with no images. Raises ImageFileError for a
+        file that is no image, and BundleError when the folder is taken.
+        """
+        from pipeline.detector.refit import write_refit
+
+        write_refit(self, list(images), Path(folder), rejected=rejected, keep=keep)
+        return type(self).load(folder, device=self.device, fetch_encoder=True)
+
     @overload
     def predict(self, images: ImageInput) -> ImagePrediction: ...  # type: ignore[overload-overlap]  # a str is one
     @overload
@@ -156,7 +199,7 @@ class Detector:
         Raises ImageFileError when a file is no image.
         """
         pixels = (image_pixels(image, self.image_size) for image in images)
-        fields = (zip(*self.predict_pixels(np.stack(batch)), strict=True) for batch in _batches(pixels, batch_size))
+        fields = (zip(*self.predict_pixels(np.stack(batch)), strict=True) for batch in batches(pixels, batch_size))
         return starmap(ImagePrediction, chain.from_iterable(fields))
 
     def predict_pixels(
@@ -164,9 +207,7 @@ class Detector:
         images: NDArray[np.uint8],  # (n, s, s, 3) RGB, s: the bundle's image size, n >= 1
     ) -> BatchPredictions:
         """Return the predictions for one batch of images; may be called from several threads at once."""
-        pixels = torch.from_numpy(from_8_bits(images)).permute(0, 3, 1, 2)
-        scaled = self.encoder.encode(pixels.to(self.device)).cpu().half().float()  # as stores have them
-        outputs = network_outputs(self.network, to_standardised(scaled, self.bundle.card.network.standardisation))
+        outputs = self.outputs(images)
         most_probable = outputs.logits.softmax(1).max(1)
         (scores,) = self.scorer(outputs).values()
         finite = scores.isfinite() & most_probable.values.cpu().isfinite()
@@ -178,6 +219,15 @@ class Detector:
             (scores > self.threshold).tolist(),
             [None if is_finite else NOT_FINITE for is_finite in finite.tolist()],
         )
+
+    def outputs(
+        self,
+        images: NDArray[np.uint8],  # (n, s, s, 3) as above
+    ) -> NetworkOutputs:
+        """Return the logits and features of one batch of images."""
+        pixels = torch.from_numpy(from_8_bits(images)).permute(0, 3, 1, 2)
+        scaled = self.encoder.encode(pixels.to(self.device)).cpu().half().float()  # as stores have them
+        return network_outputs(self.network, to_standardised(scaled, self.bundle.card.network.standardisation))
 
 
 @contextmanager
@@ -206,7 +256,8 @@ def _require_one_score(bundle: Bundle, network: LatentResNet) -> None:
         raise ValueError(f"its score of one latent has the shape {tuple(scores.shape)}")
 
 
-def _batches(images: Iterable[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:
+def batches(images: Iterable[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:
+    """Yield lists of at most `size` images, in order."""
     remaining = iter(images)
     while batch := list(islice(remaining, size)):
         yield batch

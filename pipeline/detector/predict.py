@@ -40,22 +40,16 @@ class RowCounts(NamedTuple):
 
 
 def predict_files(
-    bundle: Path,
-    sources: list[Path],
-    target: Path | None,
-    *,
-    batch_size: int,
-    strict: bool,
-    fetch_encoder: bool = False,
+    load: Callable[[], Detector], sources: list[Path], target: Path | None, *, batch_size: int, strict: bool
 ) -> None:
-    """Load the bundle, write one row per image in order, and print the counts on stderr, also of files passed over.
+    """Load a detector, write one row per image in order, and print the counts on stderr, also of files passed over.
 
     A file that is no image gets a row with its error; if strict, the first such file raises ImageFileError. A source
     without images raises ImageFileError before anything is loaded. Raises UnreadImagesError and ReaderDiedError.
     """
     passed_over = PassedOver()
     images = count_images(sources, passed_over)
-    detector = Detector.load(bundle, fetch_encoder=fetch_encoder)
+    detector = load()
     with (
         open_output(target, detector.threshold) as writer,
         prefetcher_for(detector, images, batch_size) as prefetched,

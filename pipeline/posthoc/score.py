@@ -58,6 +58,11 @@ class PosthocScore(ABC):
         """Return the tensors listed in `learns`, learnt from ID images."""
         return {}
 
+    @classmethod
+    def extended(cls, tensors: Mapping[str, Tensor], outputs: NetworkOutputs) -> dict[str, Tensor] | None:  # noqa: ARG003  # most compare with no images
+        """Return the learnt tensors with more ID images to compare with; None for a score that compares with none."""
+        return None
+
     @abstractmethod
     def score(self, outputs: NetworkOutputs) -> Tensor:
         """Return the outlier score of each image, (n,)."""

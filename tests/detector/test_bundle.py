@@ -58,7 +58,7 @@ def test_a_bundle_comes_back_as_it_was_written(tmp_path):
 def test_a_bundle_holds_what_its_score_needs_and_no_more(score, tmp_path):
     parts = tiny_bundle_parts(tmp_path, score)
     write_bundle(FOLDER, parts, "")
-    assert set(load_file(FOLDER / "scorer.safetensors")) == set(score_class(score).learns)
+    assert set(load_file(FOLDER / "scorer.safetensors")) == {*score_class(score).learns, "id_scores"}
     assert read_bundle(FOLDER).scorer.names == (score,)
 
 
@@ -128,7 +128,10 @@ def test_a_folder_without_bundle_json_is_none():
         (lambda card: card.update(colour="red"), "found colour: Extra inputs are not permitted"),
         (lambda card: card["network"].update(colour="red"), "network.colour: Extra inputs are not permitted"),
         (lambda card: card.pop("decision"), "found decision: Field required"),
-        (lambda card: card["decision"].update(score="vim"), r"found tensors \['bank'\], wanted \['vim_alpha', "),
+        (
+            lambda card: card["decision"].update(score="vim"),
+            r"tensors \['bank', 'id_scores'\], wanted \['id_scores', 'vim_",
+        ),
         (lambda card: card["files"].pop("encoder/encoder.json"), "encoder: found digest"),
         (lambda card: card["files"].pop("network.safetensors"), "wanted none in bun"),
         (lambda card: card["files"].update({"../secret": "0"}), "is no file of a bundle"),

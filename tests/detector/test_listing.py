@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from pipeline.detector.detector import Detector
 from pipeline.detector.listing import PassedOver, count_images, image_files
 from pipeline.detector.predict import predict_files
 from pipeline.runtime.errors import ImageFileError, UnreadImagesError
@@ -13,6 +14,10 @@ from tests.detector.make import picture_files, tiny_bundle
 from tests.images.odd import encoded, odd_folder, picture, write
 
 FOLDER = Path("photos")
+
+
+def tiny_detector():
+    return Detector.load(tiny_bundle(Path("bundle")))
 
 
 def listed(folder=FOLDER):
@@ -95,7 +100,9 @@ def locked(monkeypatch):
 def test_a_folder_that_cannot_be_listed_is_a_row_with_an_error_and_stops_nothing(locked, capsys):
     picture_files(FOLDER, 3)
     with pytest.raises(UnreadImagesError, match="1 of 4 images could not be judged"):
-        predict_files(tiny_bundle(Path("bundle")), [FOLDER], Path("out.csv"), batch_size=4, strict=False)
+        predict_files(
+            lambda: Detector.load(tiny_bundle(Path("bundle"))), [FOLDER], Path("out.csv"), batch_size=4, strict=False
+        )
     assert Path("out.csv").read_text().count("photos/locked: found ") == 1
 
 
@@ -103,7 +110,9 @@ def test_what_is_passed_over_is_told_with_an_example(capsys):
     picture_files(FOLDER, 2)
     for name in ("Thumbs.db", "a.txt", "b.txt"):
         write(FOLDER / name, b"text")
-    predict_files(tiny_bundle(Path("bundle")), [FOLDER], Path("out.csv"), batch_size=4, strict=False)
+    predict_files(
+        lambda: Detector.load(tiny_bundle(Path("bundle"))), [FOLDER], Path("out.csv"), batch_size=4, strict=False
+    )
     told = "3 other files passed over: 2 no image (photos/a.txt, ...); 1 system file (photos/Thumbs.db)\n"
     assert capsys.readouterr().err.endswith(told)
 

@@ -44,7 +44,7 @@ def rows_in(file):
 
 
 def predicted(bundle, *sources, out="out.parquet", batch_size=4, strict=False):
-    predict_files(bundle, list(sources), Path(out), batch_size=batch_size, strict=strict)
+    predict_files(lambda: Detector.load(bundle), list(sources), Path(out), batch_size=batch_size, strict=strict)
     return rows_in(Path(out))
 
 
@@ -77,7 +77,7 @@ def test_the_batch_changes_no_decision(bundle):
 @pytest.mark.parametrize(("source", "found"), [("absent", "nothing there"), (".", "no image")])
 def test_a_source_without_images_is_refused_before_anything_is_loaded(source, found):
     with pytest.raises(ImageFileError, match=f"{source}: found {found}"):
-        predict_files(Path("no bundle"), [Path(source)], None, batch_size=4, strict=False)
+        predict_files(lambda: Detector.load("no bundle"), [Path(source)], None, batch_size=4, strict=False)
 
 
 DAMAGE = {

@@ -102,7 +102,7 @@ def _about(detector: Detector, weights: Weights, content: bytes, found: Agreemen
         "class_names": list(detector.class_names),
         "threshold": detector.threshold,
         "score": card.decision.score,
-        "id_rejection_target": card.decision.id_rejection_target,
+        "id_rejection": float((detector.bundle.id_scores > detector.threshold).mean()),
         "image_size": detector.image_size,
         "weights": weights,
         "bytes": len(content),

@@ -1,5 +1,7 @@
 """Combined: the sum of a class-mean score and of a neighbour score guided by the logits, brought to the same scale."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -41,6 +43,15 @@ class Combined(PosthocScore):
         parts = _parts(known.validation, tensors, params)
         varies = parts.amax(1) > parts.amin(1)
         return tensors | {"spreads": torch.where(varies, parts.std(1, correction=0), 0.0)}
+
+    @classmethod
+    def extended(cls, tensors: Mapping[str, Tensor], outputs: NetworkOutputs) -> dict[str, Tensor] | None:
+        """Return the tensors with more kept features; means, covariance and spreads stay those of the run."""
+        added = {
+            "kept": normalize(outputs.features, dim=1),
+            "kept_energies": torch.logsumexp(centred(outputs.logits), 1),
+        }
+        return dict(tensors) | {name: torch.cat([tensors[name], rows]) for name, rows in added.items()}
 
     def score(self, outputs: NetworkOutputs) -> Tensor:
         """Return the score of each image, (n,)."""

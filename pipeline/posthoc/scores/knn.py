@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -25,6 +26,11 @@ class Knn(PosthocScore):
     def fit(cls, known: IdImages, params: InferParams) -> dict[str, Tensor]:  # noqa: ARG003  # same signature for every score
         """Return the ID training features, scaled to unit length."""
         return {"bank": normalize(known.outputs.features, dim=1)}
+
+    @classmethod
+    def extended(cls, tensors: Mapping[str, Tensor], outputs: NetworkOutputs) -> dict[str, Tensor] | None:
+        """Return the bank with more features."""
+        return {"bank": torch.cat([tensors["bank"], normalize(outputs.features, dim=1)])}
 
     def score(self, outputs: NetworkOutputs) -> Tensor:
         """Return the score of each image, (n,); raises ValueError if there are fewer ID training images than k."""

@@ -1,5 +1,7 @@
 """NNGuide: the energy, guided by the nearest ID training features and how sure their own energies are."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -26,6 +28,12 @@ class NNGuide(PosthocScore):
         """Return the ID training features, scaled to unit length, and the logsumexp of the logits of each."""
         energies = torch.logsumexp(known.outputs.logits, 1)
         return dict(zip(cls.learns, (normalize(known.outputs.features, dim=1), energies), strict=True))
+
+    @classmethod
+    def extended(cls, tensors: Mapping[str, Tensor], outputs: NetworkOutputs) -> dict[str, Tensor] | None:
+        """Return the bank with more features, and their energies."""
+        added = normalize(outputs.features, dim=1), torch.logsumexp(outputs.logits, 1)
+        return {name: torch.cat([tensors[name], rows]) for name, rows in zip(cls.learns, added, strict=True)}
 
     def score(self, outputs: NetworkOutputs) -> Tensor:
         """Return the score of each image, (n,); raises RuntimeError if there are fewer ID training images than k."""

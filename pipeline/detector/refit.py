@@ -1,0 +1,122 @@
+"""Fit a finished detector to new images of its classes, as of another camera, without the project that made it."""
+
+import hashlib
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load as tensors_of
+
+from pipeline.detector.bundle import copy_bundle, read_file, scorer_bytes
+from pipeline.detector.bundle_card import BUNDLE, MODEL_CARD, SCORER, BundleCard, Refit, card_bytes, tensor_entries
+from pipeline.detector.detector import BATCH_SIZE, Detector, batches
+from pipeline.detector.images import ImageInput, image_pixels
+from pipeline.posthoc.decision import Decision, fitted_threshold
+from pipeline.posthoc.fitted import FittedScores, score_class
+from pipeline.posthoc.score import NetworkOutputs
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import digest
+from pipeline.runtime.progress import progress
+
+SECTION = """
+## Fitted anew
+
+The threshold is {threshold:.6g}. It was fitted to images that were given later, {images:,} in all{kept}, and rejects
+{rejected:.1%} of those that it was fitted to. What stands above about shares and thresholds is of the bundle before,
+whose digest is in bundle.json.
+"""
+
+
+def write_refit(
+    detector: Detector, images: Sequence[ImageInput], folder: Path, *, rejected: float | None, keep: bool
+) -> None:
+    """Write the bundle that `Detector.refit` describes, with its errors."""
+    card, scorer = detector.bundle.card, detector.bundle.scorer
+    share = card.decision.id_rejection_target if rejected is None else rejected
+    outputs, contents = _outputs(detector, images)
+    kept = 0
+    if keep:
+        added, outputs = (NetworkOutputs(*(values[first::2] for values in outputs)) for first in (0, 1))
+        scorer, kept = _extended(scorer, added), len(added.logits)
+    _require_enough(len(outputs.logits), share, kept)
+    (values,) = scorer(outputs).values()
+    scores = values.numpy()
+    decision = _decision(card.decision, scores, share)
+    done = Refit(bundle=digest(card_bytes(card)), images=len(images), contents=contents, kept=kept)
+    content = scorer_bytes(scorer, scores)
+    changed = card.model_copy(
+        update={
+            "decision": decision,
+            "refits": (*card.refits, done),
+            "files": card.files | {SCORER: digest(content)},
+            "tensors": card.tensors | {SCORER: tensor_entries(tensors_of(content))},
+        }
+    )
+    replaced = {SCORER: content, BUNDLE: card_bytes(changed), MODEL_CARD: _model_card(detector, changed)}
+    copy_bundle(detector.bundle, folder, replaced)
+
+
+def _outputs(detector: Detector, images: Sequence[ImageInput]) -> tuple[NetworkOutputs, str]:
+    """Return the network's outputs for images, on the CPU, and a digest of their pixels."""
+    parts, contents = [], hashlib.sha256()
+    with progress("fitting to images", len(images)) as advance:
+        pixels = (image_pixels(image, detector.image_size) for image in images)
+        for batch in batches(pixels, BATCH_SIZE):
+            stacked: NDArray[np.uint8] = np.stack(batch)
+            contents.update(stacked.tobytes())
+            parts.append(detector.outputs(stacked).to(torch.device("cpu")))
+            advance(len(batch))
+    if not parts:
+        raise PipelineError("found no images to fit to, wanted images of the detector's classes.")
+    return NetworkOutputs(*(torch.cat(values) for values in zip(*parts, strict=True))), contents.hexdigest()
+
+
+def _extended(scorer: FittedScores, added: NetworkOutputs) -> FittedScores:
+    """Return a score that compares with more images."""
+    (name,) = scorer.names
+    tensors = score_class(name).extended(scorer.tensors, added)
+    if tensors is None:
+        raise PipelineError(f"the score {name!r} compares with no images, so that none can be kept. Fit without.")
+    return FittedScores(scorer.names, tensors, scorer.params)
+
+
+def _require_enough(images: int, share: float, kept: int) -> None:
+    """Raise PipelineError where so few images cannot tell the share that is rejected."""
+    if not 0 <= share < 1:
+        raise PipelineError(f"the share of known images to reject is {share}, wanted 0 <= share < 1.")
+    if share and images < (fewest := ceil(1 / share)):
+        found = f"{images} images to fit to{f' beside {kept} that are kept' if kept else ''}"
+        raise PipelineError(
+            f"found {found}, wanted {fewest} or more to reject a share of {share}. Give more, or allow a larger share."
+        )
+
+
+def _decision(decision: Decision, scores: NDArray[np.float64], share: float) -> Decision:
+    """Return a decision with the threshold that rejects at most a share of scores."""
+    threshold = fitted_threshold(scores, share)
+    return decision.model_copy(
+        update={
+            "threshold": threshold,
+            "id_rejection_target": share,
+            "id_rejection_validation": float((scores > threshold).mean()),
+            "validation_images": len(scores),
+        }
+    )
+
+
+def _model_card(detector: Detector, card: BundleCard) -> bytes:
+    """Return the model card with a section about what has changed."""
+    last, decision = card.refits[-1], card.decision
+    section = SECTION.format(
+        images=last.images,
+        kept=f", {last.kept:,} of which new images are compared with" if last.kept else "",
+        rejected=decision.id_rejection_validation,
+        threshold=decision.threshold,
+    )
+    try:
+        return read_file(detector.bundle, MODEL_CARD) + section.encode()
+    except OSError:  # it may be missing
+        return section.encode()
