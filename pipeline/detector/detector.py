@@ -1,6 +1,7 @@
 """The detector: load a bundle, then predict for images which class they show and whether they are outliers."""
 
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pipeline.detector.bundle import Bundle, copy_bundle, read_bundle
 from pipeline.detector.hub import fetch_bundle, push_bundle
 from pipeline.detector.images import ImageInput, image_pixels, is_single_image
 from pipeline.detector.left_out import encoder_folder
+from pipeline.detector.refit import KnownImages, write_refit
 from pipeline.images.image_set import from_8_bits
 from pipeline.latents.standardising import to_standardised
 from pipeline.networks.encoders.encoder import Encoder, load_encoder
@@ -25,6 +27,7 @@ from pipeline.posthoc.decision import fitted_threshold
 from pipeline.posthoc.score import NetworkOutputs, network_outputs, scoring_device
 from pipeline.runtime.device import chosen_device, usable_device
 from pipeline.runtime.errors import BundleError, reason
+from pipeline.runtime.progress import progress
 from pipeline.store.format import LatentSpace
 
 NOT_FINITE = "its score is not finite, so it counts as an outlier; the detector fails on such images"
@@ -161,9 +164,7 @@ class Detector:
         Raises PipelineError for too few images, or where the score compares with no images. Raises ImageFileError for a
         file that is no image, and BundleError when the folder is taken.
         """
-        from pipeline.detector.refit import write_refit
-
-        write_refit(self, list(images), Path(folder), rejected=rejected, keep=keep)
+        write_refit(self.bundle, self._known(list(images)), Path(folder), rejected=rejected, keep=keep)
         return type(self).load(folder, device=self.device, fetch_encoder=True)
 
     @overload
@@ -199,7 +200,7 @@ class Detector:
         Raises ImageFileError when a file is no image.
         """
         pixels = (image_pixels(image, self.image_size) for image in images)
-        fields = (zip(*self.predict_pixels(np.stack(batch)), strict=True) for batch in batches(pixels, batch_size))
+        fields = (zip(*self.predict_pixels(np.stack(batch)), strict=True) for batch in _batches(pixels, batch_size))
         return starmap(ImagePrediction, chain.from_iterable(fields))
 
     def predict_pixels(
@@ -219,6 +220,19 @@ class Detector:
             (scores > self.threshold).tolist(),
             [None if is_finite else NOT_FINITE for is_finite in finite.tolist()],
         )
+
+    def _known(self, images: Sequence[ImageInput]) -> KnownImages:
+        """Return what a refit needs of images."""
+        classes, features = len(self.class_names), self.network.features
+        parts = [NetworkOutputs(torch.zeros(0, classes).double(), torch.zeros(0, features).double())]
+        contents = hashlib.sha256()
+        with progress("fitting to images", len(images)) as advance:
+            for batch in _batches((image_pixels(image, self.image_size) for image in images), BATCH_SIZE):
+                pixels = np.stack(batch)
+                contents.update(pixels.tobytes())
+                parts.append(self.outputs(pixels).to(torch.device("cpu")))
+                advance(len(batch))
+        return KnownImages(NetworkOutputs(*map(torch.cat, zip(*parts, strict=True))), contents.hexdigest())
 
     def outputs(
         self,
@@ -256,7 +270,7 @@ def _require_one_score(bundle: Bundle, network: LatentResNet) -> None:
         raise ValueError(f"its score of one latent has the shape {tuple(scores.shape)}")
 
 
-def batches(images: Iterable[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:
+def _batches(images: Iterable[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:
     """Yield lists of at most `size` images, in order."""
     remaining = iter(images)
     while batch := list(islice(remaining, size)):

