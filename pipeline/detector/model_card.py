@@ -16,7 +16,7 @@ COPIES = "copies"
 """The store whose rows are ID latents, not outliers."""
 USE = """\
 ```python
-from pipeline.detector.detector import Detector  # of the package latent-outliers
+from pipeline import Detector  # of the package latent-outliers
 
 detector = Detector.from_pretrained("path/to/this/folder")  # or its id on the hub
 answer = detector.predict("photo.png")  # a path, a PIL image or an array; or a list of these

@@ -43,14 +43,16 @@ def test_a_revision_is_read_without_this_project(store, tmp_path):
 
 def test_a_detector_is_used_as_its_guide_says(capsys):
     tiny_bundle(Path("models/bundle/0"))
-    (first, *_) = picture_files(Path("photos"), 3)
+    (first, *_) = picture_files(Path("photos"), 20)
     first.rename("photos/first.png")
     found = {}
     for block in python_blocks("api.md"):
         exec(block, found)
     assert set(found["known"]) <= set(found["files"])
-    assert found["scores"].shape == (3,)
-    assert capsys.readouterr().out.count("ImagePrediction(") == 3
+    assert found["scores"].shape == (20,)
+    assert capsys.readouterr().out.count("ImagePrediction(") == 20
+    assert found["refitted"].threshold != found["detector"].threshold != found["asked"].threshold
+    assert found["stricter"].threshold >= found["detector"].rejecting(0.05).threshold
 
 
 def test_the_documentation_names_no_command_that_is_not_there():
