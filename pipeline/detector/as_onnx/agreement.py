@@ -1,7 +1,7 @@
 """Compare what a graph says of pictures with what its detector says of them."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,17 +32,30 @@ class Agreement:
     images: int = 0
     other_labels: int = 0
     other_decisions: int = 0
-    largest_difference: float = 0.0
-    """Of outlier scores."""
+    differences: list[float] = field(default_factory=list)
+    """Of outlier scores, by image."""
     largest_share: float = 0.0
-    """Of outlier scores, as a share of 1 + |score|."""
+    """Largest difference of outlier scores, as a share of 1 + |score|."""
 
     def sentence(self) -> str:
         """Say it in words."""
         decided, named = self._all_but(self.other_decisions), self._all_but(self.other_labels)
         words = f"decides as the bundle on {decided}"
         words += f" and names the same class on {named}" if named != decided else ", with the same class"
-        return f"{words}; scores differ by at most {self.largest_difference:.2g}"
+        median, largest = self._quantiles()
+        return f"{words}; scores differ by {median:.2g} (median), {largest:.2g} at most"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return counts, and median and largest difference of scores."""
+        counts = {name: getattr(self, name) for name in ("subject", "images", "other_labels", "other_decisions")}
+        median, largest = self._quantiles()
+        return counts | {"median_difference": median, "largest_difference": largest, "sentence": self.sentence()}
+
+    def _quantiles(self) -> tuple[float, float]:
+        """Return median and largest difference of scores."""
+        if not self.differences:
+            return 0.0, 0.0
+        return float(np.median(self.differences)), max(self.differences)
 
     def _all_but(self, others: int) -> str:
         return f"all {f'but {others:,} of ' if others else ''}{self.images:,} {self.subject}"
@@ -66,7 +79,7 @@ def agreement(detector: Detector, content: bytes, pictures: Iterable[Picture], s
         found.images += 1
         found.other_labels += detector.class_names[label] != wanted.label
         found.other_decisions += bool(is_outlier) is not wanted.is_outlier
-        found.largest_difference = max(found.largest_difference, apart)
+        found.differences.append(apart)
         found.largest_share = max(found.largest_share, apart / (1 + abs(wanted.outlier_score)))
     return found
 
@@ -83,6 +96,7 @@ def _session(content: bytes) -> Any:
     onnxruntime = import_onnx("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # its threads would slow PyTorch's down
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has no common class of its errors

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,7 @@ def _require_agreement(detector: Detector, content: bytes) -> None:
     found = agreement(detector, content, drawn_pictures())
     if not found.largest_share <= MOST_APART:
         raise ModelError(
-            f"{detector.bundle.folder}: as ONNX it gives other scores, by up to {found.largest_difference:.3g}, wanted "
+            f"{detector.bundle.folder}: as ONNX it gives other scores, by up to {max(found.differences):.3g}, wanted "
             f"those of the bundle. Nothing was written. Choose another encoder, or another version of PyTorch."
         )
 
@@ -107,7 +106,7 @@ def _about(detector: Detector, weights: Weights, content: bytes, found: Agreemen
         "weights": weights,
         "bytes": len(content),
         "sha256": digest(content),
-        "agreement": asdict(found) | {"sentence": found.sentence()},
+        "agreement": found.as_json(),
         "made_from": {
             "encoder": card.network.space.encoder,
             "network": card.decision.weights,

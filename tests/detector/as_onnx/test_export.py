@@ -139,12 +139,12 @@ def test_differences_are_counted(exported):
 
 
 def test_sentences_say_how_many():
-    assert Agreement("images", 40, 0, 0, 3e-5).sentence() == (
-        "decides as the bundle on all 40 images, with the same class; scores differ by at most 3e-05"
+    assert Agreement("images", 40, 0, 0, [3e-5]).sentence() == (
+        "decides as the bundle on all 40 images, with the same class; scores differ by 3e-05 (median), 3e-05 at most"
     )
-    assert Agreement("images", 1000, 2, 1, 0.5).sentence() == (
+    assert Agreement("images", 1000, 2, 1, [0.1, 0.1, 0.5]).sentence() == (
         "decides as the bundle on all but 1 of 1,000 images and names the same class on all but 2 of 1,000 images; "
-        "scores differ by at most 0.5"
+        "scores differ by 0.1 (median), 0.5 at most"
     )
 
 
