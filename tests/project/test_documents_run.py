@@ -39,6 +39,8 @@ PARAMETERS = [
     ("docs/parameters.md", "Compare experiments", [ALICE]),
     ("docs/images.md", "Nothing is dropped", [ALICE]),
     ("docs/encoders.md", "Wide maps", [ALICE]),
+    ("docs/api.md", "Decide for yourself", [ALICE, ALICE]),
+    ("docs/api.md", "One file for any program", [ALICE]),
     ("docs/api.md", "Folders of images", [ALICE]),
 ]
 SHARING = [
@@ -91,7 +93,8 @@ class Team:
         self.start_again()
         (alice / "photos").mkdir()
         (alice / "more").mkdir()
-        for picture in ("photos/dog.jpg", "more/cat.jpg"):
+        (alice / "good").mkdir()
+        for picture in ("photos/dog.jpg", "more/cat.jpg", *(f"good/{number}.png" for number in range(20))):
             make_picture(alice / picture)
         call(folder, "git", "init", "--quiet", "--bare", "--initial-branch", "main", origin)
         call(alice, "git", "remote", "set-url", "origin", origin)
