@@ -1,7 +1,8 @@
 """What it takes to ask a detector: what is installed, how large it is, and how soon the first answer comes.
 
 Run `python -m benchmarks.cases.installed BUNDLE IMAGE`. Each environment is made anew by pip, at the versions of
-`constraints.txt`, with the extra `pretrained`, so a registry has to be in reach. Written to `benchmarks/results/installed.json`.
+`constraints.txt`, ours with the extra `pretrained` too, so a registry has to be in reach. Written to
+`benchmarks/results/installed.json`.
 """
 
 import re
