@@ -2,7 +2,7 @@
 
 Run `python -m benchmarks.cases.installed BUNDLE IMAGE`. Each environment is made anew by pip, at the versions of
 `constraints.txt`, ours with the extra `pretrained` too, so a registry has to be in reach. Written to
-`benchmarks/results/installed.json`.
+`benchmarks/results/exported/installed.json`.
 """
 
 import re
@@ -23,7 +23,7 @@ from pipeline.detector.detector import Detector
 from pipeline.runtime.files import folder_bytes, write_json
 from pipeline.runtime.run_log import git_revision
 
-RESULT = Path("benchmarks/results/installed.json")
+RESULT = Path("benchmarks/results/exported/installed.json")
 CONSTRAINTS = Path("constraints.txt").absolute()
 ROUNDS = 3
 NOT_OURS = {"pip", "setuptools"}
