@@ -41,16 +41,30 @@ def test_a_revision_is_read_without_this_project(store, tmp_path):
     np.testing.assert_array_equal(found["group"]["latent"][:], Store(store).latents())
 
 
+def write_features(file):
+    """Write features of a network that is sure of everything, so that their distances tell more than its logits."""
+    rng, arrays = np.random.default_rng(0), {"train_labels": np.arange(90) % 3}
+    for part, count, shift in (("train", 90, 3.0), ("id_test", 60, 3.0), ("ood", 60, 9.0)):
+        features = rng.standard_normal((count, 8))
+        features[np.arange(count), np.arange(count) % 3] += shift
+        arrays |= {f"{part}_features": features + (shift > 5) * 2, f"{part}_logits": 9 * features[:, :3]}
+    np.savez(file, **arrays)
+
+
 def test_a_detector_is_used_as_its_guide_says(capsys):
     tiny_bundle(Path("models/bundle/0"))
     (first, *_) = picture_files(Path("photos"), 20)
     first.rename("photos/first.png")
+    write_features(Path("features.npz"))
     found = {}
     for block in python_blocks("api.md"):
         exec(block, found)
     assert set(found["known"]) <= set(found["files"])
     assert found["scores"].shape == (20,)
-    assert capsys.readouterr().out.count("ImagePrediction(") == 20
+    assert found["verdict"].verdict == "better"
+    told = capsys.readouterr().out
+    assert told.count("ImagePrediction(") == 20
+    assert "k-NN is better: +0." in told
     assert found["refitted"].threshold != found["detector"].threshold != found["asked"].threshold
     assert found["stricter"].threshold >= found["detector"].rejecting(0.05).threshold
 
