@@ -135,11 +135,12 @@ def _detector(
     from pipeline.detector.detector import Detector
 
     detector = Detector.load(bundle, device=device, fetch_encoder=fetch_encoder)
-    if threshold is not None:
-        return detector.with_threshold(threshold)
-    if reject is None:
-        return detector
     known = len(detector.bundle.id_scores)
-    if 0 < reject < 1 / known:
+    if reject is not None and 0 < reject < 1 / known:
         warn(f"warning: {reject} of the bundle's {known:,} known images is less than one, so that none is rejected")
-    return detector.rejecting(reject)
+    try:
+        if threshold is not None:
+            return detector.with_threshold(threshold)
+        return detector if reject is None else detector.rejecting(reject)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--reject or --threshold") from error

@@ -86,6 +86,15 @@ def test_the_command_takes_a_share_or_a_threshold(tmp_path):
     assert "not both" in both.stderr
 
 
+@pytest.mark.parametrize(("option", "value"), [("--reject", "1"), ("--threshold", "nan")])
+def test_a_value_that_is_none_is_one_error(option, value, tmp_path):
+    picture_files(tmp_path / "images", 2)
+    done = called("predict", tiny_bundle(tmp_path / "bundle"), tmp_path / "images", option, value)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert f"is {float(value)}, wanted" in " ".join(done.stderr.replace("│", " ").split())
+
+
 def test_a_share_below_one_image_is_said_to_reject_none(tmp_path):
     bundle = tiny_bundle(tmp_path / "bundle")
     picture_files(tmp_path / "images", 2)

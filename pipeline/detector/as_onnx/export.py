@@ -41,7 +41,10 @@ def export_onnx(detector: Detector, file: Path, weights: Weights = "float32", co
     if graph.ByteSize() > LARGEST:
         raise ModelError(f"{detector.bundle.folder}: as ONNX it has {graph.ByteSize():,} bytes, wanted at most 2 GiB.")
     _require_agreement(detector, graph.SerializeToString())
-    graph = with_smaller_weights(graph, weights)
+    try:
+        graph = with_smaller_weights(graph, weights)
+    except ValueError as error:
+        raise ModelError(f"{detector.bundle.folder}: {error}. Store them as float32 or int8.") from error
     _describe(graph, detector, weights)
     content = graph.SerializeToString()
     found = _compared(detector, content, compare, images) if compare else agreement(detector, content, drawn_pictures())

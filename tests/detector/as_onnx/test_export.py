@@ -117,6 +117,19 @@ def test_a_graph_that_answers_otherwise_is_not_written(exported, tmp_path, monke
     assert list(tmp_path.iterdir()) == []
 
 
+def test_weights_that_float16_cannot_hold_are_one_error(exported, tmp_path, monkeypatch):
+    graph = onnx.load(exported / "one.onnx")
+    large = max(
+        graph.graph.initializer, key=lambda tensor: tensor.ByteSize() * (tensor.data_type == onnx.TensorProto.FLOAT)
+    )
+    large.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(large) + np.float32(1e6), large.name))
+    monkeypatch.setattr(module, "detector_graph", lambda _: graph)
+    monkeypatch.setattr(module, "_require_agreement", lambda *_: None)
+    with pytest.raises(ModelError, match=r"beyond the range of float16\. Store them as float32 or int8"):
+        export_onnx(Detector.load(exported / "bundle"), tmp_path / "one.onnx", "float16")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_graph_above_two_gibibytes_is_refused(exported, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "LARGEST", 1000)
     monkeypatch.setattr(module, "detector_graph", lambda _: onnx.load(exported / "one.onnx"))
