@@ -9,7 +9,7 @@ from pipeline.posthoc.table_file import TABLE, read_table
 from pipeline.runtime.errors import ModelError, ScoreTableError
 from pipeline.runtime.files import write_json
 from tests.helpers.make import score_table
-from tests.posthoc.test_table import require_same
+from tests.posthoc.test_table_file import require_same
 from tests.report import rival_tables
 
 FOLDER = Path("rival")
