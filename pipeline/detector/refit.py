@@ -4,13 +4,11 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from safetensors.torch import load as tensors_of
 
 from pipeline.detector.bundle import Bundle, copy_bundle, read_file, scorer_bytes
 from pipeline.detector.bundle_card import BUNDLE, MODEL_CARD, SCORER, BundleCard, Refit, card_bytes, tensor_entries
-from pipeline.posthoc.decision import Decision, fitted_threshold
+from pipeline.posthoc.decision import fitted_to
 from pipeline.posthoc.fitted import FittedScores, score_class
 from pipeline.posthoc.score import NetworkOutputs
 from pipeline.runtime.errors import PipelineError
@@ -45,7 +43,7 @@ def write_refit(bundle: Bundle, images: KnownImages, folder: Path, *, rejected: 
     _require_enough(len(outputs.logits), share, kept)
     (values,) = scorer(outputs).values()
     scores = values.numpy()
-    decision = _decision(card.decision, scores, share)
+    decision = card.decision.model_copy(update=fitted_to(scores, share))
     done = Refit(
         bundle=digest(card_bytes(card)), images=len(images.outputs.logits), contents=images.contents, kept=kept
     )
@@ -80,19 +78,6 @@ def _require_enough(images: int, share: float, kept: int) -> None:
         raise PipelineError(
             f"found {found}, wanted {fewest} or more to reject a share of {share}. Give more, or allow a larger share."
         )
-
-
-def _decision(decision: Decision, scores: NDArray[np.float64], share: float) -> Decision:
-    """Return a decision with the threshold that rejects at most a share of scores."""
-    threshold = fitted_threshold(scores, share)
-    return decision.model_copy(
-        update={
-            "threshold": threshold,
-            "id_rejection_target": share,
-            "id_rejection_validation": float((scores > threshold).mean()),
-            "validation_images": len(scores),
-        }
-    )
 
 
 def _model_card(bundle: Bundle, card: BundleCard) -> bytes:

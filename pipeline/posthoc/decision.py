@@ -1,7 +1,7 @@
 """The decision threshold of a detector: an image whose score is above it is an outlier. Fitted on ID validation."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,19 +44,23 @@ def decide(table: ScoreTable, score: ScoreName, id_rejection: float) -> list[Dec
         raise PipelineError(f"the table of scores has no {score!r}, only {available}. Run `dvc repro infer`.")
     decisions = []
     for seed, scores in zip(table.seeds, table.scores["detector", "id_validation", score], strict=True):
-        threshold = fitted_threshold(scores, id_rejection)
-        decisions.append(
-            Decision(
-                seed=seed,
-                weights=table.weights[seed],
-                score=score,
-                threshold=threshold,
-                id_rejection_target=id_rejection,
-                id_rejection_validation=float((scores > threshold).mean()),
-                validation_images=len(scores),
-            )
-        )
+        weights = table.weights[seed]
+        decisions.append(Decision(seed=seed, weights=weights, score=score, **fitted_to(scores, id_rejection)))
     return decisions
+
+
+def fitted_to(
+    scores: Array,  # (n,) of known images
+    id_rejection: float,
+) -> dict[str, Any]:
+    """Return the fields of a decision that follow from the scores of known images, with the errors of the threshold."""
+    threshold = fitted_threshold(scores, id_rejection)
+    return {
+        "threshold": threshold,
+        "id_rejection_target": id_rejection,
+        "id_rejection_validation": float((scores > threshold).mean()),
+        "validation_images": len(scores),
+    }
 
 
 def fitted_threshold(

@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.detector.as_onnx.resizing import PIXELS
 from pipeline.detector.detector import Detector
-from pipeline.networks.encoders.onnx_file import import_onnx
+from pipeline.networks.encoders.onnx_network import session_of
 from pipeline.runtime.errors import ModelError, reason
 
 Picture = NDArray[np.uint8]
@@ -66,16 +65,15 @@ def agreement(detector: Detector, content: bytes, pictures: Iterable[Picture], s
 
     Raises ModelError when onnxruntime cannot run the graph.
     """
-    found, session = Agreement(subject), _session(content)
+    found, session = Agreement(subject), session_of(content, "the graph", spins=False)
     for picture in pictures:
         try:
             label, _, score, is_outlier = (values[0] for values in session.run(None, {PIXELS: picture[None]}))
         except Exception as error:  # onnxruntime has no common class of its errors
             raise ModelError(f"onnxruntime cannot run the graph ({reason(error)}). Choose another encoder.") from error
         wanted = detector.predict(picture)
-        apart = (
-            0.0 if score == wanted.outlier_score else abs(float(score) - wanted.outlier_score)
-        )  # both may be infinite
+        equal = score == wanted.outlier_score  # perhaps both are infinite
+        apart = 0.0 if equal else abs(float(score) - wanted.outlier_score)
         found.images += 1
         found.other_labels += detector.class_names[label] != wanted.label
         found.other_decisions += bool(is_outlier) is not wanted.is_outlier
@@ -90,14 +88,3 @@ def drawn_pictures() -> Iterator[Picture]:
     for height, width in DRAWN_SIDES:
         spots = Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8))
         yield np.asarray(spots.resize((width, height), Image.Resampling.BICUBIC))
-
-
-def _session(content: bytes) -> Any:
-    onnxruntime = import_onnx("onnxruntime")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 4
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # its threads would slow PyTorch's down
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has no common class of its errors
-        raise ModelError(f"onnxruntime cannot load the graph ({reason(error)}). Choose another encoder.") from error

@@ -42,7 +42,7 @@ class OnnxNetwork(EncoderModel):
         self.content, self.settings = content, settings
         self._mean, self._std = per_colour(settings.mean), per_colour(settings.std)
         require_harmless(content, source)
-        self._session = _session(needed_for(settings.output, content, source), source)
+        self._session = session_of(needed_for(settings.output, content, source), source)
         self._input = _only_input(self._session, source)
 
     @classmethod
@@ -86,11 +86,15 @@ class OnnxNetwork(EncoderModel):
         return ((images + 1) / 2 - self._mean) / self._std
 
 
-def _session(content: bytes, source: str) -> Any:
-    """Return a session that computes on the CPU with PyTorch's number of threads."""
+def session_of(content: bytes, source: str, *, spins: bool = True) -> Any:
+    """Return a session that computes on the CPU with PyTorch's number of threads; raises ModelError.
+
+    spins: whether threads wait for more work for a while, which slows PyTorch down where the two take turns.
+    """
     onnxruntime = import_onnx("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spins)))
     options.log_severity_level = 4  # problems become errors here, not lines on the terminal
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -162,7 +162,7 @@ def test_sentences_say_how_many():
 
 
 def test_content_that_is_no_graph_is_one_error(exported):
-    with pytest.raises(ModelError, match="cannot load the graph"):
+    with pytest.raises(ModelError, match="the graph: onnxruntime cannot load this network"):
         agreement(Detector.load(exported / "bundle"), b"no graph", drawn_pictures())
 
 
